@@ -1,0 +1,125 @@
+//! Every diagnostic code, its title and its explanation (`anabranch explain CODE`).
+//!
+//! Codes are stable: a code is never given a second meaning. `E01` syntax, `E02` names, `E03` types and shapes,
+//! `E04` definitions and items, `E05` split, gradients and contracts, `E06` run configuration and data, `E07` limits;
+//! `L0` lints.
+
+macro_rules! codes {
+    ($($code:ident $title:literal $explanation:literal;)*) => {
+        /// A stable diagnostic code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = $title] $code,)* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$code,)*];
+
+            /// The code as printed, `E0101`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+
+            /// What kind of mistake it is, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$code => $title,)* }
+            }
+
+            /// A longer explanation with an example and the way out.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Code::$code => $explanation,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    E0101 "syntax error"
+        "The text does not follow the grammar. The label stands at the first place that does not fit and lists what could\nstand there. `grammar/anabranch.pest` is the grammar, written to be read.";
+    E0102 "text nested too deeply"
+        "Brackets, blocks or operators are nested deeper than the compiler follows (a few hundred levels). Give parts of the\nexpression a name with `let`.";
+    E0103 "source text too large"
+        "A spec is a page of text. Texts beyond the limit in the message are refused before they are read.";
+    E0104 "malformed literal"
+        "A number or string cannot be read: a number beyond the range of f64, an unknown escape, an unfinished string.";
+    E0201 "unknown name"
+        "A name is used that nothing in scope defines: no item above it or below it, no parameter, no definition of the\nstandard library (`anabranch std` lists those).";
+    E0202 "name defined twice"
+        "Two items of one scope have the same name. Rename one: every name means one thing.";
+    E0203 "name used before its definition"
+        "Items are read from top to bottom; a value must stand above its use. Definitions (`fn`, `layer`, …) may stand anywhere.";
+    E0204 "not a function"
+        "Something is called that is not a definition, a layer or a function value.";
+    E0205 "definition calls itself"
+        "Definitions are expanded at their calls, so one that reaches itself would never end. Use `repeat` for a fixed count.";
+    E0301 "shapes do not fit"
+        "Element-wise operands must have equal shapes, or one is a scalar, or they align at the trailing axes where the shorter\none has a *written* 1. `batch` aligns with `batch` only: `f32[batch, 1] - f32[batch]` is an error here, never a silent\n`[batch, batch]` matrix. Use `reshape`, `squeeze` or a slice to say what you mean.";
+    E0302 "wrong element type"
+        "An operation got values of a type that it does not take, for example arithmetic on `bool`.";
+    E0303 "operation's constraint failed"
+        "An operation's own rule about its operands failed; the note names the rule.";
+    E0304 "argument does not match the signature"
+        "A value passed to a definition does not have the type its parameter asks for.";
+    E0305 "size not known at compile time"
+        "A param's shape, or a number that decides the graph, must be known when the spec is compiled; `batch` and other\nrun-time dims are not.";
+    E0306 "not a tensor"
+        "A tensor was needed and something else was found, such as a list, a text or a function.";
+    E0307 "compile-time value needed"
+        "A number, text or condition that shapes the graph must be known at compile time. For a choice by tensor values use\n`where(mask, a, b)`.";
+    E0401 "wrong arguments in a call"
+        "A call has too many arguments, lacks one, names one that does not exist, or gives one twice.";
+    E0402 "statement not allowed here"
+        "Each kind of statement has its places: `input`, `target`, `output`, `loss`, `metric`, `train` stand at file level;\n`param` and `state` not in a `fn`; `return` only in a definition.";
+    E0403 "body without return"
+        "Every path through a definition's body must end in `return`.";
+    E0404 "invalid item"
+        "An item is well written but cannot be meant so; the message says why.";
+    E0405 "loss has the wrong shape"
+        "A loss is one number per sample, `f32[batch]`, or one number, `f32`. Reduce further axes, for example with\n`|> mean(axes=[1, 2])`.";
+    E0406 "invalid train block"
+        "The `train` block must minimize at least one objective and have an optimizer for every param it trains.";
+    E0407 "file of definitions not readable"
+        "A `use` names a file that cannot be read.";
+    E0501 "output depends on a target"
+        "What `output` computes must work at prediction time, when no target is known. The labels show the way by which the\ntarget reaches the output.";
+    E0502 "gradient contract broken"
+        "An `assert … trains …` does not hold. The labels show the path along which the gradient flows; a `stop(...)` on that path\ncloses it.";
+    E0503 "param not trained"
+        "`assert every param is trained` was written, and an objective reaches the param by no gradient path.";
+    E0504 "value has no derivative"
+        "A gradient was asked along an operation that has none defined.";
+    E0505 "no gradient path"
+        "`grad(y, x)` was asked where y does not depend on x by any differentiable path.";
+    E0506 "contract on shape or condition broken"
+        "An `assert` about a shape or a compile-time condition does not hold.";
+    E0601 "file not readable"
+        "A file named on the command line or in a run config cannot be read.";
+    E0602 "invalid run config"
+        "The YAML run config is malformed or has a field that is unknown, missing or of the wrong kind.";
+    E0603 "data does not match the spec"
+        "A data file lacks a column or array that the spec reads, or has it in another shape or type.";
+    E0604 "invalid values in data"
+        "Data holds NaN, infinite or non-integer values where the spec does not allow them. A target that may be missing is\ndeclared with `?`.";
+    E0605 "cannot write output"
+        "An output folder or file cannot be written. Nothing half-written is left behind.";
+    E0606 "invalid initial values or checkpoint"
+        "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs.";
+    E0607 "training diverged"
+        "A loss became NaN or infinite. The run stops and keeps the last good params.";
+    E0701 "limit exceeded"
+        "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
+    E0702 "program does not fit in memory"
+        "The plan's peak is above the limit. The note names the largest tensors.";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Code {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text)).ok_or(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Source files and spans: where a piece of program text stands.
+//!
+//! A [`SourceMap`] owns every text that takes part in a compilation (the spec, the files it uses, the standard
+//! library, a run config). A [`Span`] is a half-open range of *byte* offsets in one of them. Spans are copied
+//! freely: every syntax node, graph node and diagnostic carries one.
+
+use std::sync::Arc;
+
+/// One text in a [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub u32);
+
+/// A half-open byte range in one source text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    pub source: SourceId,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// A span of `start..end` bytes. Offsets beyond 4 GiB saturate: such a file is refused long before.
+    pub fn new(source: SourceId, start: usize, end: usize) -> Self {
+        let clamp = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self { source, start: clamp(start), end: clamp(end) }
+    }
+
+    /// The smallest span that covers both; `other` is ignored when it lies in another text.
+    pub fn to(self, other: Span) -> Span {
+        if self.source != other.source {
+            return self;
+        }
+        Span { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// One source text with the name it is reported under.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// The path as the user gave it, or `std/NAME.anb` for the standard library.
+    pub name: String,
+    pub text: Arc<str>,
+}
+
+/// All texts of one compilation.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    /// Adds a text and returns its id.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> SourceId {
+        let id = SourceId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.files.push(SourceFile { name: name.into(), text: text.into() });
+        id
+    }
+
+    /// The file of an id that this map gave out.
+    pub fn file(&self, id: SourceId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text under a span; empty when the span does not fit the text.
+    pub fn snippet(&self, span: Span) -> &str {
+        self.file(span.source).text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// 1-based line and column (in characters) of a span's start.
+    pub fn line_column(&self, span: Span) -> (usize, usize) {
+        let text = &self.file(span.source).text;
+        let before = text.get(..span.start as usize).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}

@@ -1,0 +1,3 @@
+//! Runs a plan on buffers; `kernels` holds the inner loops.
+
+pub mod kernels;

@@ -1,0 +1,6 @@
+//! anabranch: a declarative graph compiler from a model spec to an executable training program.
+
+pub mod data;
+pub mod diag;
+pub mod exec;
+pub mod syntax;
