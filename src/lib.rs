@@ -3,4 +3,6 @@
 pub mod data;
 pub mod diag;
 pub mod exec;
+pub mod ir;
+pub mod ops;
 pub mod syntax;

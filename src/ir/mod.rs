@@ -1,1 +1,18 @@
+//! The intermediate representation: a graph of typed primitive ops with symbolic dims.
+//!
+//! Nodes are plain data. [`Builder`] is the only way to add one: it runs the op's shape rule. [`verify`] states and
+//! checks every law of a graph; [`print`] shows it.
 
+mod builder;
+mod dim;
+mod graph;
+mod print;
+mod types;
+mod verify;
+
+pub use builder::Builder;
+pub use dim::{BATCH, Dim, DimSizes, MAX_EXTENT};
+pub use graph::{Graph, Node, NodeId, Output, Provenance, Role};
+pub use print::{Names, print};
+pub use types::{DType, Shape, TensorType, element_count, show_shape};
+pub use verify::verify;

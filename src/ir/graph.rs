@@ -1,0 +1,182 @@
+//! The graph: petgraph under a thin type that speaks of operands, users and outputs.
+//!
+//! Append-only: a pass builds a new graph instead of editing one, so ids are dense and an operand's id is always
+//! below its user's. Id order is therefore a topological order, the same on every run. Operand order is data on the
+//! edges (the slot), since petgraph keeps edges unordered. No other file sees petgraph.
+
+use super::types::TensorType;
+use crate::diag::Span;
+use crate::ops::Op;
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use std::sync::Arc;
+
+/// A node of one graph. Ids of different graphs must not be mixed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// Position in id order, for side tables of length [`Graph::len`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn raw(self) -> NodeIndex {
+        NodeIndex::new(self.0 as usize)
+    }
+}
+
+impl std::fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// Where a node comes from: the human path of the value it computes (or helps to compute) and its source text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provenance {
+    pub name: Arc<str>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub op: Op,
+    pub ty: TensorType,
+    pub provenance: Provenance,
+}
+
+/// What an output of a graph is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// `output`: what the prediction program returns
+    Output,
+    /// `loss`: the batch mean
+    Loss,
+    /// `metric`: the batch mean
+    Metric,
+    /// the value that training minimises
+    Objective,
+    /// a param's next value (in the initial program: its first)
+    Param,
+    /// a state's next value (in the initial program: its first)
+    State,
+    /// a gradient kept visible for inspection
+    Gradient,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Loss => "loss",
+            Self::Metric => "metric",
+            Self::Objective => "objective",
+            Self::Param => "param",
+            Self::State => "state",
+            Self::Gradient => "gradient",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub role: Role,
+    pub name: Arc<str>,
+    pub node: NodeId,
+}
+
+/// A program as a graph of primitive ops.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: DiGraph<Node, u32>,
+    pub outputs: Vec<Output>,
+}
+
+impl Graph {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a node whose type was checked by the builder. Only `ir` and the passes' copy loops call this.
+    pub(crate) fn push(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
+        let index = self.nodes.add_node(node);
+        for (slot, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(operand.raw(), index, slot as u32);
+        }
+        NodeId(index.index() as u32)
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.raw()]
+    }
+
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.raw()]
+    }
+
+    pub fn op(&self, id: NodeId) -> &Op {
+        &self.node(id).op
+    }
+
+    pub fn ty(&self, id: NodeId) -> &TensorType {
+        &self.node(id).ty
+    }
+
+    /// The operands of a node, by slot.
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let mut slots: Vec<(u32, NodeId)> = self
+            .nodes
+            .edges_directed(id.raw(), Direction::Incoming)
+            .map(|edge| (*edge.weight(), NodeId(edge.source().index() as u32)))
+            .collect();
+        slots.sort_unstable();
+        slots.into_iter().map(|(_, operand)| operand).collect()
+    }
+
+    /// The users of a node with the slot they read it by, in id order.
+    pub fn users(&self, id: NodeId) -> Vec<(NodeId, usize)> {
+        let mut users: Vec<(NodeId, usize)> = self
+            .nodes
+            .edges_directed(id.raw(), Direction::Outgoing)
+            .map(|edge| (NodeId(edge.target().index() as u32), *edge.weight() as usize))
+            .collect();
+        users.sort_unstable();
+        users
+    }
+
+    /// All nodes, operands before users.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.len() as u32).map(NodeId)
+    }
+
+    /// The node of an output.
+    pub fn output(&self, role: Role, name: &str) -> Option<NodeId> {
+        self.outputs.iter().find(|o| o.role == role && &*o.name == name).map(|o| o.node)
+    }
+
+    pub fn add_output(&mut self, role: Role, name: impl Into<Arc<str>>, node: NodeId) {
+        self.outputs.push(Output { role, name: name.into(), node });
+    }
+
+    /// Marks what the given nodes need, themselves included: the slice back from them.
+    pub fn slice_back(&self, from: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        let mut needed = vec![false; self.len()];
+        let mut stack: Vec<NodeId> = from.into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) {
+                stack.extend(self.operands(id));
+            }
+        }
+        needed
+    }
+}

@@ -1,0 +1,63 @@
+//! The position of the largest element along an axis, which goes away; the first at a tie.
+//!
+//! Operands/Results: `x: f32[..., N, ...]` → `i32[...]`. Constraints: (C1) the axis exists; (C2) N > 0 when known.
+//! Gradient: none. NaN counts as largest.
+
+use super::sum::drop_axes;
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, take};
+use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
+use ndarray::Axis;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ArgMax {
+    pub axis: usize,
+}
+
+impl Primitive for ArgMax {
+    const NAME: &'static str = "argmax";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        if !x.is_float() {
+            return Err(OpError::dtype(format!("argmax takes f32, found {x}")));
+        }
+        check_axes(Self::NAME, &[self.axis], x.rank())?;
+        if x.shape[self.axis].is_zero() {
+            return Err(OpError::constraint(format!("argmax over axis {} of {x}, which is empty (C2)", self.axis)));
+        }
+        Ok(TensorType::new(DType::I32, drop_axes(x, &[self.axis]).shape))
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("axis", self.axis.to_string())]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Zero
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, _cotangent: NodeId, slot: usize) -> NodeId {
+        b.zeros_like(site.operands[slot])
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, _tangent: NodeId, _slot: usize) -> NodeId {
+        b.zeros_like(site.result)
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+        Tensor::Int(operands[0].float().map_axis(Axis(self.axis), |lane| {
+            let mut best = 0;
+            for (i, value) in lane.iter().enumerate() {
+                let largest = lane[best];
+                if !largest.is_nan() && (*value > largest || value.is_nan()) {
+                    best = i;
+                }
+            }
+            best as i32
+        }))
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}

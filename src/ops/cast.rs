@@ -1,0 +1,54 @@
+//! `y[i] = x[i]` in another element type.
+//!
+//! Operands/Results: `x: T[...]` → `U[...]`. To `i32` floats round towards zero and saturate (NaN gives 0); to `bool` non-zero
+//! is true; `true` is 1. Gradient: none, whole numbers and truth values carry none.
+
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cast {
+    pub to: DType,
+}
+
+impl Primitive for Cast {
+    const NAME: &'static str = "cast";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        Ok(TensorType::new(self.to, x.shape.clone()))
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("to", self.to.as_str().to_string())]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Zero
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, _cotangent: NodeId, slot: usize) -> NodeId {
+        b.zeros_like(site.operands[slot])
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, _tangent: NodeId, _slot: usize) -> NodeId {
+        b.zeros_like(site.result)
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+        let x = operands[0];
+        match (self.to, x) {
+            (DType::F32, Tensor::Int(x)) => Tensor::Float(x.mapv(|x| T::of(f64::from(x)))),
+            (DType::F32, Tensor::Bool(x)) => Tensor::Float(x.mapv(|x| if x { T::one() } else { T::zero() })),
+            (DType::I32, Tensor::Float(x)) => Tensor::Int(x.mapv(|x| x.as_f64() as i32)),
+            (DType::I32, Tensor::Bool(x)) => Tensor::Int(x.mapv(i32::from)),
+            (DType::Bool, Tensor::Float(x)) => Tensor::Bool(x.mapv(|x| x != T::zero())),
+            (DType::Bool, Tensor::Int(x)) => Tensor::Bool(x.mapv(|x| x != 0)),
+            (_, same) => same.clone(),
+        }
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,71 @@
+//! One value repeated: `y[i] = value`.
+//!
+//! Results: `T[...]`. For `i32` the value is whole, for `bool` 0 or 1.
+
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
+
+/// A number compared by its bits, so that ops can be compared and hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar(pub f64);
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Scalar {}
+
+impl std::hash::Hash for Scalar {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Constant {
+    pub value: Scalar,
+    pub ty: TensorType,
+}
+
+impl Primitive for Constant {
+    const NAME: &'static str = "constant";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [] = take(Self::NAME, operands)?;
+        Ok(self.ty.clone())
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let value = self.value.0;
+        vec![(
+            "value",
+            match self.ty.dtype {
+                DType::F32 => format!("{value:?}"),
+                DType::I32 => format!("{value}"),
+                DType::Bool => (value != 0.0).to_string(),
+            },
+        )]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Zero
+    }
+
+    fn vjp(&self, _b: &mut Builder<'_>, _site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        cotangent
+    }
+
+    fn jvp(&self, _b: &mut Builder<'_>, _site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        tangent
+    }
+
+    fn evaluate<T: Element>(&self, _operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        Tensor::full(result, self.value.0)
+    }
+
+    fn bind(&self, sizes: &DimSizes) -> Self {
+        Self { value: self.value, ty: self.ty.bind(sizes) }
+    }
+}

@@ -1,0 +1,78 @@
+//! A leaf that is fed from outside: batch, params, state, clock, seed.
+//!
+//! Its name is the node's. It has no operands and no derivative rule: gradients end here.
+
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ir::{Builder, DimSizes, NodeId, TensorType};
+
+/// What a leaf is fed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InputKind {
+    /// `input`: fed at prediction and at training
+    Input,
+    /// `target`: fed at training only
+    Target,
+    /// `param`: trained by gradients
+    Param,
+    /// `state`: carried by assignment
+    State,
+    /// the number of the training step, from 0 (`i32`)
+    Step,
+    /// the number of the epoch, from 0 (`i32`)
+    Epoch,
+    /// the seed of the run (`i32`)
+    Seed,
+}
+
+impl InputKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Target => "target",
+            Self::Param => "param",
+            Self::State => "state",
+            Self::Step | Self::Epoch => "clock",
+            Self::Seed => "seed",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Input {
+    pub kind: InputKind,
+    pub ty: TensorType,
+}
+
+impl Primitive for Input {
+    const NAME: &'static str = "input";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [] = take(Self::NAME, operands)?;
+        Ok(self.ty.clone())
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("kind", self.kind.as_str().to_string())]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Zero
+    }
+
+    fn vjp(&self, _b: &mut Builder<'_>, _site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        cotangent
+    }
+
+    fn jvp(&self, _b: &mut Builder<'_>, _site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        tangent
+    }
+
+    fn evaluate<T: Element>(&self, _operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        let _ = result;
+        panic!("internal: a {} leaf is bound, not evaluated", self.kind.as_str())
+    }
+
+    fn bind(&self, sizes: &DimSizes) -> Self {
+        Self { kind: self.kind, ty: self.ty.bind(sizes) }
+    }
+}

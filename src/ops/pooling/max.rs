@@ -1,0 +1,167 @@
+//! `y = max x` over each window, and the two maps that pass values to and from the maximal elements. See the folder.
+
+use super::{PoolAttributes, check_result};
+use crate::ir::{Builder, DimSizes, NodeId, TensorType};
+use crate::ops::tensor::extents;
+use crate::ops::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use ndarray::{ArrayD, IxDyn};
+
+/// For each element of the result, the position of the first maximal element of its window; NaN counts as largest.
+fn winners<T: Element>(attributes: &PoolAttributes, x: &[T], x_shape: &[usize], y_shape: &[usize]) -> Vec<usize> {
+    const NONE: usize = usize::MAX;
+    let channels = x_shape[x_shape.len() - 1];
+    let mut best = vec![NONE; y_shape.iter().product()];
+    attributes.geometry(x_shape, y_shape).visit(|i, o, _| {
+        for c in 0..channels {
+            let (from, to) = (i * channels + c, o * channels + c);
+            let larger = best[to] == NONE || {
+                let largest = x[best[to]];
+                !largest.is_nan() && (x[from] > largest || x[from].is_nan())
+            };
+            if larger {
+                best[to] = from;
+            }
+        }
+    });
+    best
+}
+
+fn gather<T: Element>(values: &[T], winners: &[usize], shape: &[usize]) -> Tensor<T> {
+    let picked = winners.iter().map(|i| values.get(*i).copied().unwrap_or(T::neg_infinity())).collect();
+    Tensor::Float(ArrayD::from_shape_vec(IxDyn(shape), picked).expect("internal: one value an element"))
+}
+
+/// `y[n, o, c] = max_k x[n, o·stride + k − low, c]`
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaxPool {
+    pub attributes: PoolAttributes,
+}
+
+impl Primitive for MaxPool {
+    const NAME: &'static str = "max_pool";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        self.attributes.infer_forward(Self::NAME, x)
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        self.attributes.show()
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Differentiable
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolScatter { attributes }, &[site.operands[0], cotangent])
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolSelect { attributes }, &[site.operands[0], tangent])
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        let x = operands[0].float().as_standard_layout();
+        let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
+        gather(values, &winners(&self.attributes, values, x.shape(), &shape), &shape)
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}
+
+/// `dx`: each element of `g` (shaped as the result) added where its window's first maximum stood in `x`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaxPoolScatter {
+    pub attributes: PoolAttributes,
+}
+
+impl Primitive for MaxPoolScatter {
+    const NAME: &'static str = "max_pool_scatter";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x, g] = take(Self::NAME, operands)?;
+        check_result(Self::NAME, g, &self.attributes.infer_forward(Self::NAME, x)?)?;
+        Ok(x.clone())
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        self.attributes.show()
+    }
+
+    fn flow(&self, slot: usize) -> Flow {
+        if slot == 0 { Flow::Zero } else { Flow::Differentiable }
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolSelect { attributes }, &[site.operands[0], cotangent])
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolScatter { attributes }, &[site.operands[0], tangent])
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        let (x, g) = (operands[0].float().as_standard_layout(), operands[1].float().as_standard_layout());
+        let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
+        let mut sums = vec![T::zero(); values.len()];
+        for (winner, g) in winners(&self.attributes, values, x.shape(), g.shape()).into_iter().zip(g.iter()) {
+            sums[winner] += *g;
+        }
+        Tensor::Float(ArrayD::from_shape_vec(IxDyn(&shape), sums).expect("internal: one value an element"))
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}
+
+/// The value of `v` (shaped as `x`) where each window's first maximum stands in `x`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaxPoolSelect {
+    pub attributes: PoolAttributes,
+}
+
+impl Primitive for MaxPoolSelect {
+    const NAME: &'static str = "max_pool_select";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x, v] = take(Self::NAME, operands)?;
+        check_result(Self::NAME, v, x)?;
+        self.attributes.infer_forward(Self::NAME, x)
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        self.attributes.show()
+    }
+
+    fn flow(&self, slot: usize) -> Flow {
+        if slot == 0 { Flow::Zero } else { Flow::Differentiable }
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolScatter { attributes }, &[site.operands[0], cotangent])
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        let attributes = self.attributes.clone();
+        b.emit(MaxPoolSelect { attributes }, &[site.operands[0], tangent])
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        let (x, v) = (operands[0].float().as_standard_layout(), operands[1].float().as_standard_layout());
+        let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
+        gather(v.as_slice().unwrap_or(&[]), &winners(&self.attributes, values, x.shape(), &shape), &shape)
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,64 @@
+//! The same elements in the same (row-major) order under another shape.
+//!
+//! Operands/Results: `x: T[...]` → `T[shape]`. Constraints: (C1) equal numbers of elements, for every size of the run-time
+//! dims. Gradient: the cotangent in the old shape.
+
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ir::{Builder, DimSizes, NodeId, Shape, TensorType, element_count, show_shape};
+use crate::ops::tensor::{Rearrange, extents};
+use ndarray::{ArrayD, IxDyn};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reshape {
+    pub shape: Shape,
+}
+
+struct Reorder(Vec<usize>);
+
+impl Rearrange for Reorder {
+    fn apply<E: Clone + Default>(&self, x: &ArrayD<E>) -> ArrayD<E> {
+        let flat = x.as_standard_layout().into_owned();
+        flat.into_shape_with_order(IxDyn(&self.0)).expect("internal: (C1) holds")
+    }
+}
+
+impl Primitive for Reshape {
+    const NAME: &'static str = "reshape";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        match (element_count(&x.shape), element_count(&self.shape)) {
+            (Some(found), Some(wanted)) if found == wanted => Ok(TensorType::new(x.dtype, self.shape.clone())),
+            (Some(found), Some(wanted)) => Err(OpError::shape(format!(
+                "cannot reshape {x} to {}: {found} elements against {wanted} (C1)",
+                show_shape(&self.shape)
+            ))),
+            _ => Err(OpError::limit(format!("a reshape of {x} to {} has too many elements", show_shape(&self.shape)))),
+        }
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Differentiable
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let shape = b.shape(site.operands[0]).to_vec();
+        b.reshape(cotangent, shape)
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, _site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        b.reshape(tangent, self.shape.clone())
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+        operands[0].rearrange(Reorder(extents(result)))
+    }
+
+    fn bind(&self, sizes: &DimSizes) -> Self {
+        Self { shape: self.shape.iter().map(|dim| dim.bind(sizes)).collect() }
+    }
+}

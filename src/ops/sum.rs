@@ -1,0 +1,63 @@
+//! `y = Σ x` over axes, which go away.
+//!
+//! Operands/Results: `x: f32[...]` → `f32[...]` (or `i32`). Constraints: (C1) axes in range, distinct, ascending.
+//! Gradient: the cotangent repeated along the axes. Numerics: an empty sum is 0.
+
+use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, show_list, take};
+use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
+use ndarray::{ArrayD, Axis};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sum {
+    pub axes: Vec<usize>,
+}
+
+/// The type with axes taken away.
+pub(crate) fn drop_axes(ty: &TensorType, axes: &[usize]) -> TensorType {
+    let kept = ty.shape.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, dim)| dim.clone());
+    TensorType::new(ty.dtype, kept.collect())
+}
+
+impl Primitive for Sum {
+    const NAME: &'static str = "sum";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        if x.dtype == DType::Bool {
+            return Err(OpError::dtype(format!("sum takes numbers, found {x}")));
+        }
+        check_axes(Self::NAME, &self.axes, x.rank())?;
+        Ok(drop_axes(x, &self.axes))
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("axes", show_list(&self.axes))]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Differentiable
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let shape = b.shape(site.operands[0]).to_vec();
+        b.unreduce(cotangent, &shape, &self.axes)
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, _site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        b.sum(tangent, &self.axes)
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+        fn sum<E: Clone + num_traits::Zero>(x: &ArrayD<E>, axes: &[usize]) -> ArrayD<E> {
+            axes.iter().rev().fold(x.clone(), |x, axis| x.sum_axis(Axis(*axis)))
+        }
+        match operands[0] {
+            Tensor::Int(x) => Tensor::Int(sum(x, &self.axes)),
+            x => Tensor::Float(sum(x.float(), &self.axes)),
+        }
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}

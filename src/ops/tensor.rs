@@ -1,0 +1,90 @@
+//! Values of the reference evaluation.
+
+use super::Element;
+use crate::ir::{DType, TensorType};
+use ndarray::{ArrayD, IxDyn};
+
+/// A tensor held by ndarray.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tensor<T> {
+    Float(ArrayD<T>),
+    Int(ArrayD<i32>),
+    Bool(ArrayD<bool>),
+}
+
+/// The extents of a type whose dims are bound.
+///
+/// # Panics
+/// When a dim is not bound: a bug in the caller, evaluation starts from a bound graph.
+pub(crate) fn extents(ty: &TensorType) -> Vec<usize> {
+    ty.known_shape().unwrap_or_else(|| panic!("internal: evaluation of the unbound type {ty}"))
+}
+
+impl<T: Element> Tensor<T> {
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Float(_) => DType::F32,
+            Self::Int(_) => DType::I32,
+            Self::Bool(_) => DType::Bool,
+        }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Float(array) => array.shape(),
+            Self::Int(array) => array.shape(),
+            Self::Bool(array) => array.shape(),
+        }
+    }
+
+    /// A tensor of one value repeated; whole numbers for `I32`, non-zero is true for `Bool`.
+    pub fn full(ty: &TensorType, value: f64) -> Self {
+        let shape = IxDyn(&extents(ty));
+        match ty.dtype {
+            DType::F32 => Self::Float(ArrayD::from_elem(shape, T::of(value))),
+            DType::I32 => Self::Int(ArrayD::from_elem(shape, value as i32)),
+            DType::Bool => Self::Bool(ArrayD::from_elem(shape, value != 0.0)),
+        }
+    }
+
+    /// # Panics
+    /// When the tensor is not of floats: the shape rules exclude it.
+    pub fn float(&self) -> &ArrayD<T> {
+        match self {
+            Self::Float(array) => array,
+            other => panic!("internal: expected floats, found {}", other.dtype().as_str()),
+        }
+    }
+
+    /// # Panics
+    /// When the tensor is not of whole numbers.
+    pub fn int(&self) -> &ArrayD<i32> {
+        match self {
+            Self::Int(array) => array,
+            other => panic!("internal: expected i32, found {}", other.dtype().as_str()),
+        }
+    }
+
+    /// # Panics
+    /// When the tensor is not of truth values.
+    pub fn bool(&self) -> &ArrayD<bool> {
+        match self {
+            Self::Bool(array) => array,
+            other => panic!("internal: expected bool, found {}", other.dtype().as_str()),
+        }
+    }
+
+    /// Applies one rearrangement of elements, whatever the element type.
+    pub(crate) fn rearrange(&self, f: impl Rearrange) -> Self {
+        match self {
+            Self::Float(array) => Self::Float(f.apply(array)),
+            Self::Int(array) => Self::Int(f.apply(array)),
+            Self::Bool(array) => Self::Bool(f.apply(array)),
+        }
+    }
+}
+
+/// A rearrangement of elements that works for any element type.
+pub(crate) trait Rearrange {
+    fn apply<E: Clone + Default>(&self, x: &ArrayD<E>) -> ArrayD<E>;
+}

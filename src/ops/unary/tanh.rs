@@ -1,0 +1,24 @@
+//! `y = tanh x`. Derivative: `1 - y²`.
+
+use super::Unary;
+use crate::ir::{Builder, NodeId};
+use crate::ops::{Element, Flow};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tanh;
+
+impl Unary for Tanh {
+    const NAME: &'static str = "tanh";
+    const FLOW: Flow = Flow::Differentiable;
+
+    fn apply<T: Element>(x: T) -> T {
+        x.tanh()
+    }
+
+    fn differential(b: &mut Builder<'_>, _x: NodeId, y: NodeId, v: NodeId) -> NodeId {
+        let one = b.constant_like(1.0, y);
+        let square = b.mul(y, y);
+        let slope = b.sub(one, square);
+        b.mul(v, slope)
+    }
+}
