@@ -5,4 +5,5 @@ pub mod diag;
 pub mod exec;
 pub mod ir;
 pub mod ops;
+pub mod passes;
 pub mod syntax;

@@ -1,3 +1,4 @@
 //! Runs a plan on buffers; `kernels` holds the inner loops.
 
 pub mod kernels;
+pub mod reference;

@@ -120,10 +120,6 @@ impl Graph {
         &self.nodes[id.raw()]
     }
 
-    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        &mut self.nodes[id.raw()]
-    }
-
     pub fn op(&self, id: NodeId) -> &Op {
         &self.node(id).op
     }

@@ -1,1 +1,11 @@
+//! Graph to graph: plain functions that build a new graph and leave the old one as it was.
 
+mod bind;
+mod copy;
+mod differentiate;
+mod split;
+
+pub use bind::bind;
+pub use copy::{Copier, prune};
+pub use differentiate::{differentiate, gradient_path};
+pub use split::{Split, split};

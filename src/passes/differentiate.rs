@@ -1,0 +1,131 @@
+//! Differentiation as a rewriting of the graph: replaces every `gradient(y, x)` node by the nodes that compute it.
+//!
+//! Takes a graph; gives one without gradient nodes. Reverse mode: one backward walk for all gradients of one `y`
+//! together. The walk builds a cotangent only for nodes that lie on a differentiable path from a wanted `x` to `y`; it
+//! does not enter `stop`, and nothing is built along unwanted paths, so a stopped path is *absent* from the result, not a
+//! zero in it. Gradients of gradients come out by order: inner ones stand before outer ones and are expanded first.
+//! A cotangent node keeps the source span of the node it differentiates, under the name `d.NAME`.
+//!
+//! A gradient with no differentiable path is a constant zero; whether that is a mistake is `analyse`'s question.
+
+use super::Copier;
+use crate::ir::{Builder, Graph, NodeId, Provenance};
+use crate::ops::{Flow, Op, Site};
+use std::collections::BTreeMap;
+
+/// Replaces every gradient node.
+pub fn differentiate(graph: &Graph) -> Graph {
+    let mut wanted: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    for id in graph.ids() {
+        if let Op::Gradient(_) = graph.op(id) {
+            let operands = graph.operands(id);
+            wanted.entry(operands[0]).or_default().push(operands[1]);
+        }
+    }
+    let mut copier = Copier::new(graph);
+    let mut done: BTreeMap<(NodeId, NodeId), NodeId> = BTreeMap::new();
+    for id in graph.ids() {
+        if !matches!(graph.op(id), Op::Gradient(_)) {
+            copier.copy(id);
+            continue;
+        }
+        let operands = graph.operands(id);
+        let (y, x) = (operands[0], operands[1]);
+        if !done.contains_key(&(y, x)) {
+            // An `x` above this point cannot be upstream of `y`, but may not be copied yet: its gradient comes later.
+            let ready: Vec<NodeId> = wanted[&y].iter().copied().filter(|x| copier.get(*x).is_some()).collect();
+            let targets: Vec<NodeId> = ready.iter().filter_map(|x| copier.get(*x)).collect();
+            let y_copy = copier.get(y).expect("internal: operands are copied first");
+            let gradients = backward(&mut copier.target, y_copy, &targets);
+            done.extend(ready.into_iter().zip(gradients).map(|(x, gradient)| ((y, x), gradient)));
+        }
+        copier.set(id, done[&(y, x)]);
+    }
+    copier.finish(|_| true)
+}
+
+/// Marks the nodes that lie on a differentiable path from one of `xs`, those included.
+fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
+    let mut active = vec![false; graph.len()];
+    for x in xs {
+        active[x.index()] = true;
+    }
+    for id in graph.ids() {
+        if active[id.index()] {
+            continue;
+        }
+        let reaches = |(slot, operand): (usize, NodeId)| {
+            active[operand.index()] && graph.op(id).flow(slot) == Flow::Differentiable
+        };
+        active[id.index()] = graph.operands(id).into_iter().enumerate().any(reaches);
+    }
+    active
+}
+
+/// The gradients of the sum of `y` by each of `xs`, as new nodes.
+fn backward(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
+    let active = downstream(graph, xs);
+    let mut cotangents: Vec<Option<NodeId>> = vec![None; graph.len()];
+    let primal_nodes: Vec<NodeId> = graph.ids().collect();
+    if active[y.index()] {
+        let mut b = Builder::new(graph, cotangent_provenance(graph, y));
+        cotangents[y.index()] = Some(b.constant_like(1.0, y));
+    }
+    for &id in primal_nodes.iter().rev().filter(|id| **id <= y) {
+        let Some(cotangent) = cotangents[id.index()].filter(|_| active[id.index()]) else { continue };
+        let operands = graph.operands(id);
+        let op = graph.op(id).clone();
+        for (slot, &operand) in operands.iter().enumerate() {
+            if !active[operand.index()] || op.flow(slot) != Flow::Differentiable {
+                continue;
+            }
+            let mut b = Builder::new(graph, cotangent_provenance(graph, operand));
+            let part = op.vjp(&mut b, Site { operands: &operands, result: id }, cotangent, slot);
+            let sum = match cotangents[operand.index()] {
+                Some(others) => b.add2(others, part),
+                None => part,
+            };
+            cotangents[operand.index()] = Some(sum);
+        }
+    }
+    let zero = |graph: &mut Graph, x: NodeId| {
+        let provenance = cotangent_provenance(graph, x);
+        Builder::new(graph, provenance).zeros_like(x)
+    };
+    xs.iter().map(|x| cotangents[x.index()].unwrap_or_else(|| zero(graph, *x))).collect()
+}
+
+/// The provenance of nodes that compute the cotangent of `id`.
+fn cotangent_provenance(graph: &Graph, id: NodeId) -> Provenance {
+    let primal = &graph.node(id).provenance;
+    let name = if primal.name.starts_with("d.") { primal.name.clone() } else { format!("d.{}", primal.name).into() };
+    Provenance { name, span: primal.span }
+}
+
+/// A shortest differentiable path from `from` back to `to`, both included, following operands; `None` when a gradient of
+/// `from` never reaches `to`.
+pub fn gradient_path(graph: &Graph, from: NodeId, to: NodeId) -> Option<Vec<NodeId>> {
+    let mut next: Vec<Option<NodeId>> = vec![None; graph.len()];
+    let mut queue = std::collections::VecDeque::from([from]);
+    let mut seen = vec![false; graph.len()];
+    seen[from.index()] = true;
+    while let Some(id) = queue.pop_front() {
+        if id == to {
+            let mut path = vec![to];
+            let mut at = to;
+            while let Some(user) = next[at.index()] {
+                path.push(user);
+                at = user;
+            }
+            path.reverse();
+            return Some(path);
+        }
+        for (slot, operand) in graph.operands(id).into_iter().enumerate() {
+            if graph.op(id).flow(slot) == Flow::Differentiable && !std::mem::replace(&mut seen[operand.index()], true) {
+                next[operand.index()] = Some(id);
+                queue.push_back(operand);
+            }
+        }
+    }
+    None
+}
