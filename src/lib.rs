@@ -4,6 +4,7 @@ pub mod data;
 pub mod diag;
 pub mod exec;
 pub mod ir;
+pub mod lower;
 pub mod ops;
 pub mod passes;
 pub mod syntax;

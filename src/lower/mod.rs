@@ -1,1 +1,301 @@
+//! Syntax tree to typed graph: names, types, shapes; definitions expanded at their calls.
+//!
+//! Takes the trees of the spec and of the standard library; gives a [`Module`]: one graph of the whole training step
+//! with `gradient(objective, param)` nodes still to be written out, one graph of the initial values, and what the graph
+//! does not say (which params are constrained, which contracts were asserted). Findings are collected: a value whose
+//! definition failed is poisoned, and what depends on it fails silently, so one mistake is reported once.
+//!
+//! `grad(y, x)` in a spec is written out here, since which params an objective trains, and so which optimizer
+//! instances exist, depends on what a derivative depends on.
 
+mod arguments;
+mod builtins;
+mod call;
+mod elementwise;
+mod expr;
+mod index;
+mod items;
+mod library;
+mod module;
+mod signature;
+mod statements;
+mod train;
+mod value;
+
+pub use library::{STANDARD_LIBRARY, StandardFile};
+pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+
+use crate::diag::{Code, Diagnostic, Diagnostics, Span};
+use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType};
+use crate::ops::{InputKind, Op, OpError, OpErrorKind};
+use crate::syntax::ast;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use value::{Binding, Frame, Home, TensorValue, Value, Which};
+
+/// Options of a compilation that change the meaning of a spec.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--set NAME=VALUE`: overrides of `const`
+    pub overrides: IndexMap<String, f64>,
+}
+
+/// A finding was recorded; the caller gives up on the value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reported;
+
+pub(crate) type Lowered<T> = Result<T, Reported>;
+
+/// Beyond this many nodes a spec is a mistake (a `repeat` gone wrong), not a model.
+const MAX_NODES: usize = 2_000_000;
+/// Definitions that call definitions, at most this deep.
+const MAX_CALL_DEPTH: usize = 100;
+/// Findings reported in one run.
+const MAX_FINDINGS: usize = 20;
+
+/// Lowers a spec. `library` holds the trees of the standard library, in order.
+///
+/// # Errors
+/// All findings, when one of them is an error.
+pub fn lower(
+    spec: &ast::File,
+    library: &[ast::File],
+    options: &Options,
+) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
+    let mut lowering = Lowering::new(options.clone());
+    for file in library {
+        lowering.collect_definitions(file, Home::Library);
+    }
+    lowering.collect_definitions(spec, Home::Spec);
+    lowering.note_items(spec);
+    let mut frame = Frame::file();
+    for statement in &spec.statements {
+        // One broken item does not hide the findings of the next.
+        let _ = lowering.item(&mut frame, statement);
+        if lowering.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS {
+            break;
+        }
+    }
+    lowering.finish()
+}
+
+/// The state of one lowering.
+pub(crate) struct Lowering {
+    options: Options,
+    findings: Vec<Diagnostic>,
+    /// the training step
+    graph: Graph,
+    /// the initial values
+    init: Graph,
+    /// which of the two is being built
+    which: Which,
+    module: Module,
+    library: IndexMap<Arc<str>, Value>,
+    definitions: IndexMap<Arc<str>, (Value, Span)>,
+    /// file-level names, in order
+    globals: IndexMap<Arc<str>, Binding>,
+    /// calls being expanded, outermost first
+    calls: Vec<value::Call>,
+    leaves: IndexMap<(InputKind, Arc<str>, Which), NodeId>,
+    objectives: Vec<train::Objective>,
+    train_span: Option<Span>,
+    /// random draws made under one name so far
+    streams: IndexMap<Arc<str>, u32>,
+    /// constraints that are functions, by param
+    projections: IndexMap<Arc<str>, Value>,
+    /// where the spec defines each name
+    later_items: IndexMap<Arc<str>, Span>,
+}
+
+impl Lowering {
+    fn new(options: Options) -> Self {
+        Self {
+            options,
+            findings: Vec::new(),
+            graph: Graph::new(),
+            init: Graph::new(),
+            which: Which::Step,
+            module: Module::default(),
+            library: IndexMap::new(),
+            definitions: IndexMap::new(),
+            globals: IndexMap::new(),
+            calls: Vec::new(),
+            leaves: IndexMap::new(),
+            objectives: Vec::new(),
+            train_span: None,
+            streams: IndexMap::new(),
+            projections: IndexMap::new(),
+            later_items: IndexMap::new(),
+        }
+    }
+
+    fn finish(mut self) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
+        self.carry_states();
+        self.check_overrides();
+        self.findings.truncate(MAX_FINDINGS);
+        if self.findings.iter().any(Diagnostic::is_error) {
+            return Err(Diagnostics(self.findings));
+        }
+        self.module.graph = self.graph;
+        self.module.init = self.init;
+        Ok((self.module, self.findings))
+    }
+
+    /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
+    pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
+        if let Some(call) = self.library_call() {
+            let inside = finding.primary.take();
+            let name = self.calls.last().map_or_else(String::new, |call| call.name.to_string());
+            finding.labels.retain(|label| label.span.source == call.source);
+            finding = finding.at(call, "in this call");
+            if let Some(label) = inside
+                && !label.message.is_empty()
+            {
+                finding.notes.insert(0, format!("inside `{name}` of the standard library: {}", label.message));
+            }
+        }
+        self.findings.push(finding);
+        Reported
+    }
+
+    /// Records an error at a place.
+    pub(crate) fn error(
+        &mut self,
+        code: Code,
+        span: Span,
+        headline: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Reported {
+        self.report(Diagnostic::error(code, headline).at(span, label))
+    }
+
+    /// The user's innermost call, when the code being lowered is the library's.
+    fn library_call(&self) -> Option<Span> {
+        match self.calls.last() {
+            Some(call) if call.home == Home::Library => {
+                self.calls.iter().rev().find(|call| call.from == Home::Spec).map(|call| call.span)
+            }
+            _ => None,
+        }
+    }
+
+    /// The span that nodes and findings get for library or user code at `span`.
+    pub(crate) fn user_span(&self, span: Span) -> Span {
+        self.library_call().unwrap_or(span)
+    }
+
+    pub(crate) fn current(&mut self) -> &mut Graph {
+        match self.which {
+            Which::Step => &mut self.graph,
+            Which::Init => &mut self.init,
+        }
+    }
+
+    pub(crate) fn builder(&mut self, frame: &Frame, span: Span) -> Builder<'_> {
+        let provenance = Provenance { name: frame.value_path.clone(), span: self.user_span(span) };
+        Builder::new(self.current(), provenance)
+    }
+
+    pub(crate) fn ty(&self, tensor: TensorValue) -> &TensorType {
+        match tensor.which {
+            Which::Step => self.graph.ty(tensor.node),
+            Which::Init => self.init.ty(tensor.node),
+        }
+    }
+
+    /// Adds a node, reporting what its shape rule says against it.
+    pub(crate) fn add(
+        &mut self,
+        frame: &Frame,
+        span: Span,
+        op: impl Into<Op>,
+        operands: &[TensorValue],
+    ) -> Lowered<TensorValue> {
+        let mut nodes = Vec::with_capacity(operands.len());
+        for operand in operands {
+            nodes.push(self.in_current(*operand, span)?.node);
+        }
+        if self.graph.len() + self.init.len() > MAX_NODES {
+            return Err(self.error(
+                Code::E0701,
+                span,
+                format!("the program has more than {MAX_NODES} operations"),
+                "while expanding this",
+            ));
+        }
+        match self.builder(frame, span).add(op, &nodes) {
+            Ok(node) => Ok(TensorValue { node, which: self.which }),
+            Err(error) => Err(self.op_error(span, error)),
+        }
+    }
+
+    pub(crate) fn op_error(&mut self, span: Span, error: OpError) -> Reported {
+        let code = match error.kind {
+            OpErrorKind::Shape => Code::E0301,
+            OpErrorKind::DType => Code::E0302,
+            OpErrorKind::Constraint => Code::E0303,
+            OpErrorKind::Limit => Code::E0701,
+        };
+        let mut finding = Diagnostic::error(code, error.message).at(span, "here");
+        if let Some(help) = error.help {
+            finding = finding.with_help(help);
+        }
+        self.report(finding)
+    }
+
+    /// A tensor usable in the graph being built: in the initial values a param or state stands for its own initial value.
+    pub(crate) fn in_current(&mut self, tensor: TensorValue, span: Span) -> Lowered<TensorValue> {
+        if tensor.which == self.which {
+            return Ok(tensor);
+        }
+        if self.which == Which::Init
+            && let Op::Input(input) = self.graph.op(tensor.node)
+        {
+            let name = self.graph.node(tensor.node).provenance.name.clone();
+            let initial = self.init.outputs.iter().find(|output| output.name == name).map(|output| output.node);
+            if let (InputKind::Param | InputKind::State, Some(node)) = (input.kind, initial) {
+                return Ok(TensorValue { node, which: Which::Init });
+            }
+        }
+        Err(self.report(
+            Diagnostic::error(Code::E0404, "an initial value reads a value of the run")
+                .at(span, "known only when a batch is")
+                .with_help("initial values are computed once, before any data: use constants and initializers such as `zeros()`"),
+        ))
+    }
+
+    /// The clock, the seed and other leaves that the compiler itself feeds, one node each.
+    pub(crate) fn leaf(&mut self, kind: InputKind, name: &str, ty: &TensorType, span: Span) -> TensorValue {
+        let key = (kind, Arc::<str>::from(name), self.which);
+        let which = self.which;
+        if let Some(node) = self.leaves.get(&key) {
+            return TensorValue { node: *node, which };
+        }
+        let provenance = Provenance { name: name.into(), span };
+        let input = crate::ops::Input { kind, ty: ty.clone() };
+        let node = Builder::new(self.current(), provenance).emit(input, &[]);
+        self.leaves.insert(key, node);
+        TensorValue { node, which }
+    }
+
+    /// Every state without an `update` keeps its value.
+    fn carry_states(&mut self) {
+        for (name, state) in &self.module.states {
+            let next = state.next.unwrap_or(state.node);
+            self.graph.add_output(crate::ir::Role::State, name.clone(), next);
+        }
+    }
+
+    /// `--set` of a name that no `const` has is a mistake worth saying.
+    fn check_overrides(&mut self) {
+        let constants: Vec<String> = self.module.constants.keys().map(ToString::to_string).collect();
+        for name in self.options.overrides.keys() {
+            if !constants.contains(name) {
+                self.findings.push(
+                    Diagnostic::error(Code::E0201, format!("`--set {name}`: the spec has no `const {name}`"))
+                        .with_suggestion(name, constants.iter().map(String::as_str)),
+                );
+            }
+        }
+    }
+}

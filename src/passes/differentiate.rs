@@ -36,8 +36,8 @@ pub fn differentiate(graph: &Graph) -> Graph {
             let ready: Vec<NodeId> = wanted[&y].iter().copied().filter(|x| copier.get(*x).is_some()).collect();
             let targets: Vec<NodeId> = ready.iter().filter_map(|x| copier.get(*x)).collect();
             let y_copy = copier.get(y).expect("internal: operands are copied first");
-            let gradients = backward(&mut copier.target, y_copy, &targets);
-            done.extend(ready.into_iter().zip(gradients).map(|(x, gradient)| ((y, x), gradient)));
+            let results = gradients(&mut copier.target, y_copy, &targets);
+            done.extend(ready.into_iter().zip(results).map(|(x, gradient)| ((y, x), gradient)));
         }
         copier.set(id, done[&(y, x)]);
     }
@@ -63,7 +63,7 @@ fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
 }
 
 /// The gradients of the sum of `y` by each of `xs`, as new nodes.
-fn backward(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
+pub fn gradients(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
     let active = downstream(graph, xs);
     let mut cotangents: Vec<Option<NodeId>> = vec![None; graph.len()];
     let primal_nodes: Vec<NodeId> = graph.ids().collect();

@@ -7,5 +7,5 @@ mod split;
 
 pub use bind::bind;
 pub use copy::{Copier, prune};
-pub use differentiate::{differentiate, gradient_path};
+pub use differentiate::{differentiate, gradient_path, gradients};
 pub use split::{Split, split};

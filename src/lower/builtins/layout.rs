@@ -1,0 +1,156 @@
+//! Shapes: what they are, and values under other ones.
+
+use super::{Builtin, row};
+use crate::diag::Code;
+use crate::ir::{DType, Dim, TensorType, element_count};
+use crate::lower::arguments::Matched;
+use crate::lower::value::{Frame, Value};
+use crate::lower::{Lowered, Lowering};
+use crate::ops;
+
+pub(super) static ROWS: &[Builtin] = &[
+    row("shape", &["x"], "the extents, as a list", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        Ok(Value::List(l.ty(x).shape.iter().map(Value::dim).collect()))
+    }),
+    row("rank", &["x"], "the number of axes", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        Ok(Value::integer(l.ty(x).rank()))
+    }),
+    row("len", &["list"], "the number of elements of a list", |l, _, m| match m.get(0).cloned() {
+        Some((Value::List(items), _)) => Ok(Value::integer(items.len())),
+        Some((other, at)) => {
+            let found = l.describe(&other);
+            Err(l.error(Code::E0304, at, format!("expected a list, found {found}"), "not a list"))
+        }
+        None => Err(crate::lower::Reported),
+    }),
+    row("product", &["list"], "the product of a list of numbers", |l, _, m| {
+        let Some((Value::List(items), at)) = m.get(0).cloned() else {
+            return Err(l.error(Code::E0304, m.span, "`product` takes a list of numbers", "here"));
+        };
+        let mut product = 1.0;
+        for item in &items {
+            product *= l.number(item, at)?;
+        }
+        Ok(Value::Number { value: product, is_integer: product.fract() == 0.0 })
+    }),
+    row("reshape", &["x", "shape"], "the same elements under another shape; one extent may be -1", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        let total = element_count(&l.ty(x).shape);
+        let Some((value, at)) = m.get(1).cloned() else { return Err(crate::lower::Reported) };
+        let shape = l.shape(&value, total.as_ref(), at)?;
+        if l.ty(x).shape == shape {
+            return Ok(Value::Tensor(x));
+        }
+        l.add(frame, m.span, ops::Reshape { shape }, &[x]).map(Value::Tensor)
+    }),
+    row("transpose", &["x", "axes?"], "the axes in another order (reversed by default)", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        let rank = l.ty(x).rank();
+        let permutation = match m.get(1).cloned() {
+            None => (0..rank).rev().collect(),
+            Some((Value::List(items), at)) => {
+                items.iter().map(|item| l.axis(item, rank, at)).collect::<Lowered<Vec<usize>>>()?
+            }
+            Some((_, at)) => return Err(l.error(Code::E0304, at, "the order of axes is a list", "not a list")),
+        };
+        l.add(frame, m.span, ops::Transpose { permutation }, &[x]).map(Value::Tensor)
+    }),
+    row(
+        "broadcast",
+        &["x", "shape"],
+        "the value repeated to a shape whose trailing axes are its own",
+        |l, frame, m| {
+            let x = l.tensor_argument(frame, m, 0)?;
+            let Some((value, at)) = m.get(1).cloned() else { return Err(crate::lower::Reported) };
+            let shape = l.shape(&value, None, at)?;
+            let rank = l.ty(x).rank();
+            if rank > shape.len() {
+                return Err(l.error(
+                    Code::E0301,
+                    at,
+                    format!("a value with {rank} axes does not fit {} axes", shape.len()),
+                    "too few",
+                ));
+            }
+            let axes = (shape.len() - rank..shape.len()).collect();
+            l.add(frame, m.span, ops::Broadcast { shape, axes }, &[x]).map(Value::Tensor)
+        },
+    ),
+    row(
+        "concat",
+        &["values", "axis?"],
+        "values one after another along an axis (the last by default)",
+        |l, frame, m| {
+            let values = list(l, m)?;
+            let mut tensors = Vec::with_capacity(values.len());
+            for value in values {
+                tensors.push(l.to_tensor(frame, value, m.span)?);
+            }
+            let Some(first) = tensors.first() else {
+                return Err(l.error(Code::E0303, m.span, "`concat` needs at least one value", "an empty list"));
+            };
+            let rank = l.ty(*first).rank();
+            let axis = axis_or_last(l, m, rank)?;
+            l.add(frame, m.span, ops::Concat { axis }, &tensors).map(Value::Tensor)
+        },
+    ),
+    row("stack", &["values"], "values of one shape along a new first axis", |l, frame, m| {
+        let values = list(l, m)?;
+        l.to_tensor(frame, Value::List(values), m.span).map(Value::Tensor)
+    }),
+    row("full", &["shape", "value"], "a tensor of one value", |l, frame, m| {
+        let (Some((shape, at)), Some((value, value_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
+            return Err(crate::lower::Reported);
+        };
+        let shape = l.shape(&shape, None, at)?;
+        let value = l.number(&value, value_at)?;
+        if element_count(&shape).is_none() {
+            return Err(l.error(Code::E0701, at, "this tensor has too many elements", "beyond the limits"));
+        }
+        Ok(Value::Tensor(l.constant(frame, m.span, value, &TensorType::f32(shape))))
+    }),
+    row("zeros_like", &["x"], "zeros in the shape of x", |l, frame, m| like(l, frame, m, 0.0)),
+    row("ones_like", &["x"], "ones in the shape of x", |l, frame, m| like(l, frame, m, 1.0)),
+    row("positions", &["n"], "0, 1, …, n - 1, as i32", |l, frame, m| {
+        let dim = match m.get(0).cloned() {
+            Some((Value::Dim(dim), _)) => dim,
+            Some((value, at)) => Dim::known(l.count(&value, at)?),
+            None => return Err(crate::lower::Reported),
+        };
+        let ty = TensorType::new(DType::I32, vec![dim]);
+        l.add(frame, m.span, ops::Iota { axis: 0, ty }, &[]).map(Value::Tensor)
+    }),
+];
+
+fn list(l: &mut Lowering, m: &Matched) -> Lowered<Vec<Value>> {
+    match m.get(0).cloned() {
+        Some((Value::List(items), _)) => Ok(items),
+        Some((other, at)) => {
+            let found = l.describe(&other);
+            Err(l.error(Code::E0304, at, format!("expected a list of values, found {found}"), "write `[a, b]`"))
+        }
+        None => Err(crate::lower::Reported),
+    }
+}
+
+pub(super) fn axis_or_last(l: &mut Lowering, m: &Matched, rank: usize) -> Lowered<usize> {
+    match m.get(1).cloned() {
+        Some((value, at)) => l.axis(&value, rank, at),
+        None => l.axis(&Value::Number { value: -1.0, is_integer: true }, rank, m.span),
+    }
+}
+
+/// Only the type of the operand counts, so it may belong to another graph.
+fn like(l: &mut Lowering, frame: &mut Frame, m: &Matched, value: f64) -> Lowered<Value> {
+    let ty = match m.get(0).cloned() {
+        Some((Value::Tensor(tensor), _)) => l.ty(tensor).clone(),
+        Some((other, at)) => {
+            let tensor = l.to_tensor(frame, other, at)?;
+            l.ty(tensor).clone()
+        }
+        None => return Err(crate::lower::Reported),
+    };
+    Ok(Value::Tensor(l.constant(frame, m.span, value, &ty)))
+}

@@ -1,0 +1,84 @@
+//! Reductions. `axes` is one axis, a list, or all when left out; with `keep=true` reduced axes stay, with extent 1.
+
+use super::{Builtin, row};
+use crate::diag::Code;
+use crate::ir::Dim;
+use crate::lower::arguments::Matched;
+use crate::lower::value::{Frame, TensorValue, Value};
+use crate::lower::{Lowered, Lowering};
+use crate::ops;
+
+pub(super) static ROWS: &[Builtin] =
+    &[
+        row("sum", &["x", "axes?", "keep?"], "the sum over axes", |l, frame, m| {
+            reduce(
+                l,
+                frame,
+                m,
+                |l, frame, m, x, axes| {
+                    if axes.is_empty() { Ok(x) } else { l.add(frame, m.span, ops::Sum { axes }, &[x]) }
+                },
+            )
+        }),
+        row("mean", &["x", "axes?", "keep?"], "the mean over axes", |l, frame, m| {
+            reduce(l, frame, m, |l, frame, m, x, axes| {
+                if !l.ty(x).is_float() {
+                    let found = l.ty(x).to_string();
+                    return Err(l.error(
+                        Code::E0302,
+                        m.span,
+                        format!("mean takes f32, found {found}"),
+                        "convert with `f32(x)`",
+                    ));
+                }
+                let x = l.in_current(x, m.span)?;
+                let node = l.builder(frame, m.span).mean(x.node, &axes);
+                Ok(TensorValue { node, which: x.which })
+            })
+        }),
+        row("max", &["x", "axes?", "keep?"], "the largest over axes", |l, frame, m| {
+            reduce(l, frame, m, |l, frame, m, x, axes| {
+                if axes.is_empty() { Ok(x) } else { l.add(frame, m.span, ops::MaxReduce { axes }, &[x]) }
+            })
+        }),
+        row("min", &["x", "axes?", "keep?"], "the smallest over axes", |l, frame, m| {
+            reduce(l, frame, m, |l, frame, m, x, axes| {
+                if axes.is_empty() {
+                    return Ok(x);
+                }
+                let negated = l.add(frame, m.span, ops::Neg, &[x])?;
+                let largest = l.add(frame, m.span, ops::MaxReduce { axes }, &[negated])?;
+                l.add(frame, m.span, ops::Neg, &[largest])
+            })
+        }),
+        row(
+            "argmax",
+            &["x", "axis?"],
+            "the position of the largest along an axis (the last by default), as i32",
+            |l, frame, m| {
+                let x = l.tensor_argument(frame, m, 0)?;
+                let rank = l.ty(x).rank();
+                let axis = match m.get(1).cloned() {
+                    Some((value, at)) => l.axis(&value, rank, at)?,
+                    None => l.axis(&Value::Number { value: -1.0, is_integer: true }, rank, m.span)?,
+                };
+                l.add(frame, m.span, ops::ArgMax { axis }, &[x]).map(Value::Tensor)
+            },
+        ),
+    ];
+
+type Reduction = fn(&mut Lowering, &mut Frame, &Matched, TensorValue, Vec<usize>) -> Lowered<TensorValue>;
+
+fn reduce(l: &mut Lowering, frame: &mut Frame, m: &Matched, reduction: Reduction) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    let shape = l.ty(x).shape.clone();
+    let axes = l.axes(m, 1, shape.len())?;
+    let keep = l.bool_argument(m, 2, false)?;
+    let reduced = reduction(l, frame, m, x, axes.clone())?;
+    if !keep {
+        return Ok(Value::Tensor(reduced));
+    }
+    let kept = |(axis, dim): (usize, Dim)| if axes.contains(&axis) { Dim::known(1) } else { dim };
+    let shape = shape.into_iter().enumerate().map(kept).collect();
+    l.add(frame, m.span, ops::Reshape { shape }, &[reduced]).map(Value::Tensor)
+}

@@ -1,0 +1,266 @@
+//! Calls: definitions are expanded here, in a frame of their own.
+
+use super::arguments::Arguments;
+use super::value::{Binding, Call, DefinitionValue, Frame, Home, Instance, Partial, Value};
+use super::{Lowered, Lowering, MAX_CALL_DEPTH};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::syntax::ast::{Argument, DefinitionKind, Expr};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl Lowering {
+    pub(super) fn call_expr(
+        &mut self,
+        frame: &mut Frame,
+        callee: &Expr,
+        piped: Option<(Value, Span)>,
+        arguments: &[Argument],
+        span: Span,
+    ) -> Lowered<Value> {
+        let function = self.expr(frame, callee)?;
+        let arguments = self.arguments(frame, piped, arguments)?;
+        // The call's own text is the best place to point at; a pipe's left side is somebody else's.
+        let span = callee.span.to(span);
+        self.call(frame, &function, arguments, callee.span, span)
+    }
+
+    pub(super) fn call(
+        &mut self,
+        frame: &mut Frame,
+        function: &Value,
+        arguments: Arguments,
+        callee: Span,
+        span: Span,
+    ) -> Lowered<Value> {
+        match function {
+            Value::Builtin(builtin) => {
+                let matched = self.match_builtin(builtin.name, builtin.parameters, arguments, span)?;
+                (builtin.run)(self, frame, &matched)
+            }
+            Value::Definition(definition) => self.call_definition(frame, definition, arguments, callee, span),
+            Value::Partial(partial) if partial.definition.definition.kind == DefinitionKind::Initializer => {
+                let arguments = merge(&partial.arguments, arguments, span);
+                self.call_definition(frame, &partial.definition.clone(), arguments, callee, span)
+            }
+            Value::Instance(instance) => self.call_instance(frame, &instance.clone(), arguments, span),
+            Value::Poison => Err(super::Reported),
+            other => {
+                let found = self.describe(other);
+                Err(self.error(Code::E0204, callee, format!("{found} cannot be called"), "not a function or layer"))
+            }
+        }
+    }
+
+    fn call_definition(
+        &mut self,
+        frame: &mut Frame,
+        definition: &Arc<DefinitionValue>,
+        arguments: Arguments,
+        callee: Span,
+        span: Span,
+    ) -> Lowered<Value> {
+        let name = definition.definition.name.name.clone();
+        let kind = definition.definition.kind;
+        let mut inner = Frame {
+            locals: Some(IndexMap::new()),
+            home: definition.home,
+            kind: Some(kind),
+            instances: IndexMap::new(),
+            ..frame.clone()
+        };
+        match kind {
+            DefinitionKind::Fn => {}
+            DefinitionKind::Layer | DefinitionKind::Combiner if frame.kind == Some(DefinitionKind::Fn) => {
+                return Err(self.report(
+                    Diagnostic::error(Code::E0402, format!("a `fn` calls the {} `{name}`", kind.keyword()))
+                        .at(callee, "a `fn` owns no params")
+                        .with_help("make the calling definition a `layer`"),
+                ));
+            }
+            DefinitionKind::Layer => inner.path = frame.instance_path(&name),
+            DefinitionKind::Combiner => {
+                // The combiner of an item owns the item's own path: `total.alpha`.
+                let first = frame.instances.is_empty() && frame.kind.is_none();
+                let path = frame.instance_path(&name);
+                inner.path = if first { frame.path.clone() } else { path };
+            }
+            DefinitionKind::Initializer => match &frame.init_shape {
+                Some(shape) => {
+                    let dims = shape.iter().map(Value::dim).collect();
+                    inner.locals = Some(IndexMap::from([("shape".into(), Binding { value: Value::List(dims), span })]));
+                }
+                None => return self.partial(definition, arguments, span),
+            },
+            DefinitionKind::Optimizer => return self.partial(definition, arguments, span),
+        }
+        if kind != DefinitionKind::Fn {
+            inner.value_path = inner.path.clone();
+        }
+        self.enter(&definition.definition.name.name, definition.home, frame.home, span)?;
+        let result = self.expand_body(&mut inner, definition, arguments, span);
+        self.calls.pop();
+        result
+    }
+
+    /// Notes a call on the stack; refuses recursion.
+    pub(super) fn enter(&mut self, name: &Arc<str>, home: Home, from: Home, span: Span) -> Lowered<()> {
+        let recursive = self.calls.iter().any(|call| call.name == *name && call.home == home);
+        if recursive || self.calls.len() >= MAX_CALL_DEPTH {
+            let (code, headline) = if recursive {
+                (Code::E0205, format!("`{name}` calls itself"))
+            } else {
+                (Code::E0701, format!("definitions call each other more than {MAX_CALL_DEPTH} deep"))
+            };
+            let chain: Vec<String> = self.calls.iter().map(|call| call.name.to_string()).collect();
+            return Err(self.report(
+                Diagnostic::error(code, headline)
+                    .at(span, "this call would be expanded without end")
+                    .with_note(format!("calls so far: {} → {name}", chain.join(" → ")))
+                    .with_help(
+                        "definitions are expanded where they are called; unroll a fixed number of steps instead",
+                    ),
+            ));
+        }
+        self.calls.push(Call { name: name.clone(), span, home, from });
+        Ok(())
+    }
+
+    /// Binds the arguments and lowers the body.
+    fn expand_body(
+        &mut self,
+        inner: &mut Frame,
+        definition: &DefinitionValue,
+        arguments: Arguments,
+        span: Span,
+    ) -> Lowered<Value> {
+        self.bind(inner, &definition.definition, arguments, span)?;
+        match self.block(inner, &definition.definition.body)? {
+            Some(value) => Ok(value),
+            None => {
+                let name = &definition.definition.name;
+                Err(self.error(
+                    Code::E0403,
+                    name.span,
+                    format!("`{}` ends without `return`", name.name),
+                    "every path through the body must return a value",
+                ))
+            }
+        }
+    }
+
+    fn call_instance(
+        &mut self,
+        frame: &mut Frame,
+        instance: &Instance,
+        arguments: Arguments,
+        span: Span,
+    ) -> Lowered<Value> {
+        let mut inner = Frame {
+            locals: Some(IndexMap::new()),
+            path: instance.path.clone(),
+            value_path: instance.path.clone(),
+            home: instance.definition.home,
+            kind: Some(instance.definition.definition.kind),
+            instances: IndexMap::new(),
+            reuse: true,
+            init_shape: None,
+        };
+        let arguments = merge(&instance.arguments, arguments, span);
+        self.enter(&instance.definition.definition.name.name, instance.definition.home, frame.home, span)?;
+        let result = self.expand_body(&mut inner, &instance.definition, arguments, span);
+        self.calls.pop();
+        result
+    }
+
+    /// A definition with some of its arguments; the rest comes later.
+    fn partial(&mut self, definition: &Arc<DefinitionValue>, arguments: Arguments, span: Span) -> Lowered<Value> {
+        let implicit: &[&str] = match definition.definition.kind {
+            DefinitionKind::Optimizer => &["param", "grad"],
+            DefinitionKind::Initializer => &["shape"],
+            _ => &[],
+        };
+        let arguments = self.named_only(definition, arguments, implicit, span)?;
+        Ok(Value::Partial(Arc::new(Partial { definition: definition.clone(), arguments })))
+    }
+
+    /// Arguments by name; positional ones go to the parameters after the `implicit` ones.
+    pub(super) fn named_only(
+        &mut self,
+        definition: &DefinitionValue,
+        arguments: Arguments,
+        implicit: &[&str],
+        span: Span,
+    ) -> Lowered<IndexMap<Arc<str>, Value>> {
+        let name = &definition.definition.name.name;
+        let parameters: Vec<Arc<str>> = definition
+            .definition
+            .parameters
+            .iter()
+            .map(|parameter| parameter.name.name.clone())
+            .filter(|name| !implicit.contains(&&**name))
+            .collect();
+        if arguments.positional.len() > parameters.len() {
+            return Err(self.error(
+                Code::E0401,
+                span,
+                format!("`{name}` takes {} arguments here, {} given", parameters.len(), arguments.positional.len()),
+                "too many",
+            ));
+        }
+        let mut result: IndexMap<Arc<str>, Value> =
+            parameters.iter().cloned().zip(arguments.positional.into_iter().map(|(value, _)| value)).collect();
+        for (ident, value, _) in arguments.named {
+            if !parameters.contains(&ident.name) {
+                return Err(self.unknown_argument(name, &ident, parameters.iter().map(|name| &**name)));
+            }
+            if result.insert(ident.name.clone(), value).is_some() {
+                return Err(self.error(
+                    Code::E0401,
+                    ident.span,
+                    format!("argument `{}` of `{name}` is given twice", ident.name),
+                    "already given by position",
+                ));
+            }
+        }
+        Ok(result)
+    }
+
+    /// `layer enc = dense(units=64)`
+    pub(super) fn instance(&mut self, frame: &mut Frame, name: &Arc<str>, value: &Expr) -> Lowered<Value> {
+        let (callee, arguments) = match &value.kind {
+            crate::syntax::ast::ExprKind::Call { callee, arguments } => (&**callee, arguments.as_slice()),
+            _ => (value, [].as_slice()),
+        };
+        let function = self.expr(frame, callee)?;
+        let Value::Definition(definition) = &function else {
+            let found = self.describe(&function);
+            return Err(self.error(Code::E0204, callee.span, format!("{found} is not a layer"), "expected a layer"));
+        };
+        if definition.definition.kind != DefinitionKind::Layer {
+            let found = self.describe(&function);
+            return Err(self.error(Code::E0204, callee.span, format!("{found} is not a layer"), "expected a layer"));
+        }
+        let arguments = self.arguments(frame, None, arguments)?;
+        if let Some((_, at)) = arguments.positional.first() {
+            return Err(self.report(
+                Diagnostic::error(Code::E0401, "a named layer takes its settings by name")
+                    .at(*at, "this would be the layer's input")
+                    .with_help("write for example `units=64`; the inputs come when the layer is called"),
+            ));
+        }
+        let arguments = self.named_only(definition, arguments, &[], value.span)?;
+        let path = frame.child_path(name);
+        Ok(Value::Instance(Arc::new(Instance { definition: definition.clone(), arguments, path })))
+    }
+}
+
+/// Stored arguments together with those of the call.
+fn merge(stored: &IndexMap<Arc<str>, Value>, mut arguments: Arguments, span: Span) -> Arguments {
+    for (name, value) in stored {
+        let ident = crate::syntax::ast::Ident { name: name.clone(), span };
+        if !arguments.named.iter().any(|(other, ..)| other.name == *name) {
+            arguments.named.push((ident, value.clone(), span));
+        }
+    }
+    arguments
+}

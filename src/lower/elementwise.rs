@@ -1,0 +1,360 @@
+//! Operators: compile-time arithmetic, and element-wise ops on tensors with the language's alignment rule.
+//!
+//! Shapes of element-wise operands are equal; or one is a scalar; or they align at the trailing axes, where an operand
+//! may have fewer axes or a *written* 1. `batch` aligns with `batch` only, and operands of different rank may not both
+//! be expanded, so `[batch, 1]` against `[batch]` is an error and never a `[batch, batch]` matrix.
+
+use super::value::{Frame, TensorValue, Value};
+use super::{Lowered, Lowering};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{DType, Dim, Shape, TensorType, show_shape};
+use crate::ops::{self, Broadcast, Op, Reshape};
+use crate::syntax::ast::BinaryOp;
+
+impl Lowering {
+    pub(super) fn binary(
+        &mut self,
+        frame: &mut Frame,
+        op: BinaryOp,
+        left: (Value, Span),
+        right: (Value, Span),
+        span: Span,
+    ) -> Lowered<Value> {
+        if let Some(folded) = self.fold(op, &left.0, &right.0, span)? {
+            return Ok(folded);
+        }
+        match op {
+            BinaryOp::MatMul => self.matmul(frame, left, right, span).map(Value::Tensor),
+            BinaryOp::Power => self.power(frame, left, right, span).map(Value::Tensor),
+            BinaryOp::NotEqual | BinaryOp::GreaterEqual | BinaryOp::Greater => {
+                // Written by the closed set: `a > b` is `b < a`, `a != b` is `not (a == b)`.
+                let verb = verb(op);
+                let aligned = self.align(frame, verb, vec![left, right], span)?;
+                let tensor = match op {
+                    BinaryOp::Greater => self.add(frame, span, ops::Less, &[aligned[1], aligned[0]])?,
+                    BinaryOp::GreaterEqual => self.add(frame, span, ops::LessEqual, &[aligned[1], aligned[0]])?,
+                    _ => {
+                        let equal = self.add(frame, span, ops::Equal, &aligned)?;
+                        self.add(frame, span, ops::Not, &[equal])?
+                    }
+                };
+                Ok(Value::Tensor(tensor))
+            }
+            _ => {
+                let aligned = self.align(frame, verb(op), vec![left, right], span)?;
+                let primitive: Op = match op {
+                    BinaryOp::Add => ops::Add.into(),
+                    BinaryOp::Subtract => ops::Sub.into(),
+                    BinaryOp::Multiply => ops::Mul.into(),
+                    BinaryOp::Divide => ops::Div.into(),
+                    BinaryOp::Less => ops::Less.into(),
+                    BinaryOp::LessEqual => ops::LessEqual.into(),
+                    BinaryOp::Equal => ops::Equal.into(),
+                    BinaryOp::And => ops::And.into(),
+                    _ => ops::Or.into(),
+                };
+                self.add(frame, span, primitive, &aligned).map(Value::Tensor)
+            }
+        }
+    }
+
+    /// Arithmetic on compile-time values; `None` when a tensor takes part.
+    fn fold(&mut self, op: BinaryOp, left: &Value, right: &Value, span: Span) -> Lowered<Option<Value>> {
+        match (left, right) {
+            (Value::Number { value: a, is_integer: i }, Value::Number { value: b, is_integer: j }) => {
+                Ok(fold_numbers(op, *a, *b, *i && *j))
+            }
+            (Value::Dim(_), Value::Dim(_) | Value::Number { is_integer: true, .. })
+            | (Value::Number { is_integer: true, .. }, Value::Dim(_)) => self.fold_dims(op, left, right, span),
+            (Value::Tensor(_), _) | (_, Value::Tensor(_)) => Ok(None),
+            _ => match op {
+                BinaryOp::Equal => Ok(same(left, right).map(Value::Bool)),
+                BinaryOp::NotEqual => Ok(same(left, right).map(|same| Value::Bool(!same))),
+                BinaryOp::Add => Ok(match (left, right) {
+                    (Value::List(a), Value::List(b)) if !self.holds_tensor(a) && !self.holds_tensor(b) => {
+                        Some(Value::List(a.iter().chain(b).cloned().collect()))
+                    }
+                    _ => None,
+                }),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    fn holds_tensor(&self, items: &[Value]) -> bool {
+        items.iter().any(|item| matches!(item, Value::Tensor(_)))
+    }
+
+    /// Arithmetic on run-time extents.
+    fn fold_dims(&mut self, op: BinaryOp, left: &Value, right: &Value, span: Span) -> Lowered<Option<Value>> {
+        let (Some(a), Some(b)) = (as_dim(left), as_dim(right)) else { return Ok(None) };
+        let result = match op {
+            BinaryOp::Add => a.add(&b),
+            BinaryOp::Subtract => a.sub(&b),
+            BinaryOp::Multiply => a.mul(&b),
+            BinaryOp::Divide => match a.div_exact(&b) {
+                Some(dim) => Some(dim),
+                None => return Ok(None),
+            },
+            BinaryOp::Equal if a == b => return Ok(Some(Value::Bool(true))),
+            BinaryOp::NotEqual if a == b => return Ok(Some(Value::Bool(false))),
+            _ => {
+                return Err(self.error(
+                    Code::E0305,
+                    span,
+                    format!("`{}` of `{a}` and `{b}` is not known at compile time", op.symbol()),
+                    "run-time dims can be added, subtracted and multiplied",
+                ));
+            }
+        };
+        match result {
+            Some(dim) => Ok(Some(Value::dim(&dim))),
+            None => Err(self.error(Code::E0701, span, "this extent is beyond the limits", "too large")),
+        }
+    }
+
+    /// Operands as tensors of one shape and element type.
+    pub(super) fn align(
+        &mut self,
+        frame: &mut Frame,
+        verb: &str,
+        operands: Vec<(Value, Span)>,
+        span: Span,
+    ) -> Lowered<Vec<TensorValue>> {
+        let integers =
+            operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).dtype == DType::I32));
+        let floats = operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).is_float()));
+        let mut tensors = Vec::with_capacity(operands.len());
+        for (value, at) in operands {
+            // A whole number beside whole-number tensors is one of them.
+            let tensor = match value {
+                Value::Number { value, is_integer: true } if integers && !floats => {
+                    self.constant(frame, at, value, &TensorType::scalar(DType::I32))
+                }
+                value => self.to_tensor(frame, value, at)?,
+            };
+            tensors.push((tensor, at));
+        }
+        let mut shape: Shape = self.ty(tensors[0].0).shape.clone();
+        for i in 1..tensors.len() {
+            let other = self.ty(tensors[i].0).shape.clone();
+            match aligned_shape(&shape, &other) {
+                Some(result) => shape = result,
+                None => return Err(self.shape_mismatch(verb, tensors[i - 1], tensors[i], span)),
+            }
+        }
+        tensors.into_iter().map(|(tensor, at)| self.expand(frame, tensor, &shape, at)).collect()
+    }
+
+    fn shape_mismatch(
+        &mut self,
+        verb: &str,
+        left: (TensorValue, Span),
+        right: (TensorValue, Span),
+        span: Span,
+    ) -> super::Reported {
+        let (a, b) = (self.ty(left.0).clone(), self.ty(right.0).clone());
+        let mut finding = Diagnostic::error(
+            Code::E0301,
+            format!("cannot {verb} {} and {}", self.shape_text(left.0), self.shape_text(right.0)),
+        )
+        .at(span, "these shapes do not align")
+        .with_label(left.1, a.to_string())
+        .with_label(right.1, b.to_string());
+        let (long, short) = if a.rank() > b.rank() { (&a, &b) } else { (&b, &a) };
+        if long.rank() == short.rank() + 1 && long.shape.last().is_some_and(Dim::is_one) {
+            finding = finding.with_help(format!(
+                "say which is meant: `reshape(x, {})` drops the axis of extent 1, `reshape(x, {})` adds one",
+                show_shape(&short.shape),
+                show_shape(&long.shape)
+            ));
+        } else if a.rank() != b.rank() {
+            finding = finding.with_note("shapes align at their trailing axes; `batch` aligns with `batch` only");
+        }
+        self.report(finding)
+    }
+
+    /// A tensor repeated to a shape it aligns with.
+    fn expand(&mut self, frame: &mut Frame, tensor: TensorValue, shape: &Shape, span: Span) -> Lowered<TensorValue> {
+        let from = self.ty(tensor).shape.clone();
+        if from == *shape {
+            return Ok(tensor);
+        }
+        let offset = shape.len() - from.len();
+        let axes: Vec<usize> = (0..from.len()).filter(|i| from[*i] == shape[i + offset]).map(|i| i + offset).collect();
+        let kept: Shape = axes.iter().map(|axis| shape[*axis].clone()).collect();
+        let squeezed =
+            if kept.len() == from.len() { tensor } else { self.add(frame, span, Reshape { shape: kept }, &[tensor])? };
+        self.add(frame, span, Broadcast { shape: shape.clone(), axes }, &[squeezed])
+    }
+
+    fn power(
+        &mut self,
+        frame: &mut Frame,
+        base: (Value, Span),
+        exponent: (Value, Span),
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        if let Value::Number { value, .. } = exponent.0 {
+            let x = self.to_tensor(frame, base.0.clone(), base.1)?;
+            if self.ty(x).is_float() {
+                // The special cases are exact and have simpler derivatives.
+                if value == 1.0 {
+                    return Ok(x);
+                } else if value == 2.0 {
+                    return self.add(frame, span, ops::Mul, &[x, x]);
+                } else if value == 0.5 {
+                    return self.add(frame, span, ops::Sqrt, &[x]);
+                }
+            }
+        }
+        let aligned = self.align(frame, "raise", vec![base, exponent], span)?;
+        self.add(frame, span, ops::Pow, &aligned)
+    }
+
+    /// `x @ y`: products over the last axis of `x` and the first (for a batch of matrices the second-last) of `y`.
+    fn matmul(
+        &mut self,
+        frame: &mut Frame,
+        left: (Value, Span),
+        right: (Value, Span),
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        let x = self.to_tensor(frame, left.0, left.1)?;
+        let y = self.to_tensor(frame, right.0, right.1)?;
+        let (x_ty, y_ty) = (self.ty(x).clone(), self.ty(y).clone());
+        if x_ty.rank() > 2 && y_ty.rank() == 2 {
+            // Leading axes of x are rows alike.
+            let rows = crate::ir::element_count(&x_ty.shape[..x_ty.rank() - 1]);
+            let (Some(rows), Some(inner)) = (rows, x_ty.shape.last()) else {
+                return Err(self.error(Code::E0701, span, "the product has too many rows", "too large"));
+            };
+            let flat = self.add(frame, left.1, Reshape { shape: vec![rows, inner.clone()] }, &[x])?;
+            if *inner != y_ty.shape[0] {
+                return Err(self.matmul_mismatch(&x_ty, &y_ty, left.1, right.1, span));
+            }
+            let product = self.add(frame, span, ops::MatMul::default(), &[flat, y])?;
+            let mut shape = x_ty.shape[..x_ty.rank() - 1].to_vec();
+            shape.push(y_ty.shape[1].clone());
+            return self.add(frame, span, Reshape { shape }, &[product]);
+        }
+        let rank = x_ty.rank();
+        if rank < 2
+            || y_ty.rank() != rank
+            || x_ty.shape[..rank - 2] != y_ty.shape[..rank - 2]
+            || x_ty.shape[rank - 1] != y_ty.shape[rank - 2]
+        {
+            return Err(self.matmul_mismatch(&x_ty, &y_ty, left.1, right.1, span));
+        }
+        self.add(frame, span, ops::MatMul::default(), &[x, y])
+    }
+
+    fn matmul_mismatch(
+        &mut self,
+        x: &TensorType,
+        y: &TensorType,
+        left: Span,
+        right: Span,
+        span: Span,
+    ) -> super::Reported {
+        self.report(
+            Diagnostic::error(
+                Code::E0301,
+                format!("cannot multiply matrices {} and {}", show_shape(&x.shape), show_shape(&y.shape)),
+            )
+            .at(span, "`@` contracts the last axis of the left side with the first of the right side's matrix")
+            .with_label(left, x.to_string())
+            .with_label(right, y.to_string()),
+        )
+    }
+}
+
+/// The common shape of two operands, by the alignment rule.
+fn aligned_shape(a: &[Dim], b: &[Dim]) -> Option<Shape> {
+    if a.is_empty() || b.is_empty() {
+        return Some(if a.is_empty() { b.to_vec() } else { a.to_vec() });
+    }
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    let offset = long.len() - short.len();
+    let mut shape = long.to_vec();
+    let mut long_expanded = false;
+    for (i, dim) in short.iter().enumerate() {
+        let other = &long[i + offset];
+        if dim == other {
+            continue;
+        }
+        if dim.is_batch() || other.is_batch() {
+            return None;
+        }
+        if other.is_one() {
+            shape[i + offset] = dim.clone();
+            long_expanded = true;
+        } else if !dim.is_one() {
+            return None;
+        }
+    }
+    // Both sides expanded at different ranks is the silent outer product that nobody meant.
+    if long_expanded && offset > 0 { None } else { Some(shape) }
+}
+
+fn as_dim(value: &Value) -> Option<Dim> {
+    match value {
+        Value::Dim(dim) => Some(dim.clone()),
+        Value::Number { value, is_integer: true } => {
+            // Negative numbers enter by subtraction from zero.
+            let magnitude = Dim::known(value.abs() as usize);
+            if *value < 0.0 { Dim::known(0).sub(&magnitude) } else { Some(magnitude) }
+        }
+        _ => None,
+    }
+}
+
+fn fold_numbers(op: BinaryOp, a: f64, b: f64, integers: bool) -> Option<Value> {
+    let number = |value: f64| Value::Number { value, is_integer: integers && value.fract() == 0.0 };
+    Some(match op {
+        BinaryOp::Add => number(a + b),
+        BinaryOp::Subtract => number(a - b),
+        BinaryOp::Multiply => number(a * b),
+        BinaryOp::Divide => number(a / b),
+        BinaryOp::Power => number(a.powf(b)),
+        BinaryOp::Equal => Value::Bool(a == b),
+        BinaryOp::NotEqual => Value::Bool(a != b),
+        BinaryOp::Less => Value::Bool(a < b),
+        BinaryOp::LessEqual => Value::Bool(a <= b),
+        BinaryOp::Greater => Value::Bool(a > b),
+        BinaryOp::GreaterEqual => Value::Bool(a >= b),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::MatMul => return None,
+    })
+}
+
+/// Whether two compile-time values are the same; `None` when that is not decided at compile time.
+fn same(left: &Value, right: &Value) -> Option<bool> {
+    Some(match (left, right) {
+        (Value::Text(a), Value::Text(b)) => a == b,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Number { value: a, .. }, Value::Number { value: b, .. }) => a == b,
+        (Value::Dim(a), Value::Dim(b)) => a == b,
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).map(|(a, b)| same(a, b)).collect::<Option<Vec<_>>>()?.into_iter().all(|same| same)
+        }
+        (Value::Definition(a), Value::Definition(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Value::Builtin(a), Value::Builtin(b)) => a.name == b.name,
+        (Value::None, Value::None) => true,
+        (Value::Tensor(_) | Value::Poison, _) | (_, Value::Tensor(_) | Value::Poison) => return None,
+        _ => false,
+    })
+}
+
+fn verb(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Add => "add",
+        BinaryOp::Subtract => "subtract",
+        BinaryOp::Multiply => "multiply",
+        BinaryOp::Divide => "divide",
+        BinaryOp::Power => "raise",
+        BinaryOp::MatMul => "multiply matrices",
+        BinaryOp::And | BinaryOp::Or => "combine",
+        _ => "compare",
+    }
+}

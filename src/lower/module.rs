@@ -1,0 +1,132 @@
+//! What lowering gives: graphs, and the facts about them that a graph does not hold.
+
+use crate::diag::Span;
+use crate::ir::{Graph, NodeId, TensorType};
+use crate::syntax::ast::TrainsMode;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A lowered spec. Node ids refer to `graph`.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// The whole training step: outputs, losses, metrics, objectives, next params and states. `gradient` nodes stand for
+    /// the objectives' derivatives.
+    pub graph: Graph,
+    /// The initial params and states, as a function of the seed.
+    pub init: Graph,
+    pub constants: IndexMap<Arc<str>, f64>,
+    pub inputs: IndexMap<Arc<str>, DataInfo>,
+    pub targets: IndexMap<Arc<str>, DataInfo>,
+    pub params: IndexMap<Arc<str>, ParamInfo>,
+    pub states: IndexMap<Arc<str>, StateInfo>,
+    /// The losses as written, per sample or scalar, by name.
+    pub losses: IndexMap<Arc<str>, (NodeId, Span)>,
+    pub contracts: Vec<Contract>,
+    /// `assert every param is trained`
+    pub every_param_trained: Option<Span>,
+}
+
+/// An `input` or `target`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataInfo {
+    pub node: NodeId,
+    pub ty: TensorType,
+    pub optional: bool,
+    pub span: Span,
+}
+
+/// Who owns a param.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    File,
+    Layer,
+    Combiner,
+}
+
+/// What holds for a param after every update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Constraint {
+    /// within `[low, high]`
+    Interval(f64, f64),
+    /// projected by a function of the spec
+    Projection,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamInfo {
+    pub node: NodeId,
+    pub ty: TensorType,
+    pub owner: Owner,
+    pub constraint: Option<Constraint>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateInfo {
+    pub node: NodeId,
+    pub ty: TensorType,
+    pub span: Span,
+    /// the node of its `update`
+    pub next: Option<NodeId>,
+}
+
+/// A pattern of param paths, made absolute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamPattern {
+    /// as written
+    pub text: Arc<str>,
+    /// the absolute path or glob
+    pub path: Arc<str>,
+    pub span: Span,
+}
+
+impl ParamPattern {
+    pub fn matches(&self, path: &str) -> bool {
+        glob(&self.path, path)
+    }
+}
+
+/// `*` stands for any run of characters; a plain path also covers everything below it.
+fn glob(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => path == pattern || (path.starts_with(pattern) && path[pattern.len()..].starts_with('.')),
+        Some((head, tail)) => path.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| {
+                rest.is_char_boundary(at)
+                    && (if tail.is_empty() { at == rest.len() } else { glob_tail(tail, &rest[at..]) })
+            })
+        }),
+    }
+}
+
+fn glob_tail(pattern: &str, path: &str) -> bool {
+    if pattern.contains('*') { glob(pattern, path) } else { path == pattern }
+}
+
+/// `assert SUBJECT trains …`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    pub subject: NodeId,
+    /// the subject as written
+    pub subject_text: Arc<str>,
+    pub mode: TrainsMode,
+    pub params: Vec<ParamPattern>,
+    pub span: Span,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn patterns_match_paths() {
+        assert!(glob("critic.*", "critic.dense.kernel"));
+        assert!(!glob("critic.*", "critics.dense.kernel"));
+        assert!(glob("total.alpha", "total.alpha"));
+        assert!(glob("enc", "enc.dense.bias"));
+        assert!(!glob("enc", "encoder.bias"));
+        assert!(glob("*.bias", "enc.dense.bias"));
+        assert!(glob("*", "anything"));
+        assert!(!glob("*.bias", "enc.dense.kernel"));
+    }
+}

@@ -1,0 +1,306 @@
+//! Signatures: arguments bound to a definition's parameters, shapes matched against patterns.
+
+use super::arguments::Arguments;
+use super::value::{Binding, Frame, Value};
+use super::{Lowered, Lowering};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{BATCH, DType, Dim};
+use crate::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, DimExpr, ExprKind, TypeExpr};
+use std::sync::Arc;
+
+impl Lowering {
+    /// Binds arguments to parameters in `frame`, left to right; defaults see the parameters before them.
+    pub(super) fn bind(
+        &mut self,
+        frame: &mut Frame,
+        definition: &Definition,
+        mut arguments: Arguments,
+        span: Span,
+    ) -> Lowered<()> {
+        let name = definition.name.name.clone();
+        let parameters = &definition.parameters;
+        // An initializer's shape is bound before the call.
+        let is_bound = |frame: &Frame, parameter: &DefinitionParameter| {
+            definition.kind == DefinitionKind::Initializer
+                && &*parameter.name.name == "shape"
+                && frame.locals.as_ref().is_some_and(|locals| locals.contains_key("shape"))
+        };
+        for (ident, ..) in &arguments.named {
+            if !parameters.iter().any(|parameter| parameter.name.name == ident.name) {
+                let ident = ident.clone();
+                return Err(self.unknown_argument(&name, &ident, parameters.iter().map(|p| &*p.name.name)));
+            }
+        }
+        let mut positional = std::mem::take(&mut arguments.positional).into_iter();
+        for parameter in parameters {
+            if is_bound(frame, parameter) {
+                continue;
+            }
+            let named = arguments.named.iter().position(|(ident, ..)| ident.name == parameter.name.name);
+            let (value, at) = if parameter.variadic {
+                let items: Vec<(Value, Span)> = positional.by_ref().collect();
+                self.bind_variadic(frame, definition, parameter, items, span)?
+            } else if let Some(argument) = positional.next() {
+                if let Some(named) = named {
+                    let at = arguments.named[named].0.span;
+                    return Err(self.error(
+                        Code::E0401,
+                        at,
+                        format!("argument `{}` of `{name}` is given twice", parameter.name.name),
+                        "already given by position",
+                    ));
+                }
+                (self.conform(frame, definition, parameter, argument.0, argument.1)?, argument.1)
+            } else if let Some(named) = named {
+                let (_, value, at) = arguments.named.swap_remove(named);
+                (self.conform(frame, definition, parameter, value, at)?, at)
+            } else if let Some(default) = &parameter.default {
+                (self.expr(frame, default)?, span)
+            } else {
+                return Err(self.missing_argument(definition, parameter, span));
+            };
+            frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding { value, span: at });
+        }
+        if let Some((_, at)) = positional.next() {
+            return Err(self.report(
+                Diagnostic::error(
+                    Code::E0401,
+                    format!("`{name}` takes {} arguments, more are given", parameters.len()),
+                )
+                .at(at, "one too many")
+                .with_note(signature_text(definition)),
+            ));
+        }
+        Ok(())
+    }
+
+    fn missing_argument(
+        &mut self,
+        definition: &Definition,
+        parameter: &DefinitionParameter,
+        span: Span,
+    ) -> super::Reported {
+        self.report(
+            Diagnostic::error(
+                Code::E0401,
+                format!("`{}` lacks its argument `{}`", definition.name.name, parameter.name.name),
+            )
+            .at(span, "in this call")
+            .with_note(signature_text(definition)),
+        )
+    }
+
+    fn bind_variadic(
+        &mut self,
+        frame: &mut Frame,
+        definition: &Definition,
+        parameter: &DefinitionParameter,
+        items: Vec<(Value, Span)>,
+        span: Span,
+    ) -> Lowered<(Value, Span)> {
+        if items.is_empty() {
+            return Err(self.missing_argument(definition, parameter, span));
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for (value, at) in items {
+            values.push(self.conform(frame, definition, parameter, value, at)?);
+        }
+        let count = Binding { value: Value::integer(values.len()), span };
+        frame.locals.get_or_insert_default().entry("K".into()).or_insert(count);
+        Ok((Value::List(values), span))
+    }
+
+    /// Checks a value against its parameter's type, binding the names of the pattern.
+    fn conform(
+        &mut self,
+        frame: &mut Frame,
+        definition: &Definition,
+        parameter: &DefinitionParameter,
+        value: Value,
+        span: Span,
+    ) -> Lowered<Value> {
+        let Some(ty) = &parameter.ty else { return Ok(value) };
+        let wrong = |this: &mut Self, value: &Value, expected: &str| {
+            let found = this.describe(value);
+            this.report(
+                Diagnostic::error(
+                    Code::E0304,
+                    format!("`{}` of `{}` is {found}, expected {expected}", parameter.name.name, definition.name.name),
+                )
+                .at(span, "does not fit the signature")
+                .with_note(signature_text(definition)),
+            )
+        };
+        match (&*ty.element.name, &ty.dims) {
+            ("int", None) => match &value {
+                Value::Dim(_) => Ok(value),
+                Value::Number { value: number, .. } if number.fract() == 0.0 => Ok(value),
+                other => Err(wrong(self, other, "a whole number")),
+            },
+            ("number", None) => match &value {
+                Value::Number { .. } | Value::Dim(_) => Ok(value),
+                other => Err(wrong(self, other, "a number")),
+            },
+            ("text", None) => match &value {
+                Value::Text(_) => Ok(value),
+                other => Err(wrong(self, other, "a text")),
+            },
+            ("f32" | "i32" | "bool", None) if !matches!(value, Value::Tensor(_)) => Ok(value),
+            _ => self.conform_tensor(frame, definition, parameter, ty, value, span),
+        }
+    }
+
+    fn conform_tensor(
+        &mut self,
+        frame: &mut Frame,
+        definition: &Definition,
+        parameter: &DefinitionParameter,
+        ty: &TypeExpr,
+        value: Value,
+        span: Span,
+    ) -> Lowered<Value> {
+        let mut tensor = self.to_tensor(frame, value, span)?;
+        let dtype = self.dtype(&ty.element)?;
+        let pattern = ty.dims.as_deref().unwrap_or(&[]);
+        let is_loss = definition.kind == DefinitionKind::Combiner;
+        if is_loss && pattern.is_empty() && self.ty(tensor).is_per_sample() {
+            let node = self.builder(frame, span).mean(tensor.node, &[0]);
+            tensor = super::value::TensorValue { node, which: tensor.which };
+        }
+        let found = self.ty(tensor).clone();
+        let names = self.match_pattern(frame, pattern, &found.shape);
+        match names {
+            Some(names) if found.dtype == dtype => {
+                for (name, dim) in names {
+                    let binding = Binding { value: Value::dim(&dim), span };
+                    frame.locals.get_or_insert_default().entry(name).or_insert(binding);
+                }
+                Ok(Value::Tensor(tensor))
+            }
+            _ => {
+                let mut finding = Diagnostic::error(
+                    Code::E0304,
+                    format!(
+                        "`{}` of `{}` is {found}, expected {}",
+                        parameter.name.name,
+                        definition.name.name,
+                        type_text(ty)
+                    ),
+                )
+                .at(span, format!("this is {found}"))
+                .with_note(signature_text(definition));
+                if is_loss && found.rank() > 1 {
+                    let axes: Vec<usize> = (1..found.rank()).collect();
+                    finding = finding
+                        .with_help(format!("a loss is one number per sample: reduce it with `|> mean(axes={axes:?})`"));
+                }
+                Err(self.report(finding))
+            }
+        }
+    }
+
+    /// Matches extents against a pattern; gives the names it binds, or `None` when they do not fit.
+    fn match_pattern(&mut self, frame: &mut Frame, pattern: &[DimExpr], shape: &[Dim]) -> Option<Vec<(Arc<str>, Dim)>> {
+        let rest = pattern.iter().position(|dim| matches!(dim, DimExpr::Rest(_)));
+        let fits = match rest {
+            Some(_) => shape.len() + 1 >= pattern.len(),
+            None => shape.len() == pattern.len(),
+        };
+        if !fits {
+            return None;
+        }
+        let mut names: Vec<(Arc<str>, Dim)> = Vec::new();
+        for (i, dim) in pattern.iter().enumerate() {
+            let DimExpr::Expr(expr) = dim else { continue };
+            let at = if rest.is_some_and(|rest| i > rest) { shape.len() - (pattern.len() - i) } else { i };
+            let extent = &shape[at];
+            let wanted = match &expr.kind {
+                ExprKind::Name(name) if &**name == BATCH => Dim::batch(),
+                ExprKind::Name(name) => {
+                    let local = frame.locals.as_ref().and_then(|locals| locals.get(name)).map(|b| b.value.clone());
+                    let bound = names.iter().find(|(other, _)| other == name).map(|(_, dim)| dim.clone());
+                    match (bound, local) {
+                        (Some(dim), _) => dim,
+                        (None, Some(Value::Dim(dim))) => dim,
+                        (None, Some(Value::Number { value, .. })) => Dim::known(value as usize),
+                        _ => {
+                            names.push((name.clone(), extent.clone()));
+                            continue;
+                        }
+                    }
+                }
+                _ => match self.expr(frame, expr).ok()? {
+                    Value::Dim(dim) => dim,
+                    Value::Number { value, .. } if value >= 0.0 => Dim::known(value as usize),
+                    _ => return None,
+                },
+            };
+            if wanted != *extent {
+                return None;
+            }
+        }
+        Some(names)
+    }
+
+    /// The element type that a name stands for.
+    pub(super) fn dtype(&mut self, element: &crate::syntax::ast::Ident) -> Lowered<DType> {
+        match &*element.name {
+            "f32" => Ok(DType::F32),
+            "i32" => Ok(DType::I32),
+            "bool" => Ok(DType::Bool),
+            other => {
+                let mut finding = Diagnostic::error(Code::E0302, format!("unknown element type `{other}`"))
+                    .at(element.span, "expected `f32`, `i32` or `bool`");
+                finding = match other {
+                    "f64" | "float" | "f16" => finding
+                        .with_help("write `f32`: it is the float of a spec, and `--precision f64` computes it in f64"),
+                    "int" | "i64" | "u8" => finding.with_help("write `i32`"),
+                    other => finding.with_suggestion(other, ["f32", "i32", "bool"]),
+                };
+                Err(self.report(finding))
+            }
+        }
+    }
+}
+
+/// The signature as written, for notes.
+pub(super) fn signature_text(definition: &Definition) -> String {
+    let parameters: Vec<String> = definition
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let mut text = parameter.name.name.to_string();
+            if parameter.variadic {
+                text.push_str("...");
+            }
+            if let Some(ty) = &parameter.ty {
+                text.push_str(": ");
+                text.push_str(&type_text(ty));
+            }
+            if parameter.default.is_some() {
+                text.push_str("=…");
+            }
+            text
+        })
+        .collect();
+    format!("signature: {} {}({})", definition.kind.keyword(), definition.name.name, parameters.join(", "))
+}
+
+/// A type as written.
+pub(super) fn type_text(ty: &TypeExpr) -> String {
+    let dims = ty.dims.as_ref().map(|dims| {
+        let dims: Vec<String> = dims
+            .iter()
+            .map(|dim| match dim {
+                DimExpr::Rest(_) => "...".to_string(),
+                DimExpr::Expr(expr) => match &expr.kind {
+                    ExprKind::Name(name) => name.to_string(),
+                    ExprKind::Number { text, .. } => text.to_string(),
+                    _ => "…".to_string(),
+                },
+            })
+            .collect();
+        format!("[{}]", dims.join(", "))
+    });
+    format!("{}{}{}", ty.element.name, dims.unwrap_or_default(), if ty.optional { "?" } else { "" })
+}

@@ -1,0 +1,354 @@
+//! The `train` block: objectives, gradients, optimizer instances, next params. All nodes of the one training step.
+
+use super::arguments::Arguments;
+use super::module::{Constraint, ParamPattern};
+use super::value::{Binding, Frame, Partial, TensorValue, Value, Which};
+use super::{Lowered, Lowering};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{NodeId, Role};
+use crate::ops::{self, Gradient};
+use crate::passes::gradient_path;
+use crate::syntax::ast::{Argument, DefinitionKind, Expr, Pattern, TrainEntry, TrainEntryKind};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// What one `minimize` asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Objective {
+    /// the scalar that is minimised
+    node: NodeId,
+    over: Vec<ParamPattern>,
+}
+
+/// One `optimizer` entry.
+struct Group {
+    partial: Arc<Partial>,
+    params: Vec<ParamPattern>,
+    span: Span,
+}
+
+impl Lowering {
+    pub(super) fn train(&mut self, file: &mut Frame, entries: &[TrainEntry], span: Span) -> Lowered<()> {
+        if let Some(first) = self.train_span.replace(span) {
+            return Err(self.report(
+                Diagnostic::error(Code::E0202, "a spec has one `train` block")
+                    .at(span, "second")
+                    .with_label(first, "first"),
+            ));
+        }
+        let (mut groups, mut clips) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match &entry.kind {
+                TrainEntryKind::Minimize { objective, over } => self.minimize(file, objective, over)?,
+                TrainEntryKind::Optimizer { call, params } => groups.push(self.group(file, call, params)?),
+                TrainEntryKind::Clip { arguments } => clips.push((arguments, entry.span)),
+            }
+        }
+        if self.objectives.is_empty() {
+            return Err(self.report(
+                Diagnostic::error(Code::E0406, "the `train` block minimizes nothing")
+                    .at(span, "no objective")
+                    .with_help("add `minimize NAME_OF_A_LOSS`"),
+            ));
+        }
+        let mut gradients = self.gradients(file, span);
+        if gradients.is_empty() {
+            return Err(self.error(Code::E0406, span, "no objective reaches any param", "nothing to train"));
+        }
+        for (path, gradient) in &gradients {
+            self.graph.add_output(Role::Gradient, path.clone(), gradient.node);
+        }
+        for (arguments, at) in clips {
+            self.clip(file, &mut gradients, arguments, at)?;
+        }
+        let mut failed = None;
+        for (path, gradient) in gradients {
+            if let Err(reported) = self.step(&path, gradient, &groups, span) {
+                failed = Some(reported);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn minimize(&mut self, file: &mut Frame, objective: &Expr, over: &[Pattern]) -> Lowered<()> {
+        let name: Arc<str> = match objective.as_name() {
+            Some(name) => name.into(),
+            None => format!("objective_{}", self.objectives.len() + 1).into(),
+        };
+        let mut own = Frame { path: name.clone(), value_path: name.clone(), ..Frame::file() };
+        let value = self.expr(&mut own, objective)?;
+        let tensor = self.to_tensor(&mut own, value, objective.span)?;
+        self.check_loss(tensor, &name, objective.span)?;
+        let mean = self.batch_mean(&own, tensor, objective.span);
+        if self.graph.output(Role::Objective, &name).is_some() {
+            return Err(self.error(Code::E0406, objective.span, format!("`{name}` is minimized twice"), "again here"));
+        }
+        self.graph.add_output(Role::Objective, name, mean.node);
+        let over: Vec<ParamPattern> = over.iter().map(|pattern| self.pattern(file, pattern)).collect();
+        for pattern in &over {
+            self.pattern_names_params(pattern)?;
+        }
+        self.objectives.push(Objective { node: mean.node, over });
+        Ok(())
+    }
+
+    fn pattern_names_params(&mut self, pattern: &ParamPattern) -> Lowered<()> {
+        if self.module.params.keys().any(|path| pattern.matches(path)) {
+            return Ok(());
+        }
+        let known: Vec<String> = self.module.params.keys().map(ToString::to_string).collect();
+        Err(self.report(
+            Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
+                .at(pattern.span, "matches nothing")
+                .with_note(format!("params: {}", known.join(", ")))
+                .with_suggestion(&pattern.text, known.iter().map(String::as_str)),
+        ))
+    }
+
+    fn group(&mut self, file: &mut Frame, call: &Expr, params: &[Pattern]) -> Lowered<Group> {
+        let mut own = Frame { path: "train".into(), value_path: "train".into(), ..Frame::file() };
+        let value = match self.expr(&mut own, call)? {
+            // An optimizer's name alone takes its defaults.
+            value @ Value::Definition(_) => self.call(&mut own, &value, Arguments::default(), call.span, call.span)?,
+            value => value,
+        };
+        let partial = match value {
+            Value::Partial(partial) if partial.definition.definition.kind == DefinitionKind::Optimizer => partial,
+            other => {
+                let found = self.describe(&other);
+                return Err(self.error(
+                    Code::E0406,
+                    call.span,
+                    format!("{found} is not an optimizer"),
+                    "expected an optimizer",
+                ));
+            }
+        };
+        let params: Vec<ParamPattern> = params.iter().map(|pattern| self.pattern(file, pattern)).collect();
+        for pattern in &params {
+            self.pattern_names_params(pattern)?;
+        }
+        Ok(Group { partial, params, span: call.span })
+    }
+
+    /// The gradient of each trained param: the sum over the objectives that train it.
+    fn gradients(&mut self, file: &Frame, span: Span) -> IndexMap<Arc<str>, TensorValue> {
+        let params: Vec<(Arc<str>, NodeId)> =
+            self.module.params.iter().map(|(path, param)| (path.clone(), param.node)).collect();
+        let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
+        for objective in self.objectives.clone() {
+            let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
+            for (path, param) in params.iter().filter(|(path, _)| wanted(path)) {
+                if gradient_path(&self.graph, objective.node, *param).is_none() {
+                    continue;
+                }
+                let frame = Frame { value_path: path.clone(), ..file.clone() };
+                let mut b = self.builder(&frame, span);
+                let part = b.emit(Gradient, &[objective.node, *param]);
+                let sum = match gradients.get(path) {
+                    Some(others) => b.add2(others.node, part),
+                    None => part,
+                };
+                gradients.insert(path.clone(), TensorValue { node: sum, which: Which::Step });
+            }
+        }
+        gradients
+    }
+
+    /// `clip global_norm=c`, `clip norm=c`, `clip value=c`
+    fn clip(
+        &mut self,
+        file: &mut Frame,
+        gradients: &mut IndexMap<Arc<str>, TensorValue>,
+        arguments: &[Argument],
+        span: Span,
+    ) -> Lowered<()> {
+        for argument in arguments {
+            let name = argument.name.as_ref().map_or("", |name| &*name.name).to_string();
+            let limit = self.expr(file, &argument.value)?;
+            let limit = self.number(&limit, argument.value.span)?;
+            if limit <= 0.0 || limit.is_nan() {
+                return Err(self.error(
+                    Code::E0406,
+                    argument.value.span,
+                    format!("a clip limit of {limit}"),
+                    "must be positive",
+                ));
+            }
+            let frame = Frame { value_path: "clip".into(), ..file.clone() };
+            let mut b = self.builder(&frame, span);
+            let nodes: Vec<NodeId> = gradients.values().map(|gradient| gradient.node).collect();
+            let clipped: Vec<NodeId> = match name.as_str() {
+                "value" => nodes
+                    .iter()
+                    .map(|node| {
+                        let (low, high) = (b.constant_like(-limit, *node), b.constant_like(limit, *node));
+                        let above = b.emit(ops::Max, &[*node, low]);
+                        b.emit(ops::Min, &[above, high])
+                    })
+                    .collect(),
+                "norm" => nodes.iter().map(|node| scale_to_norm(&mut b, &[*node], limit)[0]).collect(),
+                "global_norm" => scale_to_norm(&mut b, &nodes, limit),
+                other => {
+                    return Err(self.report(
+                        Diagnostic::error(Code::E0406, format!("unknown kind of clipping `{other}`"))
+                            .at(argument.span, "expected `value`, `norm` or `global_norm`")
+                            .with_suggestion(other, ["value", "norm", "global_norm"]),
+                    ));
+                }
+            };
+            for (gradient, node) in gradients.values_mut().zip(clipped) {
+                gradient.node = node;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lowers a param's optimizer and constraint: its next value.
+    fn step(&mut self, path: &Arc<str>, gradient: TensorValue, groups: &[Group], span: Span) -> Lowered<()> {
+        let group = self.group_of(path, groups, span)?;
+        let Some(param) = self.module.params.get(path).cloned() else { return Ok(()) };
+        let definition = group.partial.definition.clone();
+        let name = definition.definition.name.name.clone();
+        let own: Arc<str> = format!("{path}.{name}").into();
+        let tensor =
+            |node| Binding { value: Value::Tensor(TensorValue { node, which: Which::Step }), span: group.span };
+        let mut frame = Frame {
+            locals: Some(IndexMap::new()),
+            path: own.clone(),
+            value_path: own,
+            home: definition.home,
+            kind: Some(DefinitionKind::Optimizer),
+            ..Frame::file()
+        };
+        let ident = |name: &str| crate::syntax::ast::Ident { name: name.into(), span: group.span };
+        let mut arguments = Arguments::default();
+        arguments.named.push((ident("param"), tensor(param.node).value, group.span));
+        arguments.named.push((ident("grad"), tensor(gradient.node).value, group.span));
+        for (name, value) in &group.partial.arguments {
+            arguments.named.push((ident(name), value.clone(), group.span));
+        }
+        self.enter(&name, definition.home, super::value::Home::Spec, group.span)?;
+        let next = self.optimizer_body(&mut frame, &definition.definition, arguments, group.span);
+        self.calls.pop();
+        let next = self.project(&mut frame, path, next?, param.constraint, group.span)?;
+        let found = self.ty(next).clone();
+        if found != param.ty {
+            return Err(self.error(
+                Code::E0301,
+                group.span,
+                format!("optimizer `{name}` gives {found} for the param `{path}`, which is {}", param.ty),
+                "must keep the type",
+            ));
+        }
+        self.graph.add_output(Role::Param, path.clone(), next.node);
+        Ok(())
+    }
+
+    fn optimizer_body(
+        &mut self,
+        frame: &mut Frame,
+        definition: &crate::syntax::ast::Definition,
+        arguments: Arguments,
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        self.bind(frame, definition, arguments, span)?;
+        match self.block(frame, &definition.body)? {
+            Some(value) => self.to_tensor(frame, value, span),
+            None => Err(self.error(
+                Code::E0403,
+                definition.name.span,
+                format!("`{}` ends without `return`", definition.name.name),
+                "an optimizer returns the param's next value",
+            )),
+        }
+    }
+
+    fn group_of<'g>(&mut self, path: &str, groups: &'g [Group], span: Span) -> Lowered<&'g Group> {
+        let mut named = groups.iter().filter(|group| group.params.iter().any(|pattern| pattern.matches(path)));
+        let (first, second) = (named.next(), named.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            return Err(self.report(
+                Diagnostic::error(Code::E0406, format!("two optimizers claim the param `{path}`"))
+                    .at(second.span, "second")
+                    .with_label(first.span, "first"),
+            ));
+        }
+        let mut general = groups.iter().filter(|group| group.params.is_empty());
+        let (default, other) = (general.next(), general.next());
+        if let Some(other) = other {
+            return Err(self.error(
+                Code::E0406,
+                other.span,
+                "two optimizers without `for`",
+                "each would train every param",
+            ));
+        }
+        first.or(default).ok_or_else(|| {
+            self.report(
+                Diagnostic::error(Code::E0406, format!("no optimizer for the param `{path}`"))
+                    .at(span, "it is trained, but by nothing")
+                    .with_help("add an `optimizer` without `for`, which takes all other params"),
+            )
+        })
+    }
+
+    /// Puts a next value back into its constraint.
+    fn project(
+        &mut self,
+        frame: &mut Frame,
+        path: &Arc<str>,
+        next: TensorValue,
+        constraint: Option<Constraint>,
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        frame.value_path = path.clone();
+        match constraint {
+            None => Ok(next),
+            Some(Constraint::Interval(low, high)) => {
+                let mut b = self.builder(frame, span);
+                let mut node = next.node;
+                if low.is_finite() {
+                    let low = b.constant_like(low, node);
+                    node = b.emit(ops::Max, &[node, low]);
+                }
+                if high.is_finite() {
+                    let high = b.constant_like(high, node);
+                    node = b.emit(ops::Min, &[node, high]);
+                }
+                Ok(TensorValue { node, which: Which::Step })
+            }
+            Some(Constraint::Projection) => {
+                let Some(function) = self.projections.get(path).cloned() else { return Ok(next) };
+                let arguments = Arguments { positional: vec![(Value::Tensor(next), span)], named: Vec::new() };
+                let value = self.call(frame, &function, arguments, span, span)?;
+                self.to_tensor(frame, value, span)
+            }
+        }
+    }
+}
+
+/// Values scaled together so that their joint Euclidean norm is at most `limit`.
+fn scale_to_norm(b: &mut crate::ir::Builder<'_>, values: &[NodeId], limit: f64) -> Vec<NodeId> {
+    let mut total = None;
+    for value in values {
+        let square = b.mul(*value, *value);
+        let axes: Vec<usize> = (0..b.shape(square).len()).collect();
+        let sum = b.sum(square, &axes);
+        total = Some(total.map_or(sum, |total| b.add2(total, sum)));
+    }
+    let Some(total) = total else { return Vec::new() };
+    let norm = b.emit(ops::Sqrt, &[total]);
+    let limit = b.constant_like(limit, norm);
+    // limit / max(norm, limit): 1 for gradients within the limit, and no division by zero.
+    let larger = b.emit(ops::Max, &[norm, limit]);
+    let scale = b.div(limit, larger);
+    values
+        .iter()
+        .map(|value| {
+            let shape = b.shape(*value).to_vec();
+            let scale = b.splat(scale, &shape);
+            b.mul(*value, scale)
+        })
+        .collect()
+}
