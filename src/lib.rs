@@ -4,3 +4,4 @@ pub mod data;
 pub mod diag;
 pub mod exec;
 pub mod syntax;
+pub mod train;
