@@ -13,6 +13,15 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::{Dataset, Field, Values};
 
 /// A plan of batches over `rows` rows.
+///
+/// ```
+/// use anabranch::data::Batcher;
+///
+/// let plan = Batcher { rows: 10, batch_size: 4, shuffle: Some(0), drop_last: false };
+/// let order = plan.order(3);
+/// assert_eq!(plan.batches(&order).map(|rows| rows.len()).collect::<Vec<_>>(), [4, 4, 2]);
+/// assert_eq!(order, plan.order(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batcher {
     /// Number of rows; [`load`](super::load) refuses more than `u32` counts.
@@ -157,7 +166,9 @@ mod tests {
     /// Pins the documented method: a change would alter every run.
     #[test]
     fn the_order_of_a_seed_never_changes() {
+        // From an independent implementation of the method that the module's header describes.
         assert_eq!(PLAN.order(0), [5, 9, 8, 4, 0, 2, 3, 7, 6, 1]);
+        assert_eq!(PLAN.order((1 << 40) + 5), [6, 3, 1, 8, 5, 7, 2, 0, 4, 9]);
     }
 
     #[test]

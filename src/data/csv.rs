@@ -8,6 +8,8 @@ use std::io::Read;
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
 
+use super::counted;
+
 /// A cell that is no number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadCell {
@@ -108,7 +110,7 @@ fn reason(error: &::csv::Error) -> String {
     match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.as_ref().map_or(0, ::csv::Position::line);
-            format!("line {line} has {len} cells, the header has {expected_len}")
+            format!("line {line} has {}, the header has {expected_len}", counted(*len as usize, "cell"))
         }
         ErrorKind::Io(error) => error.to_string(),
         _ => error.to_string(),
@@ -138,7 +140,7 @@ mod tests {
         let rows = Table::open("a\n1\nred\n".as_bytes()).unwrap().read(&[vec![0]], None).unwrap();
         assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, column: 0, text: "red".into() }]);
         let uneven = Table::open("a,b\n1,2\n3\n".as_bytes()).unwrap().read(&[], None);
-        assert_eq!(uneven.unwrap_err(), "line 3 has 1 cells, the header has 2");
+        assert_eq!(uneven.unwrap_err(), "line 3 has 1 cell, the header has 2");
         assert!(Table::open(&b""[..]).is_err());
     }
 

@@ -13,7 +13,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use super::check::{self, place_of};
 use super::npy::{self, Header, NpyError};
 use super::npz::Archive;
-use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Values, csv, shape_text};
+use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Values, counted, csv, open_regular, shape_text};
 
 /// How many names of a file a message lists.
 const NAMES_LISTED: usize = 12;
@@ -36,18 +36,14 @@ pub fn load(source: &DataSource, fields: &[FieldSpec]) -> Result<Dataset, Diagno
         let diagnostic = Diagnostic::error(Code::E0601, format!("cannot read `{}`", source.path.display()));
         place_of(diagnostic.with_note(format!("found: {error}")), source, None)
     };
-    let file = File::open(&source.path).map_err(not_readable)?;
-    let metadata = file.metadata().map_err(not_readable)?;
-    if !metadata.is_file() {
-        return Err(not_readable(std::io::Error::other("it is not a file")).into());
-    }
+    let (file, len) = open_regular(&source.path).map_err(not_readable)?;
     let mut loading = Loading { source, dataset: Dataset::default(), diagnostics: Vec::new() };
     let loaded = match extension.as_str() {
         "csv" => loading.read_csv(BufReader::new(file), fields),
-        "npy" => ArrayFile::open_npy(BufReader::new(file), metadata.len(), fields)
+        "npy" => ArrayFile::open_npy(BufReader::new(file), len, fields)
             .map_err(|error| loading.broken(error))
             .and_then(|array| loading.read_arrays(array, fields)),
-        _ => Archive::open(BufReader::new(file), metadata.len())
+        _ => Archive::open(BufReader::new(file), len)
             .map_err(|error| loading.broken(error))
             .and_then(|archive| loading.read_arrays(ArrayFile::Npz(archive), fields)),
     };
@@ -131,7 +127,7 @@ impl Loading<'_> {
             let headline = format!("rows {start}..{stop} are not all in {}", self.file());
             return Err(self
                 .mistake(None, headline)
-                .with_note(format!("found: {total} rows"))
+                .with_note(format!("found: {}", counted(total, "row")))
                 .with_note("expected: first..last+1, counted from 0"));
         }
         if u32::try_from(stop - start).is_err() {
@@ -354,8 +350,8 @@ impl Loading<'_> {
             let headline = format!("field `{}` names more columns than {} has", spec.name, self.file());
             return Err(self
                 .mistake(Some(spec), headline)
-                .with_note(format!("found: {} columns", header.len()))
-                .with_note(format!("expected: {} columns", columns.count())));
+                .with_note(format!("found: {}", counted(header.len(), "column")))
+                .with_note(format!("expected: {}", counted(columns.count(), "column"))));
         }
         let mut indices = Vec::new();
         for name in columns.names() {
@@ -370,7 +366,7 @@ impl Loading<'_> {
         let Some(shape) = shape_of(&spec.shape, indices.len()) else {
             let mut diagnostic = self
                 .mistake(Some(spec), format!("the columns of field `{}` do not make up its shape", spec.name))
-                .with_note(format!("found: {} columns", indices.len()))
+                .with_note(format!("found: {}", counted(indices.len(), "column")))
                 .with_note(format!("expected: one row of shape {}", dims_text(&spec.shape)));
             if !self.source.columns.contains_key(&spec.name) {
                 diagnostic = diagnostic

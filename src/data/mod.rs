@@ -20,6 +20,8 @@ mod npz;
 pub mod params;
 mod write;
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -209,6 +211,21 @@ impl ColumnSpec {
 fn split_suffix(name: &str) -> Option<(&str, &str)> {
     let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     (digits > 0).then(|| name.split_at(name.len() - digits))
+}
+
+/// Opens a regular file and gives its length. Anything else is refused before it is opened: opening a pipe would wait.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok((file, len))
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A shape as the language writes it: `[8, 8, 1]`.

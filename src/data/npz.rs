@@ -2,9 +2,10 @@
 //!
 //! Takes a reader and its length; gives arrays by key. What an entry claims to unpack to is checked before it is read:
 //! deflate cannot expand beyond about 1032 to 1, so a larger claim is false, and an archive that claims more than
-//! [`LARGEST_ARCHIVE`] in total is refused as a whole. Only the arrays that are asked for are unpacked.
+//! [`LARGEST_ARCHIVE`] in total is refused as a whole. Only the arrays that are asked for are unpacked, and those
+//! to their end, where the archive's checksum is.
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 
 use zip::ZipArchive;
 
@@ -60,6 +61,9 @@ impl<R: Read + Seek> Archive<R> {
     ) -> Result<(Vec<usize>, Values), NpyError> {
         self.with_entry(index, |mut entry, header, size| {
             let values = npy::read_values(&mut entry, header, size, rows)?;
+            // The checksum is compared at the end of the entry only, so the reader has to come there; one byte past the
+            // claimed size is as far as it goes.
+            io::copy(&mut entry.take(size.saturating_add(1)), &mut io::sink())?;
             Ok((header.shape.clone(), values))
         })
     }
@@ -118,6 +122,18 @@ mod tests {
         let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
         bytes[directory + 24..directory + 28].copy_from_slice(&u32::MAX.to_le_bytes()[..]);
         assert!(matches!(read_all(bytes), Err(NpyError::Broken(_))));
+    }
+
+    #[test]
+    fn a_changed_value_fails_the_checksum() {
+        let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
+        npz.add_array("x", &array![1.5_f32, 2.5]).unwrap();
+        let mut bytes = npz.finish().unwrap().into_inner();
+        let place = bytes.windows(4).position(|window| window == 1.5_f32.to_le_bytes()).unwrap();
+        bytes[place] = 1;
+        let len = bytes.len() as u64;
+        let mut archive = Archive::open(Cursor::new(bytes), len).unwrap();
+        assert!(matches!(archive.read(0, Some((1, 2))), Err(NpyError::Broken(_))));
     }
 
     proptest! {

@@ -5,8 +5,7 @@
 //! [`write_safetensors`](super::write_safetensors) writes what [`read`] reads.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -15,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 
 use super::npz::Archive;
-use super::{TensorRef, Values, shape_text};
+use super::{TensorRef, Values, open_regular, shape_text};
 
 /// A file of tensors and how its names map to the program's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,19 +181,17 @@ impl ParamsSource {
 type Stored = Vec<(String, Tensor)>;
 
 fn read_safetensors(source: &ParamsSource) -> Result<(Stored, BTreeMap<String, String>), Diagnostic> {
-    let bytes = std::fs::read(&source.path).map_err(|error| source.not_readable(&error))?;
+    let not_readable = |error| source.not_readable(&error);
+    let (mut file, _) = open_regular(&source.path).map_err(not_readable)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(not_readable)?;
     let file = parse_safetensors(&bytes).map_err(|reason| source.broken(reason))?;
     Ok((file.tensors.into_iter().collect(), file.metadata))
 }
 
 fn read_npz(source: &ParamsSource) -> Result<Stored, Diagnostic> {
-    let open = || {
-        let file = File::open(&source.path)?;
-        let len = file.metadata()?.len();
-        Ok((BufReader::new(file), len))
-    };
-    let (reader, len) = open().map_err(|error| source.not_readable(&error))?;
-    let mut archive = Archive::open(reader, len).map_err(|error| source.broken(error.reason()))?;
+    let (file, len) = open_regular(&source.path).map_err(|error| source.not_readable(&error))?;
+    let mut archive = Archive::open(BufReader::new(file), len).map_err(|error| source.broken(error.reason()))?;
     let prefix = source.prefix.as_deref().unwrap_or_default();
     let mut stored = Vec::new();
     for (index, key) in archive.keys.clone().into_iter().enumerate() {

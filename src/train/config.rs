@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use crate::data::DataSource;
 use crate::data::params::ParamsSource;
+use crate::data::{DataSource, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 
 use fields::Reader;
@@ -94,7 +94,7 @@ pub fn read(path: &Path, sources: &mut SourceMap) -> Result<RunConfig, Diagnosti
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read;
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let (file, _) = open_regular(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(LONGEST_TEXT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > LONGEST_TEXT {
@@ -107,6 +107,18 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// `E0602` for each mistake.
+///
+/// ```
+/// use anabranch::diag::SourceMap;
+/// use anabranch::train::config;
+///
+/// let text = "spec: digits.anb\ndata: { train: { file: digits.csv, rows: 0..1437 } }\nbatch_size: 32\nepoch: 20\n";
+/// let mut sources = SourceMap::default();
+/// let source = sources.add("run.yaml", text);
+/// let wrong = config::parse(text, source).unwrap_err();
+/// assert_eq!(wrong.0[0].headline, "unknown key `epoch`");
+/// assert_eq!(wrong.0[0].helps, ["did you mean `epochs`?"]);
+/// ```
 pub fn parse(text: &str, source: SourceId) -> Result<RunConfig, Diagnostics> {
     Reader::new(text, source)?.run_config()
 }
