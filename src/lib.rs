@@ -8,3 +8,4 @@ pub mod lower;
 pub mod ops;
 pub mod passes;
 pub mod syntax;
+pub mod train;

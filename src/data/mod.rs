@@ -1,1 +1,252 @@
-//! Files to named batches.
+//! Data files: from `.npz`, `.npy` and `.csv` to named fields, checked against what a program asks for.
+//!
+//! [`load`] takes a [`DataSource`] (a file and how to read it) and the [`FieldSpec`]s of a program, and gives a
+//! [`Dataset`] in which every wanted field is there with the wanted shape, one row count for all, finite floats (or
+//! NaN where a field may be missing) and integers within `i32`. Nothing after it checks again. [`Batcher`] says in which
+//! order the rows are visited; [`Field::fill_float`] and [`Field::fill_int`] gather them into the caller's buffers.
+//!
+//! Files are not trusted: no claimed size is believed before it is held against the file, and a broken file is a
+//! [`Diagnostic`](crate::diag::Diagnostic), never a panic. [`params`] reads and writes named tensors (initial values,
+//! checkpoints, predictions) under the same rule.
+//!
+//! Rows are the first axis of every array and are numbered from 0, as in `rows: 0..100` of a run config.
+
+mod batch;
+mod check;
+mod csv;
+mod load;
+mod npy;
+mod npz;
+pub mod params;
+mod write;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::diag::Span;
+
+pub use batch::Batcher;
+pub use load::load;
+pub use write::{TensorRef, ValuesRef, write_npz, write_safetensors};
+
+/// Stands for a missing integer in an optional field of kind [`FieldKind::Int`] or [`FieldKind::Bool`]. The value itself
+/// is refused in such a field.
+pub const MISSING_INT: i32 = i32::MIN;
+
+/// Named fields with one row count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    pub fields: IndexMap<String, Field>,
+    pub rows: usize,
+}
+
+/// One field: `rows` values of one shape each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The shape of one row: the array's shape without the row axis.
+    pub shape: Vec<usize>,
+    /// All rows, row-major.
+    pub values: Values,
+}
+
+/// Row-major values of one type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    I32(Vec<i32>),
+}
+
+impl Values {
+    pub fn len(&self) -> usize {
+        match self {
+            Values::F32(values) => values.len(),
+            Values::F64(values) => values.len(),
+            Values::I32(values) => values.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The element type in the language's word.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Values::F32(_) => "f32",
+            Values::F64(_) => "f64",
+            Values::I32(_) => "i32",
+        }
+    }
+
+    /// One value as f64, exactly.
+    ///
+    /// # Panics
+    /// When `at` is not below [`Values::len`].
+    pub fn get(&self, at: usize) -> f64 {
+        match self {
+            Values::F32(values) => f64::from(values[at]),
+            Values::F64(values) => values[at],
+            Values::I32(values) => f64::from(values[at]),
+        }
+    }
+}
+
+/// What kind of values a program reads from a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    Float,
+    Int,
+    /// 0 and 1.
+    Bool,
+}
+
+/// What a program asks of one field: an `input` or a `target`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSpec {
+    pub name: String,
+    /// The shape of one row; `None` where the data decides.
+    pub shape: Vec<Option<usize>>,
+    pub kind: FieldKind,
+    /// Whether values may be missing: an empty cell, NaN.
+    pub optional: bool,
+    /// Where the spec declares it, for diagnostics.
+    pub span: Option<Span>,
+}
+
+impl FieldSpec {
+    /// A field that is not optional and is declared nowhere.
+    pub fn new(name: impl Into<String>, shape: &[Option<usize>], kind: FieldKind) -> Self {
+        Self { name: name.into(), shape: shape.to_vec(), kind, optional: false, span: None }
+    }
+
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+}
+
+/// A data file and how to read it. The format follows from the extension: `.npz`, `.npy`, `.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataSource {
+    pub path: PathBuf,
+    /// What stands before every field's name in the keys of an `.npz` file.
+    pub prefix: Option<String>,
+    /// The rows to take, first and one past the last; all when absent.
+    pub rows: Option<(usize, usize)>,
+    /// Field name to the column (or `.npz` key) that holds it. A field that is not here has its own name there.
+    pub columns: IndexMap<String, ColumnSpec>,
+    /// Where the run config names the file, for diagnostics.
+    pub span: Option<Span>,
+}
+
+impl DataSource {
+    /// All rows of a file, fields under their own names.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self { path: path.as_ref().to_path_buf(), ..Self::default() }
+    }
+}
+
+/// The columns of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnSpec {
+    One(String),
+    List(Vec<String>),
+    /// `stem` followed by each number from `first` to `last`, both included; `width` is the least number of digits
+    /// (`p00..p63` has width 2).
+    Range {
+        stem: String,
+        first: u32,
+        last: u32,
+        width: usize,
+    },
+}
+
+impl ColumnSpec {
+    /// Reads `name` or `p0..p63`. `None` when it looks like a range and is none: the stems differ, a number is missing
+    /// or the last is below the first.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some((from, to)) = text.split_once("..") else {
+            return (!text.is_empty()).then(|| Self::One(text.to_owned()));
+        };
+        let (stem, first_digits) = split_suffix(from.trim())?;
+        let (last_stem, last_digits) = split_suffix(to.trim())?;
+        let (first, last) = (first_digits.parse().ok()?, last_digits.parse().ok()?);
+        // A longer first number than the last one can only be padding, and padding pads both to one width.
+        let padded = first_digits.len() > 1 && first_digits.starts_with('0');
+        let width = if padded { first_digits.len() } else { 1 };
+        (stem == last_stem && first <= last).then(|| Self::Range { stem: stem.to_owned(), first, last, width })
+    }
+
+    /// The names of the columns, in order.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name.clone()],
+            Self::List(names) => names.clone(),
+            Self::Range { stem, first, last, width } => {
+                (*first..=*last).map(|number| format!("{stem}{number:0width$}")).collect()
+            }
+        }
+    }
+
+    /// How many columns it names, without listing them.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::List(names) => names.len(),
+            Self::Range { first, last, .. } => (last - first) as usize + 1,
+        }
+    }
+}
+
+/// `p63` to `("p", "63")`; `None` without digits at the end.
+fn split_suffix(name: &str) -> Option<(&str, &str)> {
+    let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    (digits > 0).then(|| name.split_at(name.len() - digits))
+}
+
+/// Opens a regular file and gives its length. Anything else is refused before it is opened: opening a pipe would wait.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok((file, len))
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A shape as the language writes it: `[8, 8, 1]`.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_names_its_columns() {
+        let names = |text: &str| ColumnSpec::parse(text).map(|spec| spec.names());
+        assert_eq!(names("p0..p2"), Some(vec!["p0".into(), "p1".into(), "p2".into()]));
+        assert_eq!(names("p08..p10"), Some(vec!["p08".into(), "p09".into(), "p10".into()]));
+        assert_eq!(names("digit"), Some(vec!["digit".into()]));
+        assert_eq!(ColumnSpec::parse("p0..p63").map(|spec| spec.count()), Some(64));
+        for bad in ["", "p0..q3", "p3..p0", "p..p3", "p0..", "p0..p99999999999"] {
+            assert_eq!(ColumnSpec::parse(bad), None, "{bad}");
+        }
+    }
+}

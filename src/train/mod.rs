@@ -1,1 +1,3 @@
+//! Training a compiled program: its run configuration.
 
+pub mod config;

@@ -1,0 +1,155 @@
+//! CSV tables: comma-separated, with a header line, numbers in the columns that are asked for.
+//!
+//! Takes a reader and groups of columns; gives one row-major block of f64 for each group. An empty cell and `nan` are
+//! missing values, NaN here. Any other text that is no number is kept as a [`BadCell`], so that all of them can be
+//! reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm.
+
+use std::io::Read;
+
+use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
+
+use super::counted;
+
+/// A cell that is no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadCell {
+    pub line: u64,
+    /// Index of the column in the header.
+    pub column: usize,
+    pub text: String,
+}
+
+/// One group's columns.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Block {
+    /// Row-major: one row has as many values as the group has columns.
+    pub values: Vec<f64>,
+    /// The first cells that are no numbers.
+    pub bad_cells: Vec<BadCell>,
+    pub bad_cell_count: usize,
+}
+
+/// What a table holds of the rows that were asked for.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub blocks: Vec<Block>,
+    /// The line on which each row that was asked for begins, from 1.
+    pub lines: Vec<u64>,
+    /// Rows in the whole file.
+    pub total: usize,
+}
+
+/// How many cells that are no numbers are kept for the message.
+const BAD_CELLS_KEPT: usize = 5;
+
+pub(super) struct Table<R: Read> {
+    reader: ::csv::Reader<R>,
+    pub header: Vec<String>,
+}
+
+impl<R: Read> Table<R> {
+    /// Reads the header line. The error is a reason in words.
+    pub(super) fn open(reader: R) -> Result<Self, String> {
+        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(reader);
+        let record = reader.byte_headers().map_err(|error| reason(&error))?;
+        let mut header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        if let Some(first) = header.first_mut()
+            && let Some(rest) = first.strip_prefix('\u{feff}')
+        {
+            *first = rest.trim_matches('"').to_owned();
+        }
+        if header.iter().all(String::is_empty) {
+            return Err("it has no header line".into());
+        }
+        Ok(Self { reader, header })
+    }
+
+    /// Reads the rows `start..stop` (all when `None`) of each group of column indices.
+    pub(super) fn read(mut self, groups: &[Vec<usize>], range: Option<(usize, usize)>) -> Result<Rows, String> {
+        let (start, stop) = range.unwrap_or((0, usize::MAX));
+        let mut rows = Rows { blocks: Vec::new(), lines: Vec::new(), total: 0 };
+        rows.blocks.resize_with(groups.len(), Block::default);
+        let mut record = ByteRecord::new();
+        while self.reader.read_byte_record(&mut record).map_err(|error| reason(&error))? {
+            let row = rows.total;
+            rows.total += 1;
+            if row < start || row >= stop {
+                continue;
+            }
+            let line = record.position().map_or(0, ::csv::Position::line);
+            rows.lines.push(line);
+            for (group, block) in groups.iter().zip(&mut rows.blocks) {
+                for &column in group {
+                    block.push(record.get(column).unwrap_or_default(), line, column);
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Block {
+    fn push(&mut self, cell: &[u8], line: u64, column: usize) {
+        let value = match std::str::from_utf8(cell) {
+            Ok("") => Some(f64::NAN),
+            Ok(text) => text.parse().ok(),
+            Err(_) => None,
+        };
+        self.values.push(value.unwrap_or(f64::NAN));
+        if value.is_none() {
+            self.bad_cell_count += 1;
+            if self.bad_cells.len() < BAD_CELLS_KEPT {
+                let text = String::from_utf8_lossy(cell).chars().take(40).collect();
+                self.bad_cells.push(BadCell { line, column, text });
+            }
+        }
+    }
+}
+
+fn reason(error: &::csv::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let line = pos.as_ref().map_or(0, ::csv::Position::line);
+            format!("line {line} has {}, the header has {expected_len}", counted(*len as usize, "cell"))
+        }
+        ErrorKind::Io(error) => error.to_string(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn groups_of_columns_become_blocks() {
+        let text = "\u{feff}a, b,name,c\n1,2.5,x,\n-3,1e-3,\"y\nz\",4\n5,nan,w,6\n";
+        let table = Table::open(text.as_bytes()).unwrap();
+        assert_eq!(table.header, ["a", "b", "name", "c"]);
+        let rows = table.read(&[vec![0, 3], vec![1]], Some((1, 3))).unwrap();
+        assert_eq!((rows.total, &rows.lines[..]), (3, &[3, 5][..]));
+        assert_eq!(rows.blocks[0].values, [-3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(rows.blocks[1].values[0], 1e-3);
+        assert!(rows.blocks[1].values[1].is_nan());
+    }
+
+    #[test]
+    fn text_and_uneven_lines_are_reported_with_their_line() {
+        let rows = Table::open("a\n1\nred\n".as_bytes()).unwrap().read(&[vec![0]], None).unwrap();
+        assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, column: 0, text: "red".into() }]);
+        let uneven = Table::open("a,b\n1,2\n3\n".as_bytes()).unwrap().read(&[], None);
+        assert_eq!(uneven.unwrap_err(), "line 3 has 1 cell, the header has 2");
+        assert!(Table::open(&b""[..]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(table) = Table::open(bytes.as_slice()) {
+                let _ = table.read(&[vec![0], vec![1, 0]], Some((1, 5)));
+            }
+        }
+    }
+}

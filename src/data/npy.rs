@@ -1,0 +1,339 @@
+//! One `.npy` array: its header, held against the bytes that are there, then its values in row-major order.
+//!
+//! Gives values as f32 or f64 as they are stored, integers of up to 16 bits and i32 and bool as i32, and wider integers as
+//! f64: within the range of i32 that is exact, and whoever wants integers refuses what lies outside. The format is NEP 1
+//! (versions 1 to 3). Pickled objects, structures, complex numbers and half precision are refused.
+
+use std::io::{self, Read};
+
+use ndarray_npy::npy::header::Header as RawHeader;
+
+use super::{Values, shape_text};
+
+/// Why an array cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NpyError {
+    /// The bytes are not a whole array.
+    Broken(String),
+    /// A well-formed array of a kind that is not read.
+    Unsupported(String),
+}
+
+impl NpyError {
+    pub(super) fn reason(self) -> String {
+        match self {
+            NpyError::Broken(reason) | NpyError::Unsupported(reason) => reason,
+        }
+    }
+}
+
+impl From<io::Error> for NpyError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return NpyError::Broken("the array ends before its last value".into());
+        }
+        NpyError::Broken(error.to_string())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Element {
+    Bool,
+    I8,
+    U8,
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+}
+
+impl Element {
+    fn size(self) -> usize {
+        match self {
+            Element::Bool | Element::I8 | Element::U8 => 1,
+            Element::I16 | Element::U16 => 2,
+            Element::I32 | Element::U32 | Element::F32 => 4,
+            Element::I64 | Element::U64 | Element::F64 => 8,
+        }
+    }
+}
+
+/// What an array says of itself.
+#[derive(Debug)]
+pub(super) struct Header {
+    element: Element,
+    big_endian: bool,
+    fortran: bool,
+    pub shape: Vec<usize>,
+    /// Number of elements; `len * size` does not overflow.
+    len: usize,
+    /// Bytes of the header itself.
+    header_len: u64,
+}
+
+/// Real headers are under 200 bytes; one beyond this is refused before it is parsed.
+const LONGEST_HEADER: usize = 16 * 1024;
+/// The header's nesting is 2 deep and a shape has at most 32 axes, so more brackets than this are no shape. The parser
+/// recurses, so the limit keeps its stack small.
+const MOST_BRACKETS: usize = 16;
+const MOST_AXES: usize = 32;
+
+/// Reads the header and leaves the reader at the first value.
+pub(super) fn read_header(reader: &mut impl Read) -> Result<Header, NpyError> {
+    let broken = |reason: &str| NpyError::Broken(reason.to_owned());
+    let mut bytes = vec![0; 8];
+    reader.read_exact(&mut bytes).map_err(|_| broken("it does not begin like a .npy array"))?;
+    if !bytes.starts_with(b"\x93NUMPY") {
+        return Err(broken("it does not begin like a .npy array"));
+    }
+    let text_len = if bytes[6] == 1 {
+        let mut len = [0; 2];
+        reader.read_exact(&mut len)?;
+        bytes.extend(len);
+        usize::from(u16::from_le_bytes(len))
+    } else {
+        let mut len = [0; 4];
+        reader.read_exact(&mut len)?;
+        bytes.extend(len);
+        u32::from_le_bytes(len) as usize
+    };
+    if text_len > LONGEST_HEADER {
+        return Err(NpyError::Broken(format!("its header claims {text_len} bytes")));
+    }
+    let text_start = bytes.len();
+    bytes.resize(text_start + text_len, 0);
+    reader.read_exact(&mut bytes[text_start..])?;
+    if bytes[text_start..].iter().filter(|byte| b"([{".contains(byte)).count() > MOST_BRACKETS {
+        return Err(NpyError::Unsupported("its element type is a structure".into()));
+    }
+    let raw = RawHeader::from_reader(&mut bytes.as_slice()).map_err(|error| NpyError::Broken(error.to_string()))?;
+    interpret(&raw, bytes.len() as u64)
+}
+
+fn interpret(raw: &RawHeader, header_len: u64) -> Result<Header, NpyError> {
+    let Some(descriptor) = raw.type_descriptor.as_string() else {
+        return Err(NpyError::Unsupported("its element type is a structure".into()));
+    };
+    let (order, kind) = match descriptor.as_bytes() {
+        [order @ (b'<' | b'>' | b'|' | b'='), ..] => (*order, &descriptor[1..]),
+        _ => (b'|', descriptor.as_str()),
+    };
+    let element = match kind {
+        "b1" | "?" => Element::Bool,
+        "i1" | "b" => Element::I8,
+        "u1" | "B" => Element::U8,
+        "i2" => Element::I16,
+        "u2" => Element::U16,
+        "i4" => Element::I32,
+        "u4" => Element::U32,
+        "i8" => Element::I64,
+        "u8" => Element::U64,
+        "f4" => Element::F32,
+        "f8" => Element::F64,
+        _ => {
+            return Err(NpyError::Unsupported(format!("its element type `{descriptor}` is not read")));
+        }
+    };
+    let shape = raw.shape.clone();
+    let too_large = || NpyError::Broken(format!("its header claims the shape {}", shape_text(&shape)));
+    if shape.len() > MOST_AXES {
+        return Err(too_large());
+    }
+    // The row's length alone must not overflow either: with no rows the product would hide it.
+    let row_len = shape.iter().skip(1).try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+    let len = row_len.and_then(|row_len| row_len.checked_mul(shape.first().copied().unwrap_or(1)));
+    let len = len.filter(|len| len.checked_mul(element.size()).is_some()).ok_or_else(too_large)?;
+    Ok(Header { element, big_endian: order == b'>', fortran: raw.layout.is_fortran(), shape, len, header_len })
+}
+
+/// Reads the values of the rows `start..stop` (all when `None`; a range beyond the array is cut to it).
+/// `available` is the number of bytes from the header's first byte to the end of the array's file.
+pub(super) fn read_values(
+    reader: &mut impl Read,
+    header: &Header,
+    available: u64,
+    rows: Option<(usize, usize)>,
+) -> Result<Values, NpyError> {
+    let claimed = (header.len * header.element.size()) as u64;
+    let there = available.saturating_sub(header.header_len);
+    if claimed > there {
+        return Err(NpyError::Broken(format!(
+            "its header claims {claimed} bytes of values for the shape {}, the file has {there}",
+            shape_text(&header.shape)
+        )));
+    }
+    let row_count = header.shape.first().copied().unwrap_or(1);
+    let (start, stop) = rows.unwrap_or((0, row_count));
+    let (start, stop) = (start.min(row_count), stop.min(row_count).max(start.min(row_count)));
+    if header.fortran && header.shape.len() > 1 {
+        let all = decode(reader, header, header.len)?;
+        return Ok(match all {
+            Values::F32(values) => Values::F32(row_major(&values, &header.shape, start, stop)),
+            Values::F64(values) => Values::F64(row_major(&values, &header.shape, start, stop)),
+            Values::I32(values) => Values::I32(row_major(&values, &header.shape, start, stop)),
+        });
+    }
+    let row_len = header.len.checked_div(row_count).unwrap_or(0);
+    let skipped = (start * row_len * header.element.size()) as u64;
+    if io::copy(&mut reader.by_ref().take(skipped), &mut io::sink())? < skipped {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    decode(reader, header, (stop - start) * row_len)
+}
+
+fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Values, NpyError> {
+    macro_rules! read_as {
+        ($kind:ident, $stored:ty, $into:ty) => {{
+            let convert = if header.big_endian {
+                |bytes| <$stored>::from_be_bytes(bytes) as $into
+            } else {
+                |bytes| <$stored>::from_le_bytes(bytes) as $into
+            };
+            Values::$kind(elements(reader, len, convert)?)
+        }};
+    }
+    Ok(match header.element {
+        Element::Bool => Values::I32(elements(reader, len, |[byte]: [u8; 1]| i32::from(byte != 0))?),
+        Element::I8 => read_as!(I32, i8, i32),
+        Element::U8 => read_as!(I32, u8, i32),
+        Element::I16 => read_as!(I32, i16, i32),
+        Element::U16 => read_as!(I32, u16, i32),
+        Element::I32 => read_as!(I32, i32, i32),
+        Element::U32 => read_as!(F64, u32, f64),
+        Element::I64 => read_as!(F64, i64, f64),
+        Element::U64 => read_as!(F64, u64, f64),
+        Element::F32 => read_as!(F32, f32, f32),
+        Element::F64 => read_as!(F64, f64, f64),
+    })
+}
+
+fn elements<const SIZE: usize, T>(
+    reader: &mut impl Read,
+    len: usize,
+    convert: impl Fn([u8; SIZE]) -> T,
+) -> Result<Vec<T>, NpyError> {
+    let mut values = Vec::new();
+    let no_memory = |_| NpyError::Broken(format!("its {len} values do not fit in memory"));
+    values.try_reserve_exact(len).map_err(no_memory)?;
+    let mut buffer = vec![0; 8192 * SIZE];
+    while values.len() < len {
+        let bytes = &mut buffer[..(len - values.len()).min(8192) * SIZE];
+        reader.read_exact(bytes)?;
+        let (chunks, _) = bytes.as_chunks::<SIZE>();
+        values.extend(chunks.iter().map(|&chunk| convert(chunk)));
+    }
+    Ok(values)
+}
+
+/// The rows `start..stop` of a column-major array, row-major.
+fn row_major<T: Copy>(values: &[T], shape: &[usize], start: usize, stop: usize) -> Vec<T> {
+    let mut strides = vec![1; shape.len()];
+    for axis in 1..shape.len() {
+        strides[axis] = strides[axis - 1] * shape[axis - 1];
+    }
+    let row_len: usize = shape[1..].iter().product();
+    let mut out = Vec::with_capacity((stop - start) * row_len);
+    for row in start..stop {
+        let mut index = vec![0; shape.len()];
+        index[0] = row;
+        for _ in 0..row_len {
+            out.push(values[index.iter().zip(&strides).map(|(&at, &stride)| at * stride).sum::<usize>()]);
+            for axis in (1..shape.len()).rev() {
+                index[axis] += 1;
+                if index[axis] < shape[axis] {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, ShapeBuilder, array};
+    use ndarray_npy::WriteNpyExt;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(bytes: &[u8], rows: Option<(usize, usize)>) -> Result<(Vec<usize>, Values), NpyError> {
+        let mut reader = bytes;
+        let header = read_header(&mut reader)?;
+        let values = read_values(&mut reader, &header, bytes.len() as u64, rows)?;
+        Ok((header.shape, values))
+    }
+
+    fn bytes_of(array: &impl WriteNpyExt) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend(u16::try_from(header.len() + 1).unwrap().to_le_bytes());
+        bytes.extend(header.bytes());
+        bytes.push(b'\n');
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn values_come_row_major_from_both_layouts() {
+        let rows: Array2<f32> = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let mut columns = Array2::<f32>::zeros((2, 3).f());
+        columns.assign(&rows);
+        for bytes in [bytes_of(&rows), bytes_of(&columns)] {
+            let all = Values::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            assert_eq!(read(&bytes, None), Ok((vec![2, 3], all)));
+            assert_eq!(read(&bytes, Some((1, 2))), Ok((vec![2, 3], Values::F32(vec![4.0, 5.0, 6.0]))));
+        }
+    }
+
+    #[test]
+    fn integers_of_every_width_are_read() {
+        assert_eq!(read(&bytes_of(&array![true, false]), None), Ok((vec![2], Values::I32(vec![1, 0]))));
+        assert_eq!(read(&bytes_of(&array![250_u8]), None), Ok((vec![1], Values::I32(vec![250]))));
+        assert_eq!(read(&bytes_of(&array![-3_i64]), None), Ok((vec![1], Values::F64(vec![-3.0]))));
+        let big = with_header("{'descr': '>i2', 'fortran_order': False, 'shape': (1,), }", &[1, 0]);
+        assert_eq!(read(&big, None), Ok((vec![1], Values::I32(vec![256]))));
+    }
+
+    #[test]
+    fn claims_are_held_against_the_bytes() {
+        for shape in ["(99999999999,)", "(4294967296, 4294967296, 4294967296)", "(0, 4294967296, 4294967296)"] {
+            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+            assert!(matches!(read(&with_header(&text, &[0; 16]), None), Err(NpyError::Broken(_))), "{shape}");
+        }
+        let nested = format!("{}1{}", "(".repeat(9000), ")".repeat(5000));
+        assert!(read(&with_header(&nested, &[]), None).is_err());
+        let object = with_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
+        assert!(matches!(read(&object, None), Err(NpyError::Unsupported(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), real in any::<bool>()) {
+            if real {
+                bytes.splice(0..0, *b"\x93NUMPY\x01\x00\x40\x00");
+            }
+            let _ = read(&bytes, Some((1, 3)));
+        }
+
+        #[test]
+        fn a_damaged_array_never_panics(at in 0_usize..180, byte in any::<u8>(), cut in 0_usize..180) {
+            let mut bytes = bytes_of(&array![[1.0_f32, 2.0], [3.0, 4.0]]);
+            let last = bytes.len() - 1;
+            bytes[at.min(last)] = byte;
+            let _ = read(&bytes, None);
+            bytes.truncate(cut);
+            let _ = read(&bytes, None);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Writing named tensors: `.safetensors` for params and checkpoints, `.npz` for predictions.
+//!
+//! Both are written to a temporary file in the target's folder, synced and renamed over the target, so a reader sees the old
+//! file or the new one and nothing between. Same tensors, same bytes: no time stamps, and metadata in order of its keys.
+//! The header of a safetensors file is written here because the crate takes metadata as a hash map, whose order varies.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use indexmap::IndexMap;
+use ndarray::{ArrayViewD, IxDyn};
+use ndarray_npy::NpzWriter;
+use serde::Serialize;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::{Values, shape_text};
+
+/// One tensor to write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TensorRef<'a> {
+    pub name: &'a str,
+    pub shape: &'a [usize],
+    pub values: ValuesRef<'a>,
+}
+
+/// Borrowed row-major values of one type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ValuesRef<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    I32(&'a [i32]),
+}
+
+impl<'a> From<&'a Values> for ValuesRef<'a> {
+    fn from(values: &'a Values) -> Self {
+        match values {
+            Values::F32(values) => ValuesRef::F32(values),
+            Values::F64(values) => ValuesRef::F64(values),
+            Values::I32(values) => ValuesRef::I32(values),
+        }
+    }
+}
+
+impl ValuesRef<'_> {
+    fn len(self) -> usize {
+        match self {
+            ValuesRef::F32(values) => values.len(),
+            ValuesRef::F64(values) => values.len(),
+            ValuesRef::I32(values) => values.len(),
+        }
+    }
+
+    /// The element type in the words of safetensors, and its size in bytes.
+    fn element(self) -> (&'static str, usize) {
+        match self {
+            ValuesRef::F32(_) => ("F32", 4),
+            ValuesRef::F64(_) => ("F64", 8),
+            ValuesRef::I32(_) => ("I32", 4),
+        }
+    }
+}
+
+/// Writes tensors and texts about them as a `.safetensors` file, f64 first so that every tensor is aligned.
+///
+/// # Errors
+/// `E0605` when the file cannot be written or the tensors are not consistent.
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &[TensorRef<'_>],
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), Diagnostic> {
+    check_consistent(path, tensors)?;
+    let mut ordered: Vec<&TensorRef<'_>> = tensors.iter().collect();
+    ordered.sort_by_key(|tensor| std::cmp::Reverse(tensor.values.element().1));
+    atomically(path, |out| {
+        let header = safetensors_header(&ordered, metadata)?;
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for tensor in &ordered {
+            match tensor.values {
+                ValuesRef::F32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                ValuesRef::F64(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                ValuesRef::I32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+            }
+        }
+        Ok(())
+    })
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum HeaderEntry<'a> {
+    Metadata(&'a BTreeMap<String, String>),
+    Tensor { dtype: &'static str, shape: &'a [usize], data_offsets: (usize, usize) },
+}
+
+/// The JSON header, padded to a multiple of 8 bytes.
+fn safetensors_header(tensors: &[&TensorRef<'_>], metadata: &BTreeMap<String, String>) -> io::Result<Vec<u8>> {
+    let mut entries: IndexMap<&str, HeaderEntry<'_>> = IndexMap::new();
+    if !metadata.is_empty() {
+        entries.insert("__metadata__", HeaderEntry::Metadata(metadata));
+    }
+    let mut offset = 0;
+    for tensor in tensors {
+        let (dtype, size) = tensor.values.element();
+        let end = offset + tensor.values.len() * size;
+        let entry = HeaderEntry::Tensor { dtype, shape: tensor.shape, data_offsets: (offset, end) };
+        entries.insert(tensor.name, entry);
+        offset = end;
+    }
+    let mut header = serde_json::to_vec(&entries)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+/// Writes tensors as an uncompressed `.npz` file.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn write_npz(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
+    check_consistent(path, tensors)?;
+    atomically(path, |out| {
+        let mut archive = NpzWriter::new(out);
+        for tensor in tensors {
+            let shape = IxDyn(tensor.shape);
+            match tensor.values {
+                ValuesRef::F32(values) => add_array(&mut archive, tensor.name, shape, values)?,
+                ValuesRef::F64(values) => add_array(&mut archive, tensor.name, shape, values)?,
+                ValuesRef::I32(values) => add_array(&mut archive, tensor.name, shape, values)?,
+            }
+        }
+        archive.finish().map_err(io::Error::other)?;
+        Ok(())
+    })
+}
+
+fn add_array<T: ndarray_npy::WritableElement>(
+    archive: &mut NpzWriter<&mut BufWriter<&mut File>>,
+    name: &str,
+    shape: IxDyn,
+    values: &[T],
+) -> io::Result<()> {
+    let view = ArrayViewD::from_shape(shape, values).map_err(io::Error::other)?;
+    archive.add_array(name, &view).map_err(io::Error::other)
+}
+
+fn cannot_write(path: &Path, reason: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display())).with_note(format!("found: {reason}"))
+}
+
+fn check_consistent(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
+    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(cannot_write(path, format!("two tensors are named `{}`", pair[0])));
+    }
+    if names.contains(&"__metadata__") {
+        return Err(cannot_write(path, "a tensor is named `__metadata__`, which the format reserves"));
+    }
+    for tensor in tensors {
+        if tensor.shape.iter().product::<usize>() != tensor.values.len() {
+            let (shape, len) = (shape_text(tensor.shape), tensor.values.len());
+            return Err(cannot_write(path, format!("tensor `{}` has {len} values for the shape {shape}", tensor.name)));
+        }
+    }
+    Ok(())
+}
+
+fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> Result<(), Diagnostic> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".anabranch-").suffix(".part");
+    // Without this the file would be private to the user, unlike any other file that a program writes.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(|error| cannot_write(path, error))?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    write(&mut out).and_then(|()| out.flush()).map_err(|error| cannot_write(path, error))?;
+    drop(out);
+    file.as_file().sync_all().map_err(|error| cannot_write(path, error))?;
+    file.persist(path).map_err(|error| cannot_write(path, error.error))?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The run configuration: a YAML file that names a spec, its data and how to train.
+//!
+//! [`parse`] takes the text and gives a [`RunConfig`] or every mistake in it, each with the exact place of the key or value
+//! (`E0602`). It reads no file but the text it is given: whether the spec and the data exist is found out by who opens
+//! them. [`read`] reads the text from a file and makes its paths relative to that file's folder.
+//!
+//! The YAML crate loses the place of nested values, so values are taken apart by hand here and places come from an
+//! [`outline`] of the same text.
+
+mod fields;
+mod outline;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::data::params::ParamsSource;
+use crate::data::{DataSource, open_regular};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
+
+use fields::Reader;
+
+/// The element type of floats in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    #[default]
+    F32,
+    F64,
+}
+
+/// A value for a `const` of the spec.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConstValue {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(String),
+}
+
+/// A `const` that the run sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    pub value: ConstValue,
+    /// The name's place, for an unknown const.
+    pub name_span: Span,
+    /// The value's place, for a value that does not fit.
+    pub span: Span,
+}
+
+/// Everything a run is decided by, besides the spec and the data themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunConfig {
+    pub spec: PathBuf,
+    pub spec_span: Span,
+    pub train: DataSource,
+    pub validation: Option<DataSource>,
+    pub test: Option<DataSource>,
+    /// Every field that some `columns` maps, with its place.
+    pub mapped_fields: IndexMap<String, Span>,
+    /// At least 1.
+    pub batch_size: u32,
+    /// At least 1.
+    pub epochs: u32,
+    pub seed: u64,
+    pub shuffle: bool,
+    pub drop_last: bool,
+    pub precision: Precision,
+    /// The folder for what the run writes.
+    pub output: PathBuf,
+    pub params: Option<ParamsSource>,
+    pub set: IndexMap<String, Override>,
+}
+
+/// A run config is a page of text; a longer one is a mistake such as a data file in its place.
+const LONGEST_TEXT: u64 = 256 * 1024;
+
+/// Reads a run config and adds its text to `sources`. Its paths are taken from the folder it stands in.
+///
+/// # Errors
+/// `E0601` when the file cannot be read, `E0602` for each mistake in it.
+pub fn read(path: &Path, sources: &mut SourceMap) -> Result<RunConfig, Diagnostics> {
+    let not_readable = |reason: String| {
+        Diagnostic::error(Code::E0601, format!("cannot read `{}`", path.display()))
+            .with_note(format!("found: {reason}"))
+            .with_note("expected: a run config, a YAML text")
+    };
+    let bytes = read_bounded(path).map_err(not_readable)?;
+    let text = String::from_utf8(bytes).map_err(|error| not_readable(error.to_string()))?;
+    let source = sources.add(path.display().to_string(), text.as_str());
+    let mut config = parse(&text, source)?;
+    config.resolve(path.parent().unwrap_or(Path::new("")));
+    Ok(config)
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let (file, _) = open_regular(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST_TEXT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LONGEST_TEXT {
+        return Err(format!("it is longer than {} KiB", LONGEST_TEXT / 1024));
+    }
+    Ok(bytes)
+}
+
+/// Parses a run config. Paths stay as they are written.
+///
+/// # Errors
+/// `E0602` for each mistake.
+///
+/// ```
+/// use anabranch::diag::SourceMap;
+/// use anabranch::train::config;
+///
+/// let text = "spec: digits.anb\ndata: { train: { file: digits.csv, rows: 0..1437 } }\nbatch_size: 32\nepoch: 20\n";
+/// let mut sources = SourceMap::default();
+/// let source = sources.add("run.yaml", text);
+/// let wrong = config::parse(text, source).unwrap_err();
+/// assert_eq!(wrong.0[0].headline, "unknown key `epoch`");
+/// assert_eq!(wrong.0[0].helps, ["did you mean `epochs`?"]);
+/// ```
+pub fn parse(text: &str, source: SourceId) -> Result<RunConfig, Diagnostics> {
+    Reader::new(text, source)?.run_config()
+}
+
+impl RunConfig {
+    /// Takes every relative path from `folder`.
+    pub fn resolve(&mut self, folder: &Path) {
+        let sources = [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()];
+        let data = sources.into_iter().flatten().map(|source| &mut source.path);
+        let params = self.params.as_mut().map(|source| &mut source.path);
+        for path in data.chain(params).chain([&mut self.spec, &mut self.output]) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// Holds the fields that `columns` maps against those of the spec.
+    ///
+    /// # Errors
+    /// `E0602` for each name that the spec does not have.
+    pub fn check_mapped_fields(&self, known: &[&str]) -> Result<(), Diagnostics> {
+        let unknown = self.mapped_fields.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        let diagnostics: Vec<Diagnostic> = unknown
+            .map(|(name, span)| {
+                Diagnostic::error(Code::E0602, format!("`columns` maps `{name}`, which the spec does not declare"))
+                    .at(*span, "no input or target of this name")
+                    .with_note(format!("expected: one of {}", known.join(", ")))
+                    .with_suggestion(name, known.iter().copied())
+            })
+            .collect();
+        if diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(diagnostics)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,419 @@
+//! Taking the YAML values of a run config apart, key by key, collecting mistakes with their places.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde_yaml::{Mapping, Value};
+
+use crate::data::params::ParamsSource;
+use crate::data::{ColumnSpec, DataSource};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
+
+use super::outline::Outline;
+use super::{ConstValue, Override, Precision, RunConfig};
+
+type Columns = IndexMap<String, ColumnSpec>;
+
+const TOP_KEYS: &[&str] =
+    &["spec", "data", "batch_size", "epochs", "seed", "shuffle", "drop_last", "precision", "output", "params", "set"];
+
+pub(super) struct Reader {
+    source: SourceId,
+    outline: Outline,
+    root: Value,
+    mapped_fields: IndexMap<String, Span>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// One mapping of the text and the keys that lead to it.
+#[derive(Clone, Copy)]
+struct Section<'a> {
+    map: &'a Mapping,
+    path: &'a [&'a str],
+}
+
+impl<'a> Section<'a> {
+    fn get(self, key: &str) -> Option<&'a Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    fn path_to(self, key: &'a str) -> Vec<&'a str> {
+        self.path.iter().copied().chain([key]).collect()
+    }
+}
+
+impl Reader {
+    pub(super) fn new(text: &str, source: SourceId) -> Result<Self, Diagnostics> {
+        let outline = Outline::of(text);
+        match serde_yaml::from_str(text) {
+            Ok(root) => Ok(Self { source, outline, root, mapped_fields: IndexMap::new(), diagnostics: Vec::new() }),
+            Err(error) => Err(malformed(text, source, &outline, &error).into()),
+        }
+    }
+
+    pub(super) fn run_config(mut self) -> Result<RunConfig, Diagnostics> {
+        let root = std::mem::take(&mut self.root);
+        let Some(map) = root.as_mapping() else {
+            let found = kind_of(&root);
+            self.mistake(
+                &[],
+                "a run config is a mapping",
+                format!("this is {found}"),
+                "expected: `spec: …`, `data: …`",
+            );
+            return Err(Diagnostics(self.diagnostics));
+        };
+        let top = Section { map, path: &[] };
+        self.known_keys(top, TOP_KEYS);
+        let spec = self.required(top, "spec").and_then(|value| self.text(top, "spec", value)).map(PathBuf::from);
+        let data = self.required(top, "data").and_then(Value::as_mapping).map(|map| (map, ["data"]));
+        let [train, validation, test] = match &data {
+            Some((map, path)) => self.data(Section { map, path }),
+            None => self.no_data(top),
+        };
+        let batch_size = self.required(top, "batch_size").and_then(|value| self.count(top, "batch_size", value));
+        let epochs = self.required(top, "epochs").and_then(|value| self.count(top, "epochs", value));
+        let seed = self.seed(top);
+        let shuffle = self.flag(top, "shuffle", true);
+        let drop_last = self.flag(top, "drop_last", false);
+        let precision = self.precision(top);
+        let output = top.get("output").and_then(|value| self.text(top, "output", value)).map(PathBuf::from);
+        let params = top.get("params").and_then(|value| self.params(top, value));
+        let set = self.overrides(top);
+        let (Some(spec), Some(train), Some(batch_size), Some(epochs), true) =
+            (spec, train, batch_size, epochs, self.diagnostics.is_empty())
+        else {
+            return Err(Diagnostics(self.diagnostics));
+        };
+        let stem = spec.file_stem().map_or_else(|| "run".into(), std::ffi::OsStr::to_os_string);
+        Ok(RunConfig {
+            output: output.unwrap_or_else(|| Path::new("runs").join(stem)),
+            spec_span: self.value_span(&["spec"]),
+            spec,
+            train,
+            validation,
+            test,
+            mapped_fields: self.mapped_fields,
+            batch_size,
+            epochs,
+            seed,
+            shuffle,
+            drop_last,
+            precision,
+            params,
+            set,
+        })
+    }
+
+    fn no_data(&mut self, top: Section<'_>) -> [Option<DataSource>; 3] {
+        if let Some(value) = top.get("data") {
+            self.wrong_kind(&["data"], value, "a mapping, `{ train: { file: … } }`");
+        }
+        [None, None, None]
+    }
+
+    fn data(&mut self, data: Section<'_>) -> [Option<DataSource>; 3] {
+        self.known_keys(data, &["train", "validation", "test", "columns"]);
+        let shared = data.get("columns").map(|value| self.columns(data, value)).unwrap_or_default();
+        let train = self.required(data, "train").and_then(|value| self.data_source(data, "train", value, &shared));
+        let validation = data.get("validation").and_then(|value| self.data_source(data, "validation", value, &shared));
+        let test = data.get("test").and_then(|value| self.data_source(data, "test", value, &shared));
+        [train, validation, test]
+    }
+
+    fn data_source(&mut self, parent: Section<'_>, key: &str, value: &Value, shared: &Columns) -> Option<DataSource> {
+        let path = parent.path_to(key);
+        if let Some(file) = value.as_str() {
+            let span = Some(self.value_span(&path));
+            return Some(DataSource { columns: shared.clone(), span, ..DataSource::new(file) });
+        }
+        let Some(map) = value.as_mapping() else {
+            self.wrong_kind(&path, value, "a file name, or `{ file: …, rows: first..stop }`");
+            return None;
+        };
+        let section = Section { map, path: &path };
+        self.known_keys(section, &["file", "prefix", "rows", "columns"]);
+        let file = self.required(section, "file").and_then(|value| self.text(section, "file", value));
+        let prefix = section.get("prefix").and_then(|value| self.text(section, "prefix", value));
+        let rows = section.get("rows").and_then(|value| self.rows(section, value));
+        let columns = match section.get("columns") {
+            Some(value) => self.columns(section, value),
+            None => shared.clone(),
+        };
+        let span = Some(self.value_span(&section.path_to("file")));
+        Some(DataSource { prefix, rows, columns, span, ..DataSource::new(file?) })
+    }
+
+    fn rows(&mut self, section: Section<'_>, value: &Value) -> Option<(usize, usize)> {
+        let path = section.path_to("rows");
+        let parsed = value.as_str().and_then(|text| {
+            let (first, stop) = text.split_once("..")?;
+            Some((first.trim().parse::<usize>().ok()?, stop.trim().parse::<usize>().ok()?))
+        });
+        match parsed {
+            Some((first, stop)) if first < stop => Some((first, stop)),
+            Some((first, stop)) => {
+                let label = "this takes no row at all";
+                let expected = format!("expected: first..stop with the first below the stop, not {first}..{stop}");
+                self.mistake(&path, "`rows` is an empty range", label, &expected);
+                None
+            }
+            None => {
+                self.wrong_kind(&path, value, "a range of rows, first..stop, counted from 0");
+                None
+            }
+        }
+    }
+
+    fn columns(&mut self, parent: Section<'_>, value: &Value) -> Columns {
+        let path = parent.path_to("columns");
+        let mut columns = Columns::new();
+        let Some(map) = value.as_mapping() else {
+            self.wrong_kind(&path, value, "a mapping of fields to columns, `{ image: p0..p63 }`");
+            return columns;
+        };
+        for (key, value) in map {
+            let field = scalar_text(key).unwrap_or_default();
+            let item_path: Vec<&str> = path.iter().copied().chain([field.as_str()]).collect();
+            let spec = match value {
+                Value::Sequence(items) => {
+                    let names: Option<Vec<String>> = items.iter().map(scalar_text).collect();
+                    names.filter(|names| !names.is_empty()).map(ColumnSpec::List)
+                }
+                _ => scalar_text(value).as_deref().and_then(ColumnSpec::parse),
+            };
+            match spec {
+                Some(spec) => {
+                    let span = self.key_span(&item_path);
+                    self.mapped_fields.entry(field.clone()).or_insert(span);
+                    columns.insert(field, spec);
+                }
+                None => self.wrong_kind(
+                    &item_path,
+                    value,
+                    "a column's name, a list of names, or a range of numbered ones from the lower to the higher, `p0..p63`",
+                ),
+            }
+        }
+        columns
+    }
+
+    fn params(&mut self, top: Section<'_>, value: &Value) -> Option<ParamsSource> {
+        let path = top.path_to("params");
+        if let Some(file) = value.as_str() {
+            return Some(ParamsSource { span: Some(self.value_span(&path)), ..ParamsSource::new(file) });
+        }
+        let Some(map) = value.as_mapping() else {
+            self.wrong_kind(&path, value, "a file name, or `{ file: …, prefix: …, names: { … } }`");
+            return None;
+        };
+        let section = Section { map, path: &path };
+        self.known_keys(section, &["file", "prefix", "names"]);
+        let file = self.required(section, "file").and_then(|value| self.text(section, "file", value));
+        let prefix = section.get("prefix").and_then(|value| self.text(section, "prefix", value));
+        let mut names = IndexMap::new();
+        if let Some(value) = section.get("names") {
+            let names_path = section.path_to("names");
+            match value.as_mapping() {
+                None => self.wrong_kind(&names_path, value, "a mapping, `{ name_in_file: name.in.program }`"),
+                Some(map) => {
+                    let section = Section { map, path: &names_path };
+                    for (key, value) in map {
+                        let key = scalar_text(key).unwrap_or_default();
+                        if let Some(name) = self.text(section, &key, value) {
+                            names.insert(key, name);
+                        }
+                    }
+                }
+            }
+        }
+        let span = Some(self.value_span(&section.path_to("file")));
+        Some(ParamsSource { prefix, names, span, ..ParamsSource::new(file?) })
+    }
+
+    fn overrides(&mut self, top: Section<'_>) -> IndexMap<String, Override> {
+        let mut set = IndexMap::new();
+        let Some(value) = top.get("set") else { return set };
+        let Some(map) = value.as_mapping() else {
+            self.wrong_kind(&["set"], value, "a mapping of consts to values, `{ width: 256 }`");
+            return set;
+        };
+        for (key, value) in map {
+            let name = scalar_text(key).unwrap_or_default();
+            let path = ["set", name.as_str()];
+            let constant = match value {
+                Value::Bool(flag) => Some(ConstValue::Bool(*flag)),
+                Value::String(text) => Some(ConstValue::Text(text.clone())),
+                Value::Number(number) => {
+                    let float = number.as_f64().filter(|value| value.is_finite()).map(ConstValue::Float);
+                    number.as_i64().map(ConstValue::Int).or(float)
+                }
+                _ => None,
+            };
+            match constant {
+                Some(constant) => {
+                    let (name_span, span) = (self.key_span(&path), self.value_span(&path));
+                    set.insert(name.clone(), Override { value: constant, name_span, span });
+                }
+                None => self.wrong_kind(&path, value, "a finite number, true, false or a text"),
+            }
+        }
+        set
+    }
+
+    fn precision(&mut self, top: Section<'_>) -> Precision {
+        let Some(value) = top.get("precision") else { return Precision::default() };
+        match value.as_str() {
+            Some("f32") => Precision::F32,
+            Some("f64") => Precision::F64,
+            _ => {
+                self.wrong_kind(&["precision"], value, "f32 or f64");
+                Precision::default()
+            }
+        }
+    }
+
+    fn seed(&mut self, top: Section<'_>) -> u64 {
+        let Some(value) = top.get("seed") else { return 0 };
+        value.as_u64().unwrap_or_else(|| {
+            self.wrong_kind(&["seed"], value, "a whole number from 0 to 2^64 - 1");
+            0
+        })
+    }
+
+    fn flag(&mut self, section: Section<'_>, key: &str, default: bool) -> bool {
+        let Some(value) = section.get(key) else { return default };
+        value.as_bool().unwrap_or_else(|| {
+            self.wrong_kind(&section.path_to(key), value, "true or false");
+            default
+        })
+    }
+
+    /// A whole number of at least 1.
+    fn count(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+        if count.is_none() {
+            self.wrong_kind(&section.path_to(key), value, "a whole number of at least 1");
+        }
+        count
+    }
+
+    fn text(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<String> {
+        match value.as_str() {
+            Some(text) if !text.is_empty() => Some(text.to_owned()),
+            _ => {
+                self.wrong_kind(&section.path_to(key), value, "a text");
+                None
+            }
+        }
+    }
+
+    fn required<'a>(&mut self, section: Section<'a>, key: &str) -> Option<&'a Value> {
+        let value = section.get(key);
+        if value.is_none() {
+            let within = section.path.last().map_or(String::new(), |name| format!(" in `{name}`"));
+            let (span, label) = match section.map.contains_key(key) {
+                true => (self.key_span(&section.path_to(key)), "nothing stands here"),
+                false => (self.key_span(section.path), "it belongs here"),
+            };
+            let diagnostic = Diagnostic::error(Code::E0602, format!("missing `{key}`{within}"))
+                .at(span, label)
+                .with_note(format!("expected: {}", example_of(key)));
+            self.diagnostics.push(diagnostic);
+        }
+        value
+    }
+
+    fn known_keys(&mut self, section: Section<'_>, known: &[&str]) {
+        for key in section.map.keys() {
+            let name = scalar_text(key).unwrap_or_else(|| kind_of(key).to_owned());
+            if known.contains(&name.as_str()) && key.is_string() {
+                continue;
+            }
+            let within = section.path.last().map_or(String::new(), |name| format!(" in `{name}`"));
+            let span = self.key_span(&section.path_to(&name));
+            let diagnostic = Diagnostic::error(Code::E0602, format!("unknown key `{name}`{within}"))
+                .at(span, "not a key of a run config")
+                .with_note(format!("expected: one of {}", known.join(", ")))
+                .with_suggestion(&name, known.iter().copied());
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn wrong_kind(&mut self, path: &[&str], value: &Value, expected: &str) {
+        let key = path.last().copied().unwrap_or_default();
+        let found = scalar_text(value).map_or(kind_of(value).to_owned(), |text| format!("`{text}`"));
+        let headline = format!("`{key}` cannot be {found}");
+        self.mistake(path, &headline, format!("found {found}"), &format!("expected: {expected}"));
+    }
+
+    fn mistake(&mut self, path: &[&str], headline: &str, label: impl Into<String>, note: &str) {
+        let span = self.value_span(path);
+        self.diagnostics.push(Diagnostic::error(Code::E0602, headline).at(span, label).with_note(note));
+    }
+
+    fn key_span(&self, path: &[&str]) -> Span {
+        let place = self.outline.key(path);
+        Span::new(self.source, place.start, place.end)
+    }
+
+    fn value_span(&self, path: &[&str]) -> Span {
+        let place = self.outline.value(path);
+        Span::new(self.source, place.start, place.end)
+    }
+}
+
+/// The diagnostic for a text that is no YAML, at the place that the YAML reader names.
+fn malformed(text: &str, source: SourceId, outline: &Outline, error: &serde_yaml::Error) -> Diagnostic {
+    if let Some((name, first, second)) = outline.duplicate() {
+        return Diagnostic::error(Code::E0602, format!("the key `{name}` stands twice"))
+            .at(Span::new(source, second.start, second.end), "again here")
+            .with_label(Span::new(source, first.start, first.end), "first here")
+            .with_note("expected: each key once");
+    }
+    let place = error.location().map_or(outline.key(&[]), |location| {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+        let start = starts.take(location.line()).last().unwrap_or_default();
+        let line = text[start..].lines().next().unwrap_or_default();
+        let column = location.column().saturating_sub(1);
+        let (at, len) = line.char_indices().nth(column).map_or((line.len(), 0), |(at, c)| (at, c.len_utf8()));
+        start + at..start + at + len
+    });
+    Diagnostic::error(Code::E0602, "the run config is not valid YAML")
+        .at(Span::new(source, place.start, place.end), "the text cannot be read on from here")
+        .with_note(format!("found: {error}"))
+}
+
+/// A scalar as text; `None` for what is no scalar.
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+        Value::Tagged(_) => "a tagged value",
+    }
+}
+
+fn example_of(key: &str) -> &'static str {
+    match key {
+        "spec" => "`spec: model.anb`",
+        "data" => "`data: { train: { file: data.csv } }`",
+        "train" => "`train: { file: data.csv }`",
+        "file" => "`file: data.csv`",
+        "batch_size" => "`batch_size: 32`",
+        "epochs" => "`epochs: 20`",
+        _ => "a value",
+    }
+}
