@@ -2,6 +2,8 @@
 
 pub mod ast;
 mod parse;
+mod print;
 mod scan;
 
-pub use parse::parse;
+pub use parse::{MAXIMUM_ERRORS, MAXIMUM_HEIGHT, MAXIMUM_NESTING, MAXIMUM_TEXT, parse};
+pub use print::print;

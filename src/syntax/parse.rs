@@ -10,6 +10,7 @@
 
 mod explain;
 mod expression;
+mod words;
 
 use super::ast::*;
 use super::scan::{Scan, scan};
@@ -157,7 +158,7 @@ fn is_punctuation(rule: Rule) -> bool {
 }
 
 fn is_word(rule: Rule) -> bool {
-    explain::keyword(rule).is_some()
+    words::keyword(rule).is_some()
 }
 
 impl<'t> Builder<'t> {

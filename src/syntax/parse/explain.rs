@@ -4,7 +4,8 @@
 //! place. First come the slips that the tokens alone betray (a `//` comment, a forgotten `let`, a bracket that is never
 //! closed); what remains is told as a list of what the grammar would have accepted.
 
-use super::super::scan::{STATEMENT_WORDS, Token, TokenKind};
+use super::super::scan::{STATEMENT_WORDS, Token, TokenKind, begins_statement};
+use super::words::{is_operator, is_value, keyword, phrase};
 use super::*;
 use pest::error::{Error, ErrorVariant, InputLocation};
 
@@ -90,7 +91,7 @@ impl Place<'_> {
 
     /// Whether a statement could begin here.
     fn expects_statement(&self) -> bool {
-        self.expected.iter().any(|&rule| matches!(rule, Rule::statement | Rule::EOI | Rule::annotation))
+        self.expected.iter().any(|&rule| matches!(rule, Rule::file | Rule::statement | Rule::EOI))
             || self.expects(Rule::close_brace) && !self.expects(Rule::train_entry)
     }
 
@@ -131,6 +132,16 @@ impl Place<'_> {
     }
 
     fn bad_literal(&self) -> Option<Diagnostic> {
+        let before = self.before;
+        // `1.` reads as the number 1 and the beginning of a field.
+        if before >= 2 && self.word(before - 1) == "." && self.kind(before - 2) == Some(TokenKind::Number) {
+            let number = self.word(before - 2);
+            let help = format!("write `{number}.0` or `{number}`");
+            let span = self.token_span(before - 2).to(self.token_span(before - 1));
+            let error =
+                Diagnostic::error(Code::E0104, "malformed number").at(span, "digits are missing behind the point");
+            return Some(error.with_help(help));
+        }
         let index = self.found?;
         let found = self.found_word();
         let error = |headline: &str, label: &str| Diagnostic::error(Code::E0104, headline).at(self.span(), label);
@@ -146,12 +157,6 @@ impl Place<'_> {
             TokenKind::Symbol if found == "." && self.kind(index + 1) == Some(TokenKind::Number) => {
                 let help = format!("write `0.{}`", self.word(index + 1));
                 Some(error("malformed number", "a number begins with a digit").with_help(help))
-            }
-            // `1.` reads as the number 1 and the beginning of a field.
-            _ if index >= 2 && self.word(index - 1) == "." && self.kind(index - 2) == Some(TokenKind::Number) => {
-                let help = format!("write `{0}.0` or `{0}`", self.word(index - 2));
-                let span = self.token_span(index - 2).to(self.token_span(index - 1));
-                Some(error("malformed number", "").at(span, "digits are missing behind the point").with_help(help))
             }
             _ => None,
         }
@@ -179,8 +184,7 @@ impl Place<'_> {
         let open = self.unclosed()?;
         let closing = closer(self.word(open));
         let ends_here = found.is_none_or(|index| {
-            self.tokens[index].kind == TokenKind::Close
-                || super::super::scan::begins_statement(self.text, self.tokens, index)
+            self.tokens[index].kind == TokenKind::Close || begins_statement(self.text, self.tokens, index)
         });
         if !ends_here {
             return None;
@@ -303,6 +307,10 @@ impl Place<'_> {
         if self.found.is_none() {
             error.headline = "unfinished statement".to_owned();
         }
+        let statement = (self.first..self.before).rev().find(|&index| begins_statement(self.text, self.tokens, index));
+        if self.expects(Rule::equals) && statement.is_some_and(|index| self.word(index) == "param") {
+            return error.with_help("a param needs an initial value: `= zeros()`, `= glorot_uniform()`, `= 0.5`");
+        }
         if self.found_word() == "?" {
             return error.with_help("`?` stands behind the type of a target that may be missing: `f32[batch]?`");
         }
@@ -317,23 +325,24 @@ impl Place<'_> {
                 phrases.push(phrase);
             }
         };
+        let operators = self.expected.iter().any(|&rule| is_operator(rule));
         for &rule in self.expected {
             match rule {
+                // Where a value could go on there is always a better way to say what is missing.
+                Rule::open_paren | Rule::open_bracket | Rule::dot | Rule::equals if operators => {}
                 Rule::EOI | Rule::question | Rule::ellipsis | Rule::range_tail => {}
                 Rule::call | Rule::index | Rule::field => {}
-                Rule::statement | Rule::annotation => add("a statement"),
+                Rule::file | Rule::statement => add("a statement"),
                 _ if is_operator(rule) => {}
                 _ if is_value(rule) => add("a value"),
                 _ => add(keyword(rule).or_else(|| phrase(rule)).unwrap_or("something else")),
             }
         }
         if phrases.is_empty() {
-            return if self.expected.iter().any(|&rule| is_operator(rule)) {
-                "an operator"
-            } else {
-                "the end of the text"
-            }
-            .to_owned();
+            return if operators { "an operator" } else { "the end of the text" }.to_owned();
+        }
+        if operators && phrases == ["a statement"] {
+            return "an operator or the next statement".to_owned();
         }
         let listed = match phrases.split_last() {
             Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
@@ -371,114 +380,4 @@ fn closer(bracket: &str) -> &'static str {
         "[" => "]",
         _ => "}",
     }
-}
-
-fn is_operator(rule: Rule) -> bool {
-    use Rule::*;
-    matches!(
-        rule,
-        pipe | power
-            | multiply
-            | divide
-            | matmul
-            | add
-            | subtract
-            | equal
-            | not_equal
-            | less
-            | less_equal
-            | greater
-            | greater_equal
-            | and
-            | or
-    )
-}
-
-fn is_value(rule: Rule) -> bool {
-    use Rule::*;
-    matches!(
-        rule,
-        expr | term
-            | primary
-            | number
-            | boolean
-            | none
-            | if_expr
-            | list
-            | parenthesized
-            | negate
-            | not
-            | range_stop
-            | range_step
-    )
-}
-
-/// The keyword that a rule stands for, quoted.
-pub(super) fn keyword(rule: Rule) -> Option<&'static str> {
-    Some(match rule {
-        Rule::const_word => "`const`",
-        Rule::input_word => "`input`",
-        Rule::target_word => "`target`",
-        Rule::param_word => "`param`",
-        Rule::state_word => "`state`",
-        Rule::update_word => "`update`",
-        Rule::let_word => "`let`",
-        Rule::layer_word => "`layer`",
-        Rule::output_word => "`output`",
-        Rule::loss_word => "`loss`",
-        Rule::metric_word => "`metric`",
-        Rule::train_word => "`train`",
-        Rule::assert_word => "`assert`",
-        Rule::use_word => "`use`",
-        Rule::return_word => "`return`",
-        Rule::if_word => "`if`",
-        Rule::else_word => "`else`",
-        Rule::in_word => "`in`",
-        Rule::minimize_word => "`minimize`",
-        Rule::optimizer_word => "`optimizer`",
-        Rule::clip_word => "`clip`",
-        Rule::over_word => "`over`",
-        Rule::for_word => "`for`",
-        Rule::every_word => "`every`",
-        Rule::epoch_word => "`epoch`",
-        Rule::is_word => "`is`",
-        Rule::trained_word => "`trained`",
-        Rule::trains_word => "`trains`",
-        Rule::only_word => "`only`",
-        Rule::never_word => "`never`",
-        _ => return None,
-    })
-}
-
-/// What else can be missing, in words.
-fn phrase(rule: Rule) -> Option<&'static str> {
-    Some(match rule {
-        Rule::name => "a name",
-        Rule::string => "a string",
-        Rule::type_expr => "a type",
-        Rule::pattern | Rule::pattern_list => "a param path",
-        Rule::hyphenated => "the name of a lint",
-        Rule::parameter => "a parameter",
-        Rule::argument => "an argument",
-        Rule::dim => "an extent",
-        Rule::index_item => "an index",
-        Rule::train_entry => "`minimize`, `optimizer`, `clip`",
-        Rule::constraint => "`in`",
-        Rule::every_epoch => "`every epoch`",
-        Rule::trains_clause | Rule::trains => "`trains`",
-        Rule::trains_only => "`trains only`",
-        Rule::never_trains => "`never trains`",
-        Rule::shape_clause | Rule::colon => "`:`",
-        Rule::open_paren => "`(`",
-        Rule::close_paren => "`)`",
-        Rule::dims | Rule::open_bracket => "`[`",
-        Rule::close_bracket => "`]`",
-        Rule::block | Rule::open_brace => "`{`",
-        Rule::close_brace => "`}`",
-        Rule::comma => "`,`",
-        Rule::dot => "`.`",
-        Rule::equals => "`=`",
-        Rule::at => "`@`",
-        _ => return None,
-    })
 }
