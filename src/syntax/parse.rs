@@ -13,7 +13,7 @@ mod expression;
 mod words;
 
 use super::ast::*;
-use super::scan::{Scan, scan};
+use super::scan::{BYTE_ORDER_MARK, Scan, scan};
 use crate::diag::{Code, Diagnostic, SourceId, SourceMap, Span};
 use pest::Parser;
 use pest::iterators::Pair;
@@ -55,20 +55,30 @@ pub fn parse(sources: &SourceMap, source: SourceId) -> (File, Vec<Diagnostic>) {
         return (file, vec![error]);
     }
     let mut errors = Vec::new();
-    for (index, &start) in scan.chunks.iter().enumerate() {
-        let end = scan.chunks.get(index + 1).copied().unwrap_or(text.len());
+    let end_of = |chunk: usize| scan.chunks.get(chunk + 1).copied().unwrap_or(text.len());
+    let mut chunk = 0;
+    while chunk < scan.chunks.len() {
+        let (start, end) = (scan.chunks[chunk], end_of(chunk));
         let mut builder = Builder { source, text: &text, base: start, scan: &scan, errors: Vec::new() };
         // A byte order mark is no text.
-        if start == 0 && text.starts_with('\u{feff}') {
-            builder.base = '\u{feff}'.len_utf8();
+        if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
+            builder.base = BYTE_ORDER_MARK.len_utf8();
         }
-        match Grammar::parse(Rule::file, &text[builder.base..end]) {
+        let read = |end: usize| Grammar::parse(Rule::file, &text[builder.base..end]);
+        let pairs = read(end).or_else(|error| {
+            // What looked like the next statement can be the rest of this one: a name that is a keyword elsewhere.
+            let merged = if chunk + 1 < scan.chunks.len() { read(end_of(chunk + 1)).ok() } else { None };
+            chunk += usize::from(merged.is_some());
+            merged.ok_or(error)
+        });
+        match pairs {
             Ok(pairs) => {
                 let statements = builder.statements(pairs.flat_map(Pair::into_inner));
                 file.statements.extend(statements);
             }
             Err(error) => builder.errors.push(explain::explain(&error, &builder, end)),
         }
+        chunk += 1;
         errors.append(&mut builder.errors);
         if errors.len() >= MAXIMUM_ERRORS {
             errors.truncate(MAXIMUM_ERRORS);

@@ -84,17 +84,23 @@ pub(super) const STATEMENT_WORDS: &[&str] = &[
     "if",
 ];
 
-/// Words that can follow a name inside an expression's statement, so that a keyword before them was used as a name.
-const CONTINUING_WORDS: &[&str] =
-    &["in", "every", "trains", "never", "over", "for", "and", "or", "is", "else", "only", "epoch"];
+/// Words that cannot be the name behind a keyword, or that go on with a value: a keyword before them is a name itself.
+const NO_NAMES: &[&str] = &[
+    "in", "every", "trains", "never", "over", "for", "and", "or", "is", "else", "only", "epoch", "let", "return", "if",
+    "not", "true", "false", "none",
+];
 
 /// Longest first.
 const SYMBOLS: &[&str] = &["...", "|>", "**", "==", "!=", "<=", ">=", "//", "->", "&&", "||", "=>", ":="];
 
+/// What some editors put before a text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 pub(super) fn scan(text: &str) -> Scan {
     let mut result = Scan::default();
     let bytes = text.as_bytes();
-    let (mut at, mut line, mut first_on_line) = (0, 0, true);
+    let start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let (mut at, mut line, mut first_on_line) = (start, 0, true);
     while at < bytes.len() {
         match bytes[at] {
             b'\n' => {
@@ -264,7 +270,7 @@ pub(super) fn begins_statement(text: &str, tokens: &[Token], index: usize) -> bo
     STATEMENT_WORDS.contains(&word)
         && word != "if"
         && match next.kind {
-            TokenKind::Word => !CONTINUING_WORDS.contains(&next_word),
+            TokenKind::Word => !next.first_on_line && !NO_NAMES.contains(&next_word) || word == "return",
             TokenKind::String { .. } => word == "use",
             TokenKind::Open => word == "train" && next_word == "{",
             _ => matches!(word, "return" | "let"),

@@ -143,6 +143,12 @@ fn one_broken_statement_hides_no_other() {
 }
 
 #[test]
+fn a_keyword_at_the_beginning_of_a_line_may_still_be_a_name() {
+    assert_eq!(statements("let y = -\nparam let z = a +\ninput\nlet w = [\nloss\n]").len(), 3);
+    assert_eq!(statements("\u{feff}# doc\nlet y = 1")[0].doc.len(), 1);
+}
+
+#[test]
 fn limits_are_errors() {
     assert_eq!(error(&"x".repeat(MAXIMUM_TEXT + 1)).code, Code::E0103);
     let terms = |count: usize| format!("let a = {}a", "a + ".repeat(count));
