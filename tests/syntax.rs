@@ -30,6 +30,8 @@ fn broken_texts_are_explained() {
         ("comma forgotten", "let a = conv2d(x filters=1)\n"),
         ("body not closed", "fn f(x) {\n    let y = x\n    return y\n\noutput z = f(1)\n"),
         ("text ends in a body", "fn f(x) {\n    return x\n"),
+        ("bracket in a body not closed", "fn f(x) {\n    let y = (x + 1\n    return y\n}\n"),
+        ("chain of choices", "fn f(x) {\n    if x { return 1 } else if y { return 2 }\n}\n"),
         ("wrong bracket", "let a = f(x]\n"),
         ("stray bracket", "let a = f(x))\n"),
         ("comparison with one sign", "assert units = 3\n"),

@@ -1,4 +1,7 @@
 //! Text to syntax tree, and back.
+//!
+//! [`parse`] reads a text into the tree of [`ast`] and collects every syntax error; [`print`] shows a tree as it was
+//! understood; [`format()`] sets a text in the canonical style. None of them looks up a name.
 
 pub mod ast;
 mod format;

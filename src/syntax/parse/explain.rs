@@ -190,10 +190,16 @@ impl Place<'_> {
             return None;
         }
         let label = format!("expected `{closing}` before {}", self.found_text());
-        Some(
-            self.error(format!("missing `{closing}`"), label)
-                .with_label(self.token_span(open), format!("this `{}` is never closed", self.word(open))),
-        )
+        let error = self.error(format!("missing `{closing}`"), &label);
+        // When the next line tells that something is missing, it is missing at the end of this one.
+        let error = match found.zip(self.before.checked_sub(1)) {
+            Some((found, last)) if self.tokens[found].first_on_line => {
+                let end = self.tokens[last].end;
+                error.at(Span::new(self.source, end, end), label)
+            }
+            _ => error,
+        };
+        Some(error.with_label(self.token_span(open), format!("this `{}` is never closed", self.word(open))))
     }
 
     /// The innermost bracket of the chunk before the place that nothing closes.
@@ -310,6 +316,9 @@ impl Place<'_> {
         let statement = (self.first..self.before).rev().find(|&index| begins_statement(self.text, self.tokens, index));
         if self.expects(Rule::equals) && statement.is_some_and(|index| self.word(index) == "param") {
             return error.with_help("a param needs an initial value: `= zeros()`, `= glorot_uniform()`, `= 0.5`");
+        }
+        if self.found_word() == "if" && self.word(self.before.wrapping_sub(1)) == "else" {
+            return error.with_help("a choice among more than two is written `else { if … }`");
         }
         if self.found_word() == "?" {
             return error.with_help("`?` stands behind the type of a target that may be missing: `f32[batch]?`");
