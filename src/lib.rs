@@ -1,5 +1,6 @@
 //! anabranch: a declarative graph compiler from a model spec to an executable training program.
 
+pub mod analyse;
 pub mod data;
 pub mod diag;
 pub mod exec;
@@ -7,5 +8,6 @@ pub mod ir;
 pub mod lower;
 pub mod ops;
 pub mod passes;
+pub mod pipeline;
 pub mod syntax;
 pub mod train;

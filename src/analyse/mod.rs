@@ -1,1 +1,36 @@
+//! Questions about graphs: which loss trains which param, whether contracts hold. Reads graphs, returns findings.
 
+mod contracts;
+mod flow;
+mod leaks;
+
+pub use contracts::contracts;
+pub use flow::{Cell, FlowTable, flow};
+pub use leaks::target_leaks;
+
+use crate::diag::Span;
+use crate::ir::{Graph, NodeId};
+
+/// The places along a path of nodes, in order, without repetitions, with the names of the values there.
+fn steps(graph: &Graph, path: &[NodeId]) -> Vec<(Span, String)> {
+    let mut steps: Vec<(Span, String)> = Vec::new();
+    for id in path {
+        let provenance = &graph.node(*id).provenance;
+        if steps.last().is_none_or(|(span, name)| *span != provenance.span || *name != *provenance.name) {
+            steps.push((provenance.span, provenance.name.to_string()));
+        }
+    }
+    steps
+}
+
+/// `alpha ← alpha_loss ← total` as text: the names of the values on a path.
+fn path_text(graph: &Graph, path: &[NodeId], arrow: &str) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for id in path {
+        let name = graph.node(*id).provenance.name.to_string();
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    names.join(arrow)
+}

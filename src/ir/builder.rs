@@ -154,23 +154,24 @@ impl<'g> Builder<'g> {
 
     /// The mean over axes: the sum divided by the number of elements.
     pub fn mean(&mut self, x: NodeId, axes: &[usize]) -> NodeId {
-        let mut count = None;
-        for &axis in axes {
-            let dim = self.shape(x)[axis].clone();
-            let size = self.size(&dim);
-            count = Some(match count {
-                None => size,
-                Some(product) => self.mul(product, size),
-            });
+        if axes.is_empty() {
+            return x;
         }
+        let (known, open): (Vec<Dim>, Vec<Dim>) =
+            axes.iter().map(|axis| self.shape(x)[*axis].clone()).partition(|dim| dim.as_known().is_some());
+        let known: f64 = known.iter().filter_map(Dim::as_known).map(|extent| extent as f64).product();
         let sum = self.sum(x, axes);
-        match count {
-            None => sum,
-            Some(count) => {
-                let shape = self.shape(sum).to_vec();
-                let count = self.splat(count, &shape);
-                self.div(sum, count)
-            }
+        let shape = self.shape(sum).to_vec();
+        let mut mean = sum;
+        if known != 1.0 {
+            let count = self.constant_like(known, sum);
+            mean = self.div(mean, count);
         }
+        for dim in &open {
+            let size = self.size(dim);
+            let size = self.splat(size, &shape);
+            mean = self.div(mean, size);
+        }
+        mean
     }
 }

@@ -4,7 +4,7 @@
 //! box.matmul = matmul(image.reshape, box.dense.kernel) : f32[batch, 2]
 //! ```
 //!
-//! A node prints under the path of the value it belongs to, with the op's name where the value has several nodes; a
+//! Constants print in place, as numbers; what they repeat to fill follows from the result's type. Any other node prints under the path of the value it belongs to, with the op's name where the value has several nodes; a
 //! number tells equal names apart.
 
 use super::graph::{Graph, NodeId};
@@ -28,6 +28,7 @@ impl Names {
             let path = &node.provenance.name;
             let base = match &node.op {
                 Op::Input(_) => return path.to_string(),
+                Op::Constant(constant) => return constant.to_string(),
                 op if path.is_empty() => op.name().to_string(),
                 op => format!("{path}.{}", op.name()),
             };
@@ -47,7 +48,7 @@ impl Names {
 pub fn print(graph: &Graph, title: &str) -> String {
     let names = Names::of(graph);
     let mut text = format!("{title} {{\n");
-    for id in graph.ids() {
+    for id in graph.ids().filter(|id| !matches!(graph.op(*id), Op::Constant(_))) {
         let node = graph.node(id);
         let operands: Vec<&str> = graph.operands(id).into_iter().map(|operand| names.get(operand)).collect();
         let attributes: Vec<String> =

@@ -87,7 +87,8 @@ impl Lowering {
             DefinitionKind::Initializer => match &frame.init_shape {
                 Some(shape) => {
                     let dims = shape.iter().map(Value::dim).collect();
-                    inner.locals = Some(IndexMap::from([("shape".into(), Binding { value: Value::List(dims), span })]));
+                    inner.locals =
+                        Some(IndexMap::from([("shape".into(), Binding::parameter(Value::List(dims), span))]));
                 }
                 None => return self.partial(definition, arguments, span),
             },

@@ -180,6 +180,10 @@ impl Lowering {
         if from == *shape {
             return Ok(tensor);
         }
+        if let Op::Constant(constant) = self.current().op(tensor.node) {
+            let (value, ty) = (constant.value.0, TensorType::new(constant.ty.dtype, shape.clone()));
+            return Ok(self.constant(frame, span, value, &ty));
+        }
         let offset = shape.len() - from.len();
         let axes: Vec<usize> = (0..from.len()).filter(|i| from[*i] == shape[i + offset]).map(|i| i + offset).collect();
         let kept: Shape = axes.iter().map(|axis| shape[*axis].clone()).collect();

@@ -26,7 +26,7 @@ impl Lowering {
             && let Some(name) = item_name(&statement.kind)
             && !self.globals.contains_key(&name.name)
         {
-            self.globals.insert(name.name.clone(), Binding { value: Value::Poison, span: name.span });
+            self.globals.insert(name.name.clone(), Binding::own(Value::Poison, name.span));
         }
         result
     }

@@ -59,7 +59,7 @@ impl Lowering {
             } else {
                 return Err(self.missing_argument(definition, parameter, span));
             };
-            frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding { value, span: at });
+            frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding::parameter(value, at));
         }
         if let Some((_, at)) = positional.next() {
             return Err(self.report(
@@ -105,7 +105,7 @@ impl Lowering {
         for (value, at) in items {
             values.push(self.conform(frame, definition, parameter, value, at)?);
         }
-        let count = Binding { value: Value::integer(values.len()), span };
+        let count = Binding::parameter(Value::integer(values.len()), span);
         frame.locals.get_or_insert_default().entry("K".into()).or_insert(count);
         Ok((Value::List(values), span))
     }
@@ -172,7 +172,7 @@ impl Lowering {
         match names {
             Some(names) if found.dtype == dtype => {
                 for (name, dim) in names {
-                    let binding = Binding { value: Value::dim(&dim), span };
+                    let binding = Binding::parameter(Value::dim(&dim), span);
                     frame.locals.get_or_insert_default().entry(name).or_insert(binding);
                 }
                 Ok(Value::Tensor(tensor))

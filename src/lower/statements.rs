@@ -17,7 +17,8 @@ impl Lowering {
     pub(super) fn block(&mut self, frame: &mut Frame, block: &Block) -> Lowered<Option<Value>> {
         for (i, statement) in block.statements.iter().enumerate() {
             if let Some(value) = self.statement(frame, statement)? {
-                if let Some(after) = block.statements.get(i + 1) {
+                // After an `if` that returned, the rest is the other case.
+                if let (StatementKind::Return { .. }, Some(after)) = (&statement.kind, block.statements.get(i + 1)) {
                     return Err(self.error(
                         Code::E0402,
                         after.span,
@@ -101,7 +102,7 @@ impl Lowering {
     /// Gives a name a value in the innermost scope.
     pub(super) fn declare(&mut self, frame: &mut Frame, name: &Ident, value: Value) -> Lowered<()> {
         let first = match &frame.locals {
-            Some(locals) => locals.get(&name.name).map(|binding| binding.span),
+            Some(locals) => locals.get(&name.name).filter(|binding| !binding.is_parameter).map(|binding| binding.span),
             None => (self.globals.get(&name.name).map(|binding| binding.span))
                 .or_else(|| self.definitions.get(&name.name).map(|(_, span)| *span)),
         };
@@ -113,7 +114,7 @@ impl Lowering {
                     .with_help("every name means one thing: rename one of them"),
             ));
         }
-        let binding = Binding { value, span: name.span };
+        let binding = Binding::own(value, name.span);
         match &mut frame.locals {
             Some(locals) => locals.insert(name.name.clone(), binding),
             None => self.globals.insert(name.name.clone(), binding),

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::module::{Constraint, ParamPattern};
-use super::value::{Binding, Frame, Partial, TensorValue, Value, Which};
+use super::value::{Frame, Partial, TensorValue, Value, Which};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{NodeId, Role};
@@ -211,8 +211,7 @@ impl Lowering {
         let definition = group.partial.definition.clone();
         let name = definition.definition.name.name.clone();
         let own: Arc<str> = format!("{path}.{name}").into();
-        let tensor =
-            |node| Binding { value: Value::Tensor(TensorValue { node, which: Which::Step }), span: group.span };
+        let tensor = |node| Value::Tensor(TensorValue { node, which: Which::Step });
         let mut frame = Frame {
             locals: Some(IndexMap::new()),
             path: own.clone(),
@@ -223,8 +222,8 @@ impl Lowering {
         };
         let ident = |name: &str| crate::syntax::ast::Ident { name: name.into(), span: group.span };
         let mut arguments = Arguments::default();
-        arguments.named.push((ident("param"), tensor(param.node).value, group.span));
-        arguments.named.push((ident("grad"), tensor(gradient.node).value, group.span));
+        arguments.named.push((ident("param"), tensor(param.node), group.span));
+        arguments.named.push((ident("grad"), tensor(gradient.node), group.span));
         for (name, value) in &group.partial.arguments {
             arguments.named.push((ident(name), value.clone(), group.span));
         }

@@ -113,6 +113,18 @@ impl Value {
 pub struct Binding {
     pub value: Value,
     pub span: Span,
+    /// Bound by a call: the body may give the name a value of its own (`bias=true`, then `param bias`).
+    pub is_parameter: bool,
+}
+
+impl Binding {
+    pub fn parameter(value: Value, span: Span) -> Self {
+        Self { value, span, is_parameter: true }
+    }
+
+    pub fn own(value: Value, span: Span) -> Self {
+        Self { value, span, is_parameter: false }
+    }
 }
 
 /// A call being expanded.

@@ -38,15 +38,7 @@ impl Primitive for Constant {
     }
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
-        let value = self.value.0;
-        vec![(
-            "value",
-            match self.ty.dtype {
-                DType::F32 => format!("{value:?}"),
-                DType::I32 => format!("{value}"),
-                DType::Bool => (value != 0.0).to_string(),
-            },
-        )]
+        vec![("value", self.to_string())]
     }
 
     fn flow(&self, _slot: usize) -> Flow {
@@ -67,5 +59,16 @@ impl Primitive for Constant {
 
     fn bind(&self, sizes: &DimSizes) -> Self {
         Self { value: self.value, ty: self.ty.bind(sizes) }
+    }
+}
+
+impl std::fmt::Display for Constant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.value.0;
+        match self.ty.dtype {
+            DType::F32 => write!(f, "{value:?}"),
+            DType::I32 => write!(f, "{value}"),
+            DType::Bool => write!(f, "{}", value != 0.0),
+        }
     }
 }

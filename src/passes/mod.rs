@@ -3,9 +3,11 @@
 mod bind;
 mod copy;
 mod differentiate;
+mod simplify;
 mod split;
 
 pub use bind::bind;
 pub use copy::{Copier, prune};
 pub use differentiate::{differentiate, gradient_path, gradients};
+pub use simplify::simplify;
 pub use split::{Split, split};

@@ -25,15 +25,18 @@ pub(super) static ROWS: &[Builtin] = &[
         }
         None => Err(crate::lower::Reported),
     }),
-    row("product", &["list"], "the product of a list of numbers", |l, _, m| {
+    row("is_list", &["value"], "whether a value is a list, at compile time", |_, _, m| {
+        Ok(Value::Bool(matches!(m.get(0), Some((Value::List(_), _)))))
+    }),
+    row("product", &["list"], "the product of a list of numbers or extents", |l, frame, m| {
         let Some((Value::List(items), at)) = m.get(0).cloned() else {
             return Err(l.error(Code::E0304, m.span, "`product` takes a list of numbers", "here"));
         };
-        let mut product = 1.0;
-        for item in &items {
-            product *= l.number(item, at)?;
+        let mut product = Value::integer(1);
+        for item in items {
+            product = l.binary(frame, crate::syntax::ast::BinaryOp::Multiply, (product, at), (item, at), m.span)?;
         }
-        Ok(Value::Number { value: product, is_integer: product.fract() == 0.0 })
+        Ok(product)
     }),
     row("reshape", &["x", "shape"], "the same elements under another shape; one extent may be -1", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;

@@ -1,0 +1,133 @@
+//! `assert … trains …`, checked by reachability along differentiable paths.
+
+use super::{path_text, steps};
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Graph, NodeId};
+use crate::lower::{Contract, Module, ParamInfo};
+use crate::ops::{Flow, Op};
+use crate::passes::gradient_path;
+use crate::syntax::ast::TrainsMode;
+use std::sync::Arc;
+
+/// An error for each contract that does not hold.
+pub fn contracts(module: &Module) -> Vec<Diagnostic> {
+    let mut findings: Vec<Diagnostic> = Vec::new();
+    for contract in &module.contracts {
+        findings.extend(check(module, contract));
+    }
+    if let Some(span) = module.every_param_trained {
+        for (path, param) in module.params.iter().filter(|(path, _)| !is_trained(&module.graph, path)) {
+            findings.push(
+                Diagnostic::error(Code::E0503, format!("the param `{path}` is not trained"))
+                    .at(span, "asserted here")
+                    .with_label(param.span, "no objective reaches this param")
+                    .with_help("check the `over` patterns, and for a `stop` on every path to it"),
+            );
+        }
+    }
+    findings
+}
+
+fn is_trained(graph: &Graph, path: &str) -> bool {
+    graph.output(crate::ir::Role::Param, path).is_some()
+}
+
+fn check(module: &Module, contract: &Contract) -> Vec<Diagnostic> {
+    let named = |path: &str| contract.params.iter().any(|pattern| pattern.matches(path));
+    let mut findings = Vec::new();
+    for pattern in &contract.params {
+        if !module.params.keys().any(|path| pattern.matches(path)) {
+            let known: Vec<&str> = module.params.keys().map(|path| &**path).collect();
+            findings.push(
+                Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
+                    .at(pattern.span, "matches nothing")
+                    .with_suggestion(&pattern.text, known.iter().copied()),
+            );
+        }
+    }
+    if !findings.is_empty() {
+        return findings;
+    }
+    for (path, param) in &module.params {
+        let route = gradient_path(&module.graph, contract.subject, param.node);
+        match (contract.mode, named(path), route) {
+            (TrainsMode::Only, false, Some(route)) => findings.push(leak(module, contract, path, param, &route)),
+            (TrainsMode::Never, true, Some(route)) => findings.push(leak(module, contract, path, param, &route)),
+            (TrainsMode::Only | TrainsMode::Trains, true, None) => {
+                findings.push(missing(module, contract, path, param));
+            }
+            _ => {}
+        }
+    }
+    // One contract that leaks to a whole trunk is one mistake: the first param and the number of the others say it.
+    if findings.len() > 1 {
+        let others = findings.len() - 1;
+        findings.truncate(1);
+        if let Some(first) = findings.first_mut() {
+            first.notes.push(format!("{others} more param{} break this contract", if others == 1 { "" } else { "s" }));
+        }
+    }
+    findings
+}
+
+/// The gradient reaches a param that it must not.
+fn leak(module: &Module, contract: &Contract, path: &Arc<str>, param: &ParamInfo, route: &[NodeId]) -> Diagnostic {
+    let graph = &module.graph;
+    let rule = match contract.mode {
+        TrainsMode::Never => "never trains",
+        _ => "trains only",
+    };
+    let names: Vec<&str> = contract.params.iter().map(|pattern| &*pattern.text).collect();
+    let mut finding = Diagnostic::error(
+        Code::E0502,
+        format!("`{}` trains `{path}`, against `{rule} {}`", contract.subject_text, names.join(", ")),
+    )
+    .at(contract.span, "this contract is broken")
+    .with_note(format!("the gradient flows: {}", path_text(graph, route, " → ")));
+    if let Some((span, name)) = closing_place(module, route) {
+        finding = finding
+            .with_label(span, "the gradient leaks here")
+            .with_help(format!("put `stop({name})` here to close the path"));
+    }
+    finding.with_label(param.span, "and reaches this param")
+}
+
+/// Where a `stop` closes the path with the least said: the first value of the route that another scope owns.
+fn closing_place(module: &Module, route: &[NodeId]) -> Option<(crate::diag::Span, String)> {
+    let graph = &module.graph;
+    let own = scope(&graph.node(route[0]).provenance.name);
+    let mut last = route[0];
+    for id in &route[1..] {
+        let provenance = &graph.node(*id).provenance;
+        let is_leaf = matches!(graph.op(*id), Op::Input(_));
+        if is_leaf || scope(&provenance.name) != own {
+            let name = provenance.name.rsplit('.').next().unwrap_or(&provenance.name).to_string();
+            return Some((graph.node(last).provenance.span, name));
+        }
+        last = *id;
+    }
+    steps(graph, route).first().map(|(span, name)| (*span, name.clone()))
+}
+
+/// `total.alpha_loss` belongs to the scope `total`.
+fn scope(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(scope, _)| scope)
+}
+
+/// The gradient does not reach a param that it must.
+fn missing(module: &Module, contract: &Contract, path: &Arc<str>, param: &ParamInfo) -> Diagnostic {
+    let graph = &module.graph;
+    let mut finding = Diagnostic::error(Code::E0502, format!("`{}` does not train `{path}`", contract.subject_text))
+        .at(contract.span, "this contract is broken")
+        .with_label(param.span, "no gradient reaches this param");
+    let needed = graph.slice_back([contract.subject]);
+    let stop = graph.ids().find(|id| {
+        needed[id.index()] && graph.op(*id).flow(0) == Flow::Stopped && graph.slice_back([*id])[param.node.index()]
+    });
+    if let Some(stop) = stop {
+        finding = finding.with_label(graph.node(stop).provenance.span, "this `stop` closes the path");
+    } else if !needed[param.node.index()] {
+        finding = finding.with_note(format!("`{}` does not depend on `{path}` at all", contract.subject_text));
+    }
+    finding
+}

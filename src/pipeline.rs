@@ -1,0 +1,99 @@
+//! The compiler as one column of stages.
+//!
+//! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
+//! `compile --emit`.
+
+use crate::analyse;
+use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
+use crate::ir::{Graph, Role, verify};
+use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
+use crate::passes::{differentiate, prune, simplify, split};
+use crate::syntax::{self, ast};
+
+/// A compiled spec: every stage's result, and what later stages need to know.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub tree: ast::File,
+    /// The lowered spec, before it is split and differentiated.
+    pub module: Module,
+    /// The prediction program, as sliced out.
+    pub predict: Graph,
+    /// The training step, with its derivatives written out.
+    pub train: Graph,
+    pub simplified: Simplified,
+    /// Warnings and notes.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// The programs that run.
+#[derive(Clone, Debug)]
+pub struct Simplified {
+    /// (seed) → first params and states
+    pub init: Graph,
+    /// (params, states, inputs) → outputs
+    pub predict: Graph,
+    /// (params, states, inputs, targets) → losses, metrics
+    pub evaluate: Graph,
+    /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics
+    pub train: Graph,
+    /// (params, states, inputs, targets, clock, seed) → the gradient of each trained param, before any clipping
+    pub gradients: Graph,
+}
+
+/// Compiles a spec. `sources` gets the standard library's texts added.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn compile(sources: &mut SourceMap, spec: SourceId, options: &Options) -> Result<Compiled, Diagnostics> {
+    let tree = parse(sources, spec)?;
+    let library = parse_library(sources)?;
+    let (module, mut findings) = lower::lower(&tree, &library, options)?;
+    check(&module.graph, "lower");
+    let split = split(&module.graph);
+    findings.extend(analyse::target_leaks(&module, &split));
+    findings.extend(analyse::contracts(&module));
+    if findings.iter().any(Diagnostic::is_error) {
+        return Err(Diagnostics(findings));
+    }
+    let whole = differentiate(&module.graph);
+    check(&whole, "differentiate");
+    let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
+    let simplified = Simplified {
+        init: simplified(&module.init),
+        predict: simplified(&split.predict),
+        evaluate: simplified(&prune(&module.graph, |output| matches!(output.role, Role::Loss | Role::Metric))),
+        train: simplified(&train),
+        gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
+    };
+    Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings })
+}
+
+fn parse(sources: &SourceMap, source: SourceId) -> Result<ast::File, Diagnostics> {
+    let (tree, findings) = syntax::parse(sources, source);
+    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(findings)) } else { Ok(tree) }
+}
+
+/// The trees of the standard library.
+///
+/// # Errors
+/// Never, unless the library itself is broken, which its tests exclude.
+pub fn parse_library(sources: &mut SourceMap) -> Result<Vec<ast::File>, Diagnostics> {
+    let add = |file: &lower::StandardFile| sources.add(file.name, file.text);
+    let ids: Vec<SourceId> = STANDARD_LIBRARY.iter().map(add).collect();
+    ids.into_iter().map(|id| parse(sources, id)).collect()
+}
+
+fn simplified(graph: &Graph) -> Graph {
+    let simple = simplify(graph);
+    check(&simple, "simplify");
+    simple
+}
+
+/// Verifies a pass's result in debug builds and tests.
+fn check(graph: &Graph, stage: &str) {
+    if cfg!(debug_assertions)
+        && let Err(broken) = verify(graph)
+    {
+        panic!("internal: the graph after {stage} breaks a law: {broken}");
+    }
+}
