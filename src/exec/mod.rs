@@ -5,6 +5,7 @@
 //! goes on with the same params.
 
 pub mod kernels;
+mod planned;
 pub mod reference;
 mod store;
 
@@ -13,7 +14,7 @@ pub use store::{Store, StoreKind, Values};
 use crate::diag::Diagnostics;
 use crate::ir::{DType, DimSizes, Graph, NodeId, Role};
 use crate::ops::{Element, InputKind, Op, Tensor};
-use crate::passes::bind;
+use crate::passes::{bind, simplify};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
@@ -28,11 +29,23 @@ pub enum Mode {
 }
 
 /// Settings of an executor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ExecutorOptions {
     pub mode: Mode,
     /// worker threads; 0 is as many as there are cores
     pub threads: usize,
+    /// threads to share with other executors; made anew when left out
+    pub pool: Option<Arc<kernels::Pool>>,
+}
+
+impl ExecutorOptions {
+    /// The threads to run on.
+    pub fn pool(&self) -> Arc<kernels::Pool> {
+        self.pool.clone().unwrap_or_else(|| {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            Arc::new(kernels::Pool::new(if self.threads == 0 { cores() } else { self.threads }))
+        })
+    }
 }
 
 /// Something that is fed before a run: an input or target that the program reads.
@@ -63,8 +76,9 @@ pub struct Clock {
 
 /// A program with its buffers.
 #[derive(Debug)]
-pub struct Executor<T> {
+pub struct Executor<T: Element> {
     graph: Graph,
+    planned: Option<planned::Planned<T>>,
     feeds: Vec<Feed>,
     feed_values: Vec<Values<T>>,
     ports: Vec<Port>,
@@ -76,14 +90,22 @@ impl<T: Element> Executor<T> {
     ///
     /// # Errors
     /// E0702 when it does not fit in memory.
-    pub fn new(graph: &Graph, sizes: &DimSizes, options: ExecutorOptions) -> Result<Self, Diagnostics> {
-        let _ = options;
-        let graph = bind(graph, sizes);
+    pub fn new(graph: &Graph, sizes: &DimSizes, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+        let graph = simplify(&bind(graph, sizes));
         let feeds: Vec<Feed> = feeds(&graph);
         let ports: Vec<Port> = ports(&graph);
         let feed_values = feeds.iter().map(|feed| Values::zeros(feed.dtype, feed.shape.iter().product())).collect();
         let results = ports.iter().map(|port| Values::zeros(port.dtype, port.shape.iter().product())).collect();
-        Ok(Self { graph, feeds, feed_values, ports, results })
+        let planned = match options.mode {
+            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)),
+            Mode::Reference => None,
+        };
+        Ok(Self { graph, planned, feeds, feed_values, ports, results })
+    }
+
+    /// The plan as text, when the program runs by one.
+    pub fn plan_text(&self, title: &str) -> Option<String> {
+        self.planned.as_ref().map(|planned| crate::plan::print(&planned.plan, &self.graph, title))
     }
 
     /// What to feed, in order.
@@ -135,6 +157,15 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// When the store lacks a param or state of the program, or has it in another shape.
     pub fn run(&mut self, store: &mut Store<T>, clock: Clock) {
+        if let Some(planned) = &mut self.planned {
+            planned.run(&mut self.feed_values, store, clock);
+            for output in &planned.plan.outputs {
+                if !matches!(self.ports[output.output].role, Role::Param | Role::State) {
+                    planned.read(output.buffer, &mut self.results[output.output]);
+                }
+            }
+            return;
+        }
         let graph = &self.graph;
         let leaf = |id: NodeId| leaf_value(graph, id, &self.feeds, &self.feed_values, store, clock);
         let values = reference::evaluate(graph, leaf);
