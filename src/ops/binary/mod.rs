@@ -1,22 +1,26 @@
 //! Functions of two numbers, element by element: `z[i] = f(x[i], y[i])`.
 //!
 //! Operands/Results: `x: T[...]`, `y: T[...]` → `T[...]`. Constraints: (C1) equal shapes: broadcasting is a node of its
-//! own; (C2) both of floats, or both of whole numbers.
+//! own; (C2) both of floats, or both of whole numbers where the function is one of them.
 
 mod add;
+mod atan2;
 mod div;
 mod max;
 mod min;
 mod mul;
 mod pow;
+mod rem;
 mod sub;
 
 pub use add::Add;
+pub use atan2::Atan2;
 pub use div::Div;
 pub use max::Max;
 pub use min::Min;
 pub use mul::Mul;
 pub use pow::Pow;
+pub use rem::Rem;
 pub use sub::Sub;
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
@@ -26,6 +30,8 @@ use ndarray::Zip;
 /// What distinguishes one function of two numbers from another.
 pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
     const NAME: &'static str;
+    /// Whether the function is one of whole numbers too.
+    const TAKES_INTS: bool = true;
 
     fn apply<T: Element>(x: T, y: T) -> T;
     /// On whole numbers; wraps on overflow.
@@ -56,6 +62,9 @@ macro_rules! binary_primitive {
                 let ty = infer_pair(<$op as Binary>::NAME, operands)?;
                 if ty.dtype == DType::Bool {
                     return Err(OpError::dtype(format!("{} takes numbers, found {ty}", <$op as Binary>::NAME)));
+                }
+                if ty.dtype == DType::I32 && !<$op as Binary>::TAKES_INTS {
+                    return Err(OpError::dtype(format!("{} takes f32, found {ty}", <$op as Binary>::NAME)));
                 }
                 Ok(ty)
             }
@@ -94,4 +103,4 @@ macro_rules! binary_primitive {
     )* };
 }
 
-binary_primitive!(Add, Sub, Mul, Div, Pow, Max, Min);
+binary_primitive!(Add, Sub, Mul, Div, Pow, Max, Min, Atan2, Rem);

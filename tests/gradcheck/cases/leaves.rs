@@ -1,4 +1,4 @@
-//! Leaves, and ops whose purpose is to let no gradient through.
+//! Leaves, and ops whose purpose is to choose where gradients go.
 
 use super::{USUAL, case, floats, ints, ty};
 use crate::harness::Case;
