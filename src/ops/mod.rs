@@ -16,6 +16,7 @@ mod concat;
 mod constant;
 pub mod convolution;
 mod cumulative_sum;
+pub mod dense;
 mod element;
 mod gather;
 mod gradient;
@@ -58,6 +59,7 @@ pub use concat::Concat;
 pub use constant::{Constant, Scalar};
 pub use convolution::{Convolution, ConvolutionInputGradient, ConvolutionKernelGradient};
 pub use cumulative_sum::CumulativeSum;
+pub use dense::{NonnegQp, SimplexQp, Solve};
 pub use element::Element;
 pub use gather::Gather;
 pub use gradient::Gradient;
@@ -253,6 +255,8 @@ table! {
     Reshape, Transpose, Broadcast, Concat, Slice, Pad, Reverse,
     // by index
     Gather, ScatterAdd, TakeAlong, PutAlong,
+    // small dense matrices
+    Solve, SimplexQp, NonnegQp,
     // gradients
     StopGradient, Gradient,
 }

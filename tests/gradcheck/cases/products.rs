@@ -1,12 +1,12 @@
-//! Matrix products and convolutions.
+//! Matrix products, convolutions and small dense systems.
 
-use super::{USUAL, case, dims, floats};
+use super::{USUAL, case, dims, floats, values};
 use crate::harness::Case;
 use anabranch::ops::convolution::{ConvolutionAttributes, Windows};
 use anabranch::ops::*;
 
 pub fn cases() -> Vec<Case> {
-    [matrix_products(), convolutions()].concat()
+    [matrix_products(), convolutions(), dense_systems()].concat()
 }
 
 fn matrix_products() -> Vec<Case> {
@@ -63,4 +63,19 @@ fn convolutions() -> Vec<Case> {
         ]
     });
     cases.collect()
+}
+
+fn dense_systems() -> Vec<Case> {
+    let matrix = || values(&[3, 3], &[2.0, -0.3, 0.5, 0.4, -1.7, 0.2, -0.6, 0.1, 1.3]);
+    let mut cases = vec![
+        case(SimplexQp, vec![matrix()], USUAL),
+        case(NonnegQp, vec![matrix(), floats(&[3], 0.1, 1.0)], USUAL),
+        case(Solve { transpose: false }, vec![values(&[1, 1], &[0.7]), floats(&[1], -1.0, 1.0)], USUAL),
+    ];
+    for transpose in [false, true] {
+        for right in [&[3][..], &[3, 2], &[3, 1], &[3, 0]] {
+            cases.push(case(Solve { transpose }, vec![matrix(), floats(right, -1.0, 1.0)], USUAL));
+        }
+    }
+    cases
 }
