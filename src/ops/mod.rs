@@ -29,6 +29,7 @@ mod log_sum_exp;
 pub mod logic;
 mod matmul;
 mod max_reduce;
+mod mode;
 mod pad;
 pub mod pooling;
 mod product;
@@ -72,6 +73,7 @@ pub use log_sum_exp::LogSumExp;
 pub use logic::{And, Not, Or};
 pub use matmul::MatMul;
 pub use max_reduce::MaxReduce;
+pub use mode::Mode;
 pub use pad::Pad;
 pub use pooling::{AveragePool, AveragePoolScatter, MaxPool, MaxPoolScatter, MaxPoolSelect};
 pub use product::Product;
@@ -257,6 +259,8 @@ table! {
     Gather, ScatterAdd, TakeAlong, PutAlong,
     // small dense matrices
     Solve, SimplexQp, NonnegQp,
+    // training or prediction
+    Mode,
     // gradients
     StopGradient, Gradient,
 }

@@ -8,4 +8,4 @@ mod split;
 pub use bind::bind;
 pub use copy::{Copier, prune};
 pub use differentiate::{differentiate, gradient_path};
-pub use split::{Split, split};
+pub use split::{Split, resolve_training, split};
