@@ -21,8 +21,11 @@ impl Primitive for Gather {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [table, indices] = take(Self::NAME, operands)?;
-        if !table.is_float() || table.is_scalar() {
-            return Err(OpError::shape(format!("gather takes rows of an f32 table, found {table} (C1)")));
+        if !table.is_float() {
+            return Err(OpError::dtype(format!("gather takes rows of an f32 table, found {table} (C1)")));
+        }
+        if table.is_scalar() {
+            return Err(OpError::shape(format!("gather takes rows of a table, found {table} (C1)")));
         }
         if indices.dtype != DType::I32 {
             return Err(OpError::dtype(format!("gather takes i32 indices, found {indices} (C2)")));

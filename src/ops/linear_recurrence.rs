@@ -1,7 +1,7 @@
 //! `y[i] = a[i] y[i-1] + b[i]` along an axis, from `y[-1] = 0`; with `reverse`, `y[i] = a[i] y[i+1] + b[i]` from the far end.
 //!
-//! Operands/Results: `a: f32[..., N, ...]`, `b: f32[..., N, ...]` → `f32[..., N, ...]`. Constraints: (C1) equal types; (C2) the axis
-//! exists; (C3) N is below the largest extent. The first `a` is never used.
+//! Operands/Results: `a: f32[..., N, ...]`, `b: f32[..., N, ...]` → `f32[..., N, ...]`. Constraints: (C1) equal shapes; (C2) both
+//! of floats; (C3) the axis exists; (C4) N is below the largest extent. The first `a` is never used.
 //! Moving averages and discounted sums are recurrences, as is a cumulative product (`b = 1, 0, 0, …`).
 //! Gradient: with `c` the recurrence of `g` in the other direction, by the next element's `a`: `db = c`, `da[i] = c[i] y[i-1]`. So the
 //! op is closed under differentiation. Numerics: no division, zeros in `a` are no special case.
@@ -23,13 +23,13 @@ impl Primitive for LinearRecurrence {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let ty = infer_pair(Self::NAME, operands)?;
         if !ty.is_float() {
-            return Err(OpError::dtype(format!("linear_recurrence takes f32, found {ty}")));
+            return Err(OpError::dtype(format!("linear_recurrence takes f32, found {ty} (C2)")));
         }
         let Some(extent) = ty.shape.get(self.axis) else {
-            return Err(OpError::constraint(format!("linear_recurrence along axis {} of {ty} (C2)", self.axis)));
+            return Err(OpError::constraint(format!("linear_recurrence along axis {} of {ty} (C3)", self.axis)));
         };
         if extent.offset(1).is_none() {
-            return Err(OpError::limit(format!("linear_recurrence over {extent} elements is beyond the limits (C3)")));
+            return Err(OpError::limit(format!("linear_recurrence over {extent} elements is beyond the limits (C4)")));
         }
         Ok(ty)
     }

@@ -270,16 +270,17 @@ pub(crate) fn take<'a, const N: usize>(
     name: &str,
     operands: &[&'a TensorType],
 ) -> Result<[&'a TensorType; N], OpError> {
-    operands.try_into().map_err(|_| OpError::constraint(format!("{name} takes {N} operands, got {}", operands.len())))
+    let noun = if N == 1 { "operand" } else { "operands" };
+    operands.try_into().map_err(|_| OpError::constraint(format!("{name} takes {N} {noun}, got {}", operands.len())))
 }
 
 /// Checks that axes are in range, distinct and ascending.
 pub(crate) fn check_axes(name: &str, axes: &[usize], rank: usize) -> Result<(), OpError> {
     if let Some(axis) = axes.iter().find(|axis| **axis >= rank) {
-        return Err(OpError::constraint(format!("{name}: axis {axis} of a value with {rank} axes")));
+        return Err(OpError::constraint(format!("{name}: axis {axis} of a value of rank {rank} (C1)")));
     }
     if !axes.is_sorted_by(|a, b| a < b) {
-        return Err(OpError::constraint(format!("{name}: axes {axes:?} must be distinct and in order")));
+        return Err(OpError::constraint(format!("{name}: axes {axes:?} must be distinct and in order (C1)")));
     }
     Ok(())
 }

@@ -25,7 +25,10 @@ impl Primitive for ScatterAdd {
         if indices.dtype != DType::I32 {
             return Err(OpError::dtype(format!("scatter_add takes i32 indices, found {indices} (C2)")));
         }
-        if !updates.is_float() || !updates.shape.starts_with(&indices.shape) {
+        if !updates.is_float() {
+            return Err(OpError::dtype(format!("scatter_add takes f32 updates, found {updates} (C1)")));
+        }
+        if !updates.shape.starts_with(&indices.shape) {
             return Err(OpError::shape(format!("scatter_add: updates {updates} for indices {indices} (C1)")));
         }
         let row = &updates.shape[indices.rank()..];

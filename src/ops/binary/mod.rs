@@ -44,13 +44,29 @@ pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + D
 /// The type of a function of two values of one type: (C1) equal shapes.
 pub(crate) fn infer_pair(name: &str, operands: &[&TensorType]) -> Result<TensorType, OpError> {
     let [x, y] = take(name, operands)?;
+    let refusal = || match verb(name) {
+        Some(verb) => format!("cannot {verb} {x} and {y}"),
+        None => format!("{name} cannot take {x} and {y}"),
+    };
     if x.dtype != y.dtype {
-        return Err(OpError::dtype(format!("cannot {name} {x} and {y}: element types differ")));
+        return Err(OpError::dtype(format!("{}: element types differ (C2)", refusal())));
     }
     if x.shape != y.shape {
-        return Err(OpError::shape(format!("cannot {name} {x} and {y}")));
+        return Err(OpError::shape(format!("{} (C1)", refusal())));
     }
     Ok(x.clone())
+}
+
+/// What people say for an op.
+fn verb(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "add" => "add",
+        "sub" => "subtract",
+        "mul" => "multiply",
+        "div" => "divide",
+        "less" | "less_equal" | "equal" => "compare",
+        _ => return None,
+    })
 }
 
 macro_rules! binary_primitive {
@@ -61,10 +77,10 @@ macro_rules! binary_primitive {
             fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
                 let ty = infer_pair(<$op as Binary>::NAME, operands)?;
                 if ty.dtype == DType::Bool {
-                    return Err(OpError::dtype(format!("{} takes numbers, found {ty}", <$op as Binary>::NAME)));
+                    return Err(OpError::dtype(format!("{} takes numbers, found {ty} (C2)", <$op as Binary>::NAME)));
                 }
                 if ty.dtype == DType::I32 && !<$op as Binary>::TAKES_INTS {
-                    return Err(OpError::dtype(format!("{} takes f32, found {ty}", <$op as Binary>::NAME)));
+                    return Err(OpError::dtype(format!("{} takes f32, found {ty} (C2)", <$op as Binary>::NAME)));
                 }
                 Ok(ty)
             }

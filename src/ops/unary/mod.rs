@@ -80,7 +80,7 @@ impl<U: Unary> Primitive for U {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x] = take(<U as Unary>::NAME, operands)?;
         if !x.is_float() {
-            return Err(OpError::dtype(format!("{} takes f32, found {x}", <U as Unary>::NAME)));
+            return Err(OpError::dtype(format!("{} takes f32, found {x} (C1)", <U as Unary>::NAME)));
         }
         Ok(x.clone())
     }
