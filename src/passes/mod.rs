@@ -5,7 +5,7 @@ mod copy;
 mod differentiate;
 mod split;
 
-pub use bind::bind;
+pub use bind::{bind, check_bound};
 pub use copy::{Copier, prune};
 pub use differentiate::{differentiate, gradient_path};
 pub use split::{Split, resolve_training, split};

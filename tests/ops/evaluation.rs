@@ -5,7 +5,7 @@
 mod rows;
 
 use anabranch::ir::{DType, TensorType};
-use anabranch::ops::{Element, Op, Tensor};
+use anabranch::ops::{Distribution, Element, Op, Random, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use rows::rows;
 use std::collections::BTreeSet;
@@ -83,4 +83,48 @@ fn every_op_has_a_value() {
         .filter(|name| !covered.contains(**name) && !["input", "gradient", "random"].contains(*name))
         .collect();
     assert!(missing.is_empty(), "ops whose values are not tested: {missing:?}");
+}
+
+fn draws(distribution: Distribution, stream: u32, seed: i32, step: i32, count: usize) -> Vec<f64> {
+    let mut values = vec![0.0; count];
+    Random { distribution, stream, ty: crate::ty("f32") }.fill::<f64>(seed, step, &mut values);
+    values
+}
+
+#[test]
+fn random_numbers_depend_on_seed_step_stream_and_position_alone() {
+    for distribution in [Distribution::Uniform, Distribution::Normal] {
+        let first = draws(distribution, 1, 2, 3, 100);
+        assert_eq!(first, draws(distribution, 1, 2, 3, 100));
+        assert_eq!(first[..10], draws(distribution, 1, 2, 3, 10));
+        for other in
+            [draws(distribution, 0, 2, 3, 100), draws(distribution, 1, 0, 3, 100), draws(distribution, 1, 2, 0, 100)]
+        {
+            assert!(first.iter().zip(&other).all(|(x, y)| x != y));
+        }
+        let (ty, operands) =
+            (crate::ty("f32[100]"), [v("i32", [2.0]), v("i32", [3.0])].map(|x| to_tensor::<f32>(&x).1));
+        let op = Op::from(Random { distribution, stream: 1, ty: ty.clone() });
+        let found = numbers(&op.evaluate(&operands.iter().collect::<Vec<_>>(), &ty));
+        assert!(
+            found.iter().zip(&first).all(|(x, y)| *x == f64::from(*y as f32)),
+            "f32 and f64 runs draw the same numbers"
+        );
+    }
+}
+
+#[test]
+fn random_numbers_have_their_distribution() {
+    const COUNT: usize = 100_000;
+    // Five standard errors of each moment.
+    let moments = |values: &[f64]| [1, 2, 4].map(|k| values.iter().map(|x| x.powi(k)).sum::<f64>() / COUNT as f64);
+    let uniform = draws(Distribution::Uniform, 7, 0, 0, COUNT);
+    assert!(uniform.iter().all(|x| (0.0..1.0).contains(x)));
+    for (found, expected) in moments(&uniform).into_iter().zip([1.0 / 2.0, 1.0 / 3.0, 1.0 / 5.0]) {
+        assert!((found - expected).abs() < 0.005, "{found} against {expected}");
+    }
+    let normal = draws(Distribution::Normal, 7, 0, 0, COUNT);
+    for ((found, expected), tolerance) in moments(&normal).into_iter().zip([0.0, 1.0, 3.0]).zip([0.016, 0.023, 0.16]) {
+        assert!((found - expected).abs() < tolerance, "{found} against {expected}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The primitive ops by their definitions: what their shape rules refuse, and what they compute.
 
+mod binding;
 mod evaluation;
 mod shape_rules;
 
@@ -23,10 +24,21 @@ fn types(text: &str) -> Vec<TensorType> {
     types
 }
 
-/// `batch, 2`
+/// `batch, 2, n - 1`
 fn dims(text: &str) -> Vec<Dim> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.map(|word| word.parse().map_or_else(|_| Dim::symbol(word), Dim::known)).collect()
+    words.map(dim).collect()
+}
+
+fn dim(text: &str) -> Dim {
+    let words: Vec<&str> = text.split(' ').collect();
+    match words.as_slice() {
+        [name, sign, number] => {
+            let number: i64 = format!("{sign}{number}").parse().expect("a number");
+            Dim::symbol(name).offset(number).expect("within limits")
+        }
+        _ => text.parse().map_or_else(|_| Dim::symbol(text), Dim::known),
+    }
 }
 
 fn ty(text: &str) -> TensorType {
