@@ -4,8 +4,10 @@
 //! duality `⟨c, J t⟩ = ⟨Jᵀ c, t⟩`, and the second derivative by differentiating the gradient's graph once more. For each
 //! other operand: its flow is zero or stopped, and nothing is built. The tables of cases stand in `cases`; a test fails
 //! when an op of the table has none.
+//! `chains` has what no single op shows: constant exponents, high orders, paths that meet.
 
 mod cases;
+mod chains;
 mod harness;
 
 use anabranch::ops::{Flow, Op};
