@@ -95,6 +95,7 @@ fn rows() -> Vec<Row> {
         functions_of_two(),
         truth_values(),
         products(),
+        convolutions(),
         windows(),
         reductions(),
         along_an_axis(),
@@ -210,6 +211,11 @@ fn products() -> Vec<Row> {
             "f32[2, 3], f32[2, 3]",
             "cannot multiply matrices f32[2, 3] and f32[2, 3]: 2 against 3 (C2)",
         ),
+    ]
+}
+
+fn convolutions() -> Vec<Row> {
+    vec![
         row(
             convolution(1),
             "f32[1, 5, 2], f32[2, 1]",
