@@ -14,6 +14,7 @@
 pub mod conv;
 pub mod elementwise;
 pub mod gemm;
+pub mod index;
 pub mod integers;
 pub mod layout;
 pub mod math;

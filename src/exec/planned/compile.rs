@@ -4,10 +4,11 @@ use super::kernel::{ConvolutionPass, CopyPart, Kernel, MatrixOperand, PoolPass};
 use crate::exec::kernels::conv::{self, ConvGeometry};
 use crate::exec::kernels::elementwise::{self, Binary, Builder, Ternary, Unary, Value};
 use crate::exec::kernels::gemm::{self, Shape};
+use crate::exec::kernels::index::Along;
 use crate::exec::kernels::integers::{Arithmetic, Comparison};
 use crate::exec::kernels::layout::Dim;
 use crate::exec::kernels::pooling::{self, PoolGeometry};
-use crate::exec::kernels::reduce::Reduction;
+use crate::exec::kernels::reduce::{Reduction, Softmax};
 use crate::exec::kernels::{self, Context};
 use crate::ir::{DType, TensorType};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
@@ -150,6 +151,17 @@ fn instruction_value<T: Element>(builder: &mut Builder<T>, instruction: &Instruc
     }
     match &instruction.op {
         Op::Select(_) => builder.ternary(Ternary::Select, operands[0], operands[1], operands[2]),
+        Op::Ceil(_) => {
+            let negated = builder.unary(Unary::Neg, operands[0]);
+            let floor = builder.unary(Unary::Floor, negated);
+            builder.unary(Unary::Neg, floor)
+        }
+        Op::Tan(_) => {
+            let (sin, cos) = (builder.unary(Unary::Sin, operands[0]), builder.unary(Unary::Cos, operands[0]));
+            builder.binary(Binary::Div, sin, cos)
+        }
+        // NaN alone differs from itself.
+        Op::IsNan(_) => builder.binary(Binary::NotEqual, operands[0], operands[0]),
         Op::Cast(cast) if cast.to == DType::Bool => {
             let zero = builder.constant(T::zero());
             builder.binary(Binary::NotEqual, operands[0], zero)
@@ -208,6 +220,15 @@ fn compile_kernel<T: Element>(
         Op::ArgMax(argmax) if argmax.axis + 1 == operands[0].shape.len() => {
             first.map(|from| Kernel::ArgMax { row: operands[0].shape[argmax.axis], from, to })
         }
+        Op::Product(product) => compile_reduce(Reduction::Product, &product.axes, &operands[0], to),
+        op @ (Op::Softmax(_)
+        | Op::LogSoftmax(_)
+        | Op::LogSumExp(_)
+        | Op::CumulativeSum(_)
+        | Op::Gather(_)
+        | Op::ScatterAdd(_)
+        | Op::TakeAlong(_)
+        | Op::PutAlong(_)) => compile_along(op, operands, to),
         Op::Random(random) => {
             Some(Kernel::Random { op: random.clone(), seed: operands[0].buffer, step: operands[1].buffer, to })
         }
@@ -350,6 +371,45 @@ fn compile_reduce<T: Element>(
     (dims.len() <= 16).then_some(Kernel::Reduce { reduction, dims, from: operand.buffer, to })
 }
 
+/// Ops along one axis and by index.
+fn compile_along<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> Option<Kernel<T>> {
+    let x = &operands[0];
+    let softmax = |kind, axis: usize| {
+        let is_last = axis + 1 == x.shape.len() && !x.shape.contains(&0);
+        is_last.then(|| Kernel::Softmax { kind, row: x.shape[axis], from: x.buffer, to })
+    };
+    let around = |shape: &[usize], axis: usize| (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+    match op {
+        Op::Softmax(op) => softmax(Softmax::Probabilities, op.axis),
+        Op::LogSoftmax(op) => softmax(Softmax::Logarithms, op.axis),
+        Op::LogSumExp(op) if op.axes.len() == 1 => softmax(Softmax::LogSum, op.axes[0]),
+        Op::CumulativeSum(op) => {
+            let (outer, inner) = around(&x.shape, op.axis);
+            let dims = [outer, x.shape[op.axis], inner];
+            Some(Kernel::CumulativeSum { dims, reverse: op.reverse, exclusive: op.exclusive, from: x.buffer, to })
+        }
+        Op::Gather(op) => {
+            let row = x.shape[1..].iter().product();
+            Some(Kernel::GatherRows { row, fill: op.fill.0, table: x.buffer, indices: operands[1].buffer, to })
+        }
+        Op::ScatterAdd(_) => {
+            let row = operands[1].shape[x.shape.len()..].iter().product();
+            Some(Kernel::ScatterAddRows { row, indices: x.buffer, updates: operands[1].buffer, to })
+        }
+        Op::TakeAlong(op) => {
+            let (outer, inner) = around(&x.shape, op.axis);
+            let along = Along { outer, extent: x.shape[op.axis], inner, picks: operands[1].shape[op.axis] };
+            Some(Kernel::TakeAlong { along, fill: op.fill.0, from: x.buffer, indices: operands[1].buffer, to })
+        }
+        Op::PutAlong(op) => {
+            let (outer, inner) = around(&x.shape, op.axis);
+            let along = Along { outer, extent: op.extent.as_known()?, inner, picks: x.shape[op.axis] };
+            Some(Kernel::PutAlong { along, indices: x.buffer, updates: operands[1].buffer, to })
+        }
+        _ => None,
+    }
+}
+
 /// Row-major strides.
 fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
@@ -388,6 +448,19 @@ fn compile_layout<T: Element>(op: &Op, operands: &[Operand], to: BufferId, shape
                 from_offset: 0,
                 to_offset: 0,
             });
+        }
+        Op::Reverse(reverse) => {
+            let from = strides(&operands[0].shape);
+            let turned = |i: usize| reverse.axes.contains(&i);
+            let axis = |i: usize| Dim {
+                extent: shape[i],
+                from: if turned(i) { -(from[i] as isize) } else { from[i] as isize },
+                to: to_strides[i] as isize,
+            };
+            let last = |i: usize| if turned(i) { shape[i].saturating_sub(1) * from[i] } else { 0 };
+            let dims = (0..shape.len()).map(axis).collect();
+            let from_offset = (0..shape.len()).map(last).sum();
+            parts.push(CopyPart { from: operands[0].buffer, dims, from_offset, to_offset: 0 });
         }
         Op::Slice(slice) => {
             let from = strides(&operands[0].shape);

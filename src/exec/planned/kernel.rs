@@ -4,9 +4,10 @@ use super::tables::Tables;
 use crate::exec::kernels::conv::{self, ConvGeometry};
 use crate::exec::kernels::elementwise::{Destination, Program, Source};
 use crate::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use crate::exec::kernels::index::{self, Along};
 use crate::exec::kernels::integers::{self, Arithmetic, Comparison};
 use crate::exec::kernels::pooling::{self, PoolGeometry};
-use crate::exec::kernels::reduce::{self, Reduction};
+use crate::exec::kernels::reduce::{self, Reduction, Softmax};
 use crate::exec::kernels::{Context, layout};
 use crate::ops::{Element, Op, Random, Tensor};
 use crate::plan::{BufferId, Operand, Storage};
@@ -90,6 +91,46 @@ pub(super) enum Kernel<T> {
     Copies {
         parts: Vec<CopyPart>,
         zero: bool,
+        to: BufferId,
+    },
+    /// along the last axis
+    Softmax {
+        kind: Softmax,
+        row: usize,
+        from: BufferId,
+        to: BufferId,
+    },
+    CumulativeSum {
+        dims: [usize; 3],
+        reverse: bool,
+        exclusive: bool,
+        from: BufferId,
+        to: BufferId,
+    },
+    GatherRows {
+        row: usize,
+        fill: f64,
+        table: BufferId,
+        indices: BufferId,
+        to: BufferId,
+    },
+    ScatterAddRows {
+        row: usize,
+        indices: BufferId,
+        updates: BufferId,
+        to: BufferId,
+    },
+    TakeAlong {
+        along: Along,
+        fill: f64,
+        from: BufferId,
+        indices: BufferId,
+        to: BufferId,
+    },
+    PutAlong {
+        along: Along,
+        indices: BufferId,
+        updates: BufferId,
         to: BufferId,
     },
     Random {
@@ -193,7 +234,7 @@ impl<T: Element> Kernel<T> {
                 let (seed, step, to) = unsafe { (tables.ints(*seed), tables.ints(*step), tables.floats_mut(*to)) };
                 op.fill(seed[0], step[0], to);
             }
-            _ => self.run_integers(tables),
+            _ => self.run_by_index(context, tables),
         }
     }
 
@@ -222,7 +263,7 @@ impl<T: Element> Kernel<T> {
         (tables.sources, tables.destinations) = (source_table, destination_table);
     }
 
-    fn run_integers(&self, tables: &mut Tables<T>) {
+    fn run_by_index(&self, context: &Context<'_>, tables: &mut Tables<T>) {
         // SAFETY (all blocks of this function): as for `run`.
         match self {
             Self::Compare { comparison, operands, to } => {
@@ -247,6 +288,38 @@ impl<T: Element> Kernel<T> {
                 // SAFETY: see above.
                 let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
                 integers::truncate(x, to);
+            }
+            Self::Softmax { kind, row, from, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
+                reduce::softmax(context, *kind, *row, x, to);
+            }
+            Self::CumulativeSum { dims, reverse, exclusive, from, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
+                reduce::cumulative_sum(*dims, *reverse, *exclusive, x, to);
+            }
+            Self::GatherRows { row, fill, table, indices, to } => {
+                // SAFETY: see above.
+                let (table, at, to) = unsafe { (tables.floats(*table), tables.ints(*indices), tables.floats_mut(*to)) };
+                index::gather_rows(*row, table, at, T::of(*fill), to);
+            }
+            Self::ScatterAddRows { row, indices, updates, to } => {
+                // SAFETY: see above.
+                let (at, from, to) =
+                    unsafe { (tables.ints(*indices), tables.floats(*updates), tables.floats_mut(*to)) };
+                index::scatter_add_rows(*row, at, from, to);
+            }
+            Self::TakeAlong { along, fill, from, indices, to } => {
+                // SAFETY: see above.
+                let (x, at, to) = unsafe { (tables.floats(*from), tables.ints(*indices), tables.floats_mut(*to)) };
+                index::take_along(*along, x, at, T::of(*fill), to);
+            }
+            Self::PutAlong { along, indices, updates, to } => {
+                // SAFETY: see above.
+                let (at, from, to) =
+                    unsafe { (tables.ints(*indices), tables.floats(*updates), tables.floats_mut(*to)) };
+                index::put_along(*along, at, from, to);
             }
             Self::Definition { op, operands, to, ty } => run_definition(tables, op, operands, *to, ty),
             _ => {}

@@ -33,6 +33,14 @@ macro_rules! unary_rows {
                 |l, frame, m| pair(l, frame, m, ops::Max.into(), f64::max)),
             row("minimum", &["x", "y"], "the smaller of two, element by element; at a tie the gradient goes to `y`",
                 |l, frame, m| pair(l, frame, m, ops::Min.into(), f64::min)),
+            row("remainder", &["x", "y"], "what is left of x after whole multiples of y, with the sign of y",
+                |l, frame, m| pair(l, frame, m, ops::Rem.into(), |x, y| x - y * (x / y).floor())),
+            row("atan2", &["y", "x"], "the angle of the point (x, y), in radians",
+                |l, frame, m| pair(l, frame, m, ops::Atan2.into(), f64::atan2)),
+            row("is_nan", &["x"], "whether the value is not a number", |l, frame, m| {
+                let x = l.tensor_argument(frame, m, 0)?;
+                l.add(frame, m.span, ops::IsNan, &[x]).map(Value::Tensor)
+            }),
             row("where", &["mask", "x", "y"], "`x` where the mask holds, else `y`", choose),
             row("f32", &["x"], "the value as floats", |l, frame, m| cast(l, frame, m, DType::F32)),
             row("i32", &["x"], "the value as whole numbers, rounded towards zero", |l, frame, m| cast(l, frame, m, DType::I32)),
@@ -57,6 +65,17 @@ pub(super) static ROWS: &[Builtin] = unary_rows! {
     "softplus" Softplus |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), "ln(1 + e^x)";
     "erf" Erf libm::erf, "the error function";
     "floor" Floor f64::floor, "rounded down";
+    "ceil" Ceil f64::ceil, "rounded up";
+    "round" Round f64::round_ties_even, "rounded to the nearest whole number, halves to the even one";
+    "tan" Tan f64::tan, "the tangent, of radians";
+    "asin" Asin f64::asin, "the inverse sine, in radians";
+    "acos" Acos f64::acos, "the inverse cosine, in radians";
+    "atan" Atan f64::atan, "the inverse tangent, in radians";
+    "sinh" Sinh f64::sinh, "the hyperbolic sine";
+    "cosh" Cosh f64::cosh, "the hyperbolic cosine";
+    "asinh" Asinh f64::asinh, "the inverse hyperbolic sine";
+    "acosh" Acosh f64::acosh, "the inverse hyperbolic cosine";
+    "atanh" Atanh f64::atanh, "the inverse hyperbolic tangent";
 };
 
 fn pair(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: Op, fold: fn(f64, f64) -> f64) -> Lowered<Value> {

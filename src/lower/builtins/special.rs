@@ -19,6 +19,30 @@ pub(super) static ROWS: &[Builtin] = &[
         }
     }),
     row("grad", &["y", "x"], "the derivative of a scalar or per-sample y by x, itself differentiable", grad),
+    row(
+        "by_mode",
+        &["training", "prediction"],
+        "one value in the training program, another in the prediction program",
+        |l, frame, m| {
+            let (Some(training), Some(prediction)) = (m.get(0).cloned(), m.get(1).cloned()) else {
+                return Err(crate::lower::Reported);
+            };
+            let aligned = l.align(frame, "choose between", vec![training, prediction], m.span)?;
+            l.add(frame, m.span, ops::Mode, &aligned).map(Value::Tensor)
+        },
+    ),
+    row("solve", &["matrix", "values"], "x with matrix x = values", |l, frame, m| {
+        let (a, b) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
+        l.add(frame, m.span, ops::Solve { transpose: false }, &[a, b]).map(Value::Tensor)
+    }),
+    row("simplex_qp", &["gram"], "the weights on the simplex with the least wᵀ G w; no gradient", |l, frame, m| {
+        let gram = l.tensor_argument(frame, m, 0)?;
+        l.add(frame, m.span, ops::SimplexQp, &[gram]).map(Value::Tensor)
+    }),
+    row("nonneg_qp", &["gram", "bound"], "v ≥ bound with the least vᵀ G v; no gradient", |l, frame, m| {
+        let (gram, bound) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
+        l.add(frame, m.span, ops::NonnegQp, &[gram, bound]).map(Value::Tensor)
+    }),
     row("random_uniform", &["shape"], "uniform on [0, 1), new each step", |l, frame, m| {
         random(l, frame, m, Distribution::Uniform)
     }),

@@ -1,0 +1,92 @@
+//! Functions along one axis, and elements by index. `axis` counts from the end when negative; it is the last by default.
+
+use super::layout::axis_or_last;
+use super::{Builtin, row};
+use crate::lower::arguments::Matched;
+use crate::lower::value::{Frame, TensorValue, Value};
+use crate::lower::{Lowered, Lowering};
+use crate::ops::{self, Op, Scalar};
+
+pub(super) static ROWS: &[Builtin] = &[
+    row("softmax", &["x", "axis?"], "e^x over its sum along an axis", |l, frame, m| {
+        along(l, frame, m, |axis| ops::Softmax { axis }.into())
+    }),
+    row("log_softmax", &["x", "axis?"], "the logarithm of softmax, without loss of digits", |l, frame, m| {
+        along(l, frame, m, |axis| ops::LogSoftmax { axis }.into())
+    }),
+    row("logsumexp", &["x", "axes?"], "ln Σ e^x over axes, without overflow", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        let rank = l.ty(x).rank();
+        let axes = l.axes(m, 1, rank)?;
+        l.add(frame, m.span, ops::LogSumExp { axes }, &[x]).map(Value::Tensor)
+    }),
+    row(
+        "cumulative_sum",
+        &["x", "axis?", "reverse?", "exclusive?"],
+        "sums of each element and all before it",
+        |l, frame, m| {
+            let (reverse, exclusive) = (l.bool_argument(m, 2, false)?, l.bool_argument(m, 3, false)?);
+            let x = l.tensor_argument(frame, m, 0)?;
+            let rank = l.ty(x).rank();
+            let axis = axis_or_last(l, m, rank)?;
+            l.add(frame, m.span, ops::CumulativeSum { axis, reverse, exclusive }, &[x]).map(Value::Tensor)
+        },
+    ),
+    row("sort", &["x", "axis?", "descending?"], "the elements in order along an axis", |l, frame, m| {
+        let descending = l.bool_argument(m, 2, false)?;
+        let x = l.tensor_argument(frame, m, 0)?;
+        let rank = l.ty(x).rank();
+        let axis = axis_or_last(l, m, rank)?;
+        l.add(frame, m.span, ops::Sort { axis, descending }, &[x]).map(Value::Tensor)
+    }),
+    row("argsort", &["x", "axis?", "descending?"], "the positions that sort an axis, as i32", |l, frame, m| {
+        let descending = l.bool_argument(m, 2, false)?;
+        let x = l.tensor_argument(frame, m, 0)?;
+        let rank = l.ty(x).rank();
+        let axis = axis_or_last(l, m, rank)?;
+        l.add(frame, m.span, ops::ArgSort { axis, descending }, &[x]).map(Value::Tensor)
+    }),
+    row("reverse", &["x", "axes?"], "the elements in reverse order along axes", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        let rank = l.ty(x).rank();
+        let axes = l.axes(m, 1, rank)?;
+        l.add(frame, m.span, ops::Reverse { axes }, &[x]).map(Value::Tensor)
+    }),
+    row("gather", &["table", "indices"], "rows of a table by i32 indices; NaN for an index outside", |l, frame, m| {
+        let (table, indices) = pair(l, frame, m)?;
+        l.add(frame, m.span, ops::Gather { fill: Scalar(f64::NAN) }, &[table, indices]).map(Value::Tensor)
+    }),
+    row(
+        "take_along",
+        &["x", "indices", "axis?"],
+        "elements along an axis by i32 indices of as many axes",
+        |l, frame, m| {
+            let (x, indices) = pair(l, frame, m)?;
+            let rank = l.ty(x).rank();
+            let axis = match m.get(2).cloned() {
+                Some((value, at)) => l.axis(&value, rank, at)?,
+                None => rank.saturating_sub(1),
+            };
+            l.add(frame, m.span, ops::TakeAlong { axis, fill: Scalar(f64::NAN) }, &[x, indices]).map(Value::Tensor)
+        },
+    ),
+    row("pick", &["x", "indices"], "one element of each row of the last axis, by i32 index", |l, frame, m| {
+        let (x, indices) = pair(l, frame, m)?;
+        let (x, indices) = (l.in_current(x, m.span)?, l.in_current(indices, m.span)?);
+        match l.builder(frame, m.span).pick(x.node, indices.node) {
+            Ok(node) => Ok(Value::Tensor(TensorValue { node, which: x.which })),
+            Err(error) => Err(l.op_error(m.span, error)),
+        }
+    }),
+];
+
+fn along(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: fn(usize) -> Op) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    let rank = l.ty(x).rank();
+    let axis = axis_or_last(l, m, rank)?;
+    l.add(frame, m.span, op(axis), &[x]).map(Value::Tensor)
+}
+
+fn pair(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<(TensorValue, TensorValue)> {
+    Ok((l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?))
+}
