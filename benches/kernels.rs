@@ -201,20 +201,38 @@ fn program(
     sources: usize,
     build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
 ) {
+    run(bencher, n, sources, false, build);
+}
+
+/// With `in_place`, result `i` replaces source `i`.
+fn run(
+    bencher: Bencher<'_, '_>,
+    n: usize,
+    sources: usize,
+    in_place: bool,
+    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+) {
     let mut builder = Builder::new();
     let loads: Vec<Value> = (0..sources).map(|i| builder.load(i, Access::Contiguous)).collect();
     let results = build(&mut builder, &loads);
     for (i, result) in results.iter().enumerate() {
-        builder.store(i, *result, None);
+        builder.store(i, *result, in_place.then_some(loads[i]));
     }
     let program: Program<f32> = builder.finish();
-    let x: Vec<Vec<f32>> = (0..sources).map(|_| numbers(n).iter().map(|x| x.abs() + 0.01).collect()).collect();
-    let mut y: Vec<Vec<f32>> = results.iter().map(|_| vec![0.0; n]).collect();
+    let mut x: Vec<Vec<f32>> = (0..sources).map(|_| numbers(n).iter().map(|x| x.abs() + 0.01).collect()).collect();
+    let mut y: Vec<Vec<f32>> = results.iter().map(|_| vec![0.0; if in_place { 0 } else { n }]).collect();
     let pool = pool();
     let context = Context::new(&pool);
     let mut workspace = vec![0.0; program.workspace_len(&context, n)];
-    let sources: Vec<_> = x.iter().map(|x| Source::numbers(x)).collect();
-    let mut destinations: Vec<_> = y.iter_mut().map(|y| Destination::new(y)).collect();
+    let starts: Vec<*mut f32> = x.iter_mut().map(|x| x.as_mut_ptr()).collect();
+    // SAFETY: the buffers outlive the runs, and the stores say which loads they replace.
+    let sources: Vec<_> = starts.iter().map(|start| unsafe { Source::shared(start.cast_const(), n) }).collect();
+    let mut destinations: Vec<_> = if in_place {
+        // SAFETY: as above.
+        (0..results.len()).map(|i| unsafe { Destination::shared(starts[i], n) }).collect()
+    } else {
+        y.iter_mut().map(|y| Destination::new(y)).collect()
+    };
     bencher.counter(ItemsCount::new(n)).bench_local(|| {
         program.run(&context, n, &sources, &mut destinations, &mut workspace);
     });
@@ -224,7 +242,7 @@ const MILLION: usize = 1 << 20;
 
 #[divan::bench]
 fn adam_1m(bencher: Bencher<'_, '_>) {
-    program(bencher, MILLION, 4, |builder, loads| {
+    run(bencher, MILLION, 4, true, |builder, loads| {
         let &[p, m, v, g] = loads else { unreachable!() };
         let mut constant = |number| builder.constant(number);
         let [b1, c1, b2, c2, epsilon, rate] = [0.9, 0.1, 0.999, 0.001, 1e-8, 0.001].map(&mut constant);

@@ -117,6 +117,25 @@ fn forward_row<T: Real>(
     let start_y = (y * height.stride + places_y.start * height.dilation).saturating_sub(height.padding.0);
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, 0));
     let b = (places_z.start * height.kernel + places_y.start) * width.kernel * b_row;
+    if g.is_depthwise() {
+        let panel = Panel {
+            walk: &walk,
+            rows: out_width,
+            columns: g.out_channels,
+            a,
+            a_row: (width.stride * g.in_channels) as isize,
+            b: kernel.as_ptr().wrapping_add(b),
+            c: to.wrapping_add(row * out_width * g.out_channels),
+            c_row: g.out_channels as isize,
+            finish: Finish {
+                bias: epilogue.0.map_or(std::ptr::null(), <[T]>::as_ptr),
+                relu: epilogue.1,
+                ..Finish::store()
+            },
+        };
+        // SAFETY: as below, for all channels of a place.
+        return unsafe { tile::compute_lanewise(level, panel) };
+    }
     let panel_width = tile::width::<T>(level);
     for group in 0..g.groups {
         let mut column = 0;
@@ -247,6 +266,21 @@ fn input_row<T: Real>(
     };
     let a = image.pixels.as_ptr().wrapping_offset(pixel(z.output, y.output, 0) + start_x * g.out_channels as isize);
     let b = ((z.first * height.kernel + y.first) * width.kernel + first) * b_place;
+    if g.is_depthwise() {
+        let panel = Panel {
+            walk: &walk,
+            rows: (width.input - phase).div_ceil(width.stride),
+            columns: g.in_channels,
+            a,
+            a_row: g.out_channels as isize,
+            b: swapped.as_ptr().wrapping_add(b),
+            c: to.wrapping_add((row * width.input + phase) * g.in_channels),
+            c_row: (width.stride * g.in_channels) as isize,
+            finish: Finish::store(),
+        };
+        // SAFETY: as below, for all channels of a place.
+        return unsafe { tile::compute_lanewise(level, panel) };
+    }
     let panel_width = tile::width::<T>(level);
     for group in 0..g.groups {
         let mut column = 0;
@@ -345,9 +379,10 @@ fn kernel_rows(g: &ConvGeometry) -> usize {
     depth.kernel * height.kernel * if joins_width(g) { 1 } else { width.kernel }
 }
 
-/// Whether the last kernel dimension and the in channels are one run of the image.
+/// Whether one panel covers the last kernel dimension: it is one run of the image with the in channels, or each
+/// channel is by itself.
 fn joins_width(g: &ConvGeometry) -> bool {
-    g.groups == 1 && g.dims[2].dilation == 1
+    g.is_depthwise() || (g.groups == 1 && g.dims[2].dilation == 1)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one call site each, and a struct would only repeat the names")]
@@ -363,23 +398,32 @@ fn kernel_rows_of_images<T: Real>(
 ) {
     let borders = g.bordered();
     let length = borders.map_or(0, |borders| borders.len(g.in_channels));
+    // Few images at once: one panel sums over all of them.
+    if borders.is_none() && g.products() < PARALLEL_PRODUCTS {
+        let image = Image { pixels: &x[images.start * g.image_len()..], row: g.dims[2].input, before: 0 };
+        let cotangent = &dy[images.start * g.output_image_len()..];
+        for row in rows {
+            kernel_row(level, g, (image, images.len()), cotangent, row, to, Finish::store());
+        }
+        return;
+    }
     let mut finish = Finish::store();
     for n in images {
         let pixels = &x[n * g.image_len()..][..g.image_len()];
         let image = image(borders, pixels, g.dims[2].input, g.in_channels, &mut workspace[..length]);
         let cotangent = &dy[n * g.output_image_len()..][..g.output_image_len()];
         for row in rows.clone() {
-            kernel_row(level, g, image, cotangent, row, to, finish);
+            kernel_row(level, g, (image, 1), cotangent, row, to, finish);
         }
         finish = Finish::accumulate();
     }
 }
 
-/// One row of the kernel gradient, from one image.
+/// One row of the kernel gradient, from some images.
 fn kernel_row<T: Real>(
     level: Level,
     g: &ConvGeometry,
-    image: Image<'_, T>,
+    (image, images): (Image<'_, T>, usize),
     dy: &[T],
     row: usize,
     to: *mut T,
@@ -388,7 +432,8 @@ fn kernel_row<T: Real>(
     let [depth, height, width] = g.dims;
     let [_, out_height, out_width] = g.outputs();
     let (group_in, group_out) = (g.in_channels / g.groups, g.out_channels / g.groups);
-    let (joined, kernel_x) = if joins_width(g) { (width.kernel, 0) } else { (1, row % width.kernel) };
+    let joins = joins_width(g);
+    let (joined, kernel_x) = if joins { (width.kernel, 0) } else { (1, row % width.kernel) };
     let place = row / (width.kernel / joined);
     let (kernel_z, kernel_y) = (place / height.kernel, place % height.kernel);
     let (z, y) = (depth.output_places(kernel_z), height.output_places(kernel_y));
@@ -396,15 +441,31 @@ fn kernel_row<T: Real>(
     let start_z = (z.start * depth.stride + kernel_z * depth.dilation).saturating_sub(depth.padding.0);
     let start_y = (y.start * height.stride + kernel_y * height.dilation).saturating_sub(height.padding.0);
     let walk = Walk {
-        counts: [z.len(), y.len(), 1],
-        a_steps: [pixel(depth.stride, 0, 0), pixel(0, height.stride, 0), 0].map(|step| step as isize),
-        b_steps: [out_height * out_width * g.out_channels, out_width * g.out_channels, 0].map(|step| step as isize),
+        counts: [z.len(), y.len(), images],
+        a_steps: [pixel(depth.stride, 0, 0), pixel(0, height.stride, 0), g.image_len()].map(|step| step as isize),
+        b_steps: [out_height * out_width * g.out_channels, out_width * g.out_channels, g.output_image_len()]
+            .map(|step| step as isize),
         length: out_width,
         a_step: (width.stride * g.in_channels) as isize,
         b_step: g.out_channels as isize,
     };
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, kernel_x * width.dilation));
     let b = (z.start * out_height + y.start) * out_width * g.out_channels;
+    if g.is_depthwise() {
+        let panel = Panel {
+            walk: &walk,
+            rows: width.kernel,
+            columns: g.out_channels,
+            a,
+            a_row: (width.dilation * g.in_channels) as isize,
+            b: dy.as_ptr().wrapping_add(b),
+            c: to.wrapping_add(row * width.kernel * g.out_channels),
+            c_row: g.out_channels as isize,
+            finish,
+        };
+        // SAFETY: as below, for all channels of a place.
+        return unsafe { tile::compute_lanewise(level, panel) };
+    }
     let panel_width = tile::width::<T>(level);
     for group in 0..g.groups {
         let mut column = 0;

@@ -137,6 +137,19 @@ enum Node<T> {
     Unary(Unary, Value),
     Binary(Binary, [Value; 2]),
     Ternary(Ternary, [Value; 3]),
+    Fused(Fused, [Value; 4]),
+}
+
+/// What optimizers compute of every parameter, each in one pass instead of two or three. Made by the compiler; `s` and
+/// `t` are the same at every index. The rounding is that of the operations they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fused {
+    /// `a * s + b * t` of `[a, s, b, t]`
+    WeightedSum,
+    /// `a * s + (b * b) * t` of `[a, s, b, t]`
+    WeightedSquare,
+    /// `a / (sqrt(b) + s)` of `[a, s, b, s]`
+    RootRatio,
 }
 
 /// A value that leaves the program.
@@ -271,6 +284,7 @@ enum Step {
     Unary(Unary, Place, Place),
     Binary(Binary, [Place; 2], Place),
     Ternary(Ternary, [Place; 3], Place),
+    Fused(Fused, [Place; 4], Place),
     Copy {
         from: Place,
         to: Place,

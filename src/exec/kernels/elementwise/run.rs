@@ -301,6 +301,10 @@ impl<T: Real> Frame<'_, T> {
                     let operands = [self.operand(a, start), self.operand(b, start), self.operand(c, start)];
                     loops::ternary::<V>(operation, operands, self.target(to, start), count);
                 }
+                Step::Fused(operation, [a, s, b, t], to) => {
+                    let operands = [a, s, b, t].map(|place| self.operand(place, start));
+                    loops::fused::<V>(operation, operands, self.target(to, start), count);
+                }
                 Step::Copy { from, to } => {
                     loops::copy::<V>(self.operand(from, start), self.target(to, start), count);
                 }

@@ -287,6 +287,7 @@ fn adam() -> Program<f32> {
 fn an_update_in_place() {
     let n = 30_001;
     let program = adam();
+    assert_eq!(program.steps(), 4, "two moments, a ratio and a step");
     let (p, m, g) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2), numbers::<f32>(n, 4));
     let v: Vec<f32> = numbers::<f32>(n, 3).iter().map(|x| x.abs()).collect();
     let rate = [0.01f32];

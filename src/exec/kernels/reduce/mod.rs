@@ -182,6 +182,9 @@ impl Fold {
 
     /// Folds contiguous numbers.
     fn run<T: Real>(self, x: &[T]) -> T {
+        if x.len() <= RUN {
+            return simd::dispatch(self.level, Run { reduction: self.reduction, x });
+        }
         // partial[i] holds the fold of 2^i runs, if bit i of the count of runs so far is set.
         let mut partial = [T::zero(); 64];
         let mut count = 0usize;
