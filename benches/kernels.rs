@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench kernels -- gemm` runs a part; `ANABRANCH_BENCH_THREADS` is the number of threads (2).
 
+use std::ops::{Deref, DerefMut};
+
 use anabranch::exec::kernels::conv::{self, ConvGeometry};
 use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
 use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
@@ -19,8 +21,40 @@ fn pool() -> Pool {
     Pool::new(threads.unwrap_or(2))
 }
 
-fn numbers(count: usize) -> Vec<f32> {
-    (0..count).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect()
+/// Numbers that start on a cache line, as a plan's buffers do.
+struct Buffer {
+    numbers: Vec<f32>,
+    start: usize,
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.numbers[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[self.start..]
+    }
+}
+
+fn buffer(count: usize, number: impl Fn(usize) -> f32) -> Buffer {
+    let mut numbers: Vec<f32> = Vec::with_capacity(count + 16);
+    let start = numbers.as_ptr().align_offset(64);
+    numbers.resize(start, 0.0);
+    numbers.extend((0..count).map(number));
+    Buffer { numbers, start }
+}
+
+fn zeros(count: usize) -> Buffer {
+    buffer(count, |_| 0.0)
+}
+
+fn numbers(count: usize) -> Buffer {
+    buffer(count, |i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5)
 }
 
 /// Rows, inner, columns, and whether the operands are transposed.
@@ -59,12 +93,12 @@ fn gemm_batched(bencher: Bencher<'_, '_>, name: &str) {
 fn product(bencher: Bencher<'_, '_>, shape: Shape, flips: [bool; 2]) {
     let Shape { batch, rows, inner, columns } = shape;
     let (a, b) = (numbers(batch * rows * inner), numbers(batch * inner * columns));
-    let mut c = vec![0.0; batch * rows * columns];
+    let mut c = zeros(batch * rows * columns);
     let pool = pool();
     let context = Context::new(&pool);
     let strides = |flip: bool, rows: usize, columns: usize| if flip { (1, rows) } else { (columns, 1) };
     let (a_strides, b_strides) = (strides(flips[0], rows, inner), strides(flips[1], inner, columns));
-    let mut workspace = vec![0.0; gemm::workspace_len::<f32>(&context, shape, a_strides, b_strides)];
+    let mut workspace = zeros(gemm::workspace_len::<f32>(&context, shape, a_strides, b_strides));
     let matrix =
         |data, batch_stride, (row_stride, column_stride)| Matrix { data, batch_stride, row_stride, column_stride };
     bencher.counter(ItemsCount::new(2 * batch * rows * inner * columns)).bench_local(|| {
@@ -90,9 +124,9 @@ const CONVOLUTIONS: [Convolution; 8] = [
 
 struct ConvBench {
     g: ConvGeometry,
-    x: Vec<f32>,
-    kernel: Vec<f32>,
-    y: Vec<f32>,
+    x: Buffer,
+    kernel: Buffer,
+    y: Buffer,
     operations: usize,
 }
 
@@ -114,7 +148,7 @@ fn conv_forward(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::forward_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::forward_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::forward(&context, &c.g, &c.x, &c.kernel, (None, false), &mut c.y, &mut workspace);
     });
@@ -125,7 +159,7 @@ fn conv_input_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::input_gradient_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::input_gradient_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::input_gradient(&context, &c.g, &c.y, &c.kernel, &mut c.x, &mut workspace);
     });
@@ -136,7 +170,7 @@ fn conv_kernel_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::kernel_gradient_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::kernel_gradient_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::kernel_gradient(&context, &c.g, &c.x, &c.y, &mut c.kernel, &mut workspace);
     });
@@ -163,7 +197,7 @@ fn sum(bencher: Bencher<'_, '_>, name: &str) {
         "rows of 8192x128" => &[(8192, false), (128, true)],
         _ => &[(8192, true), (128, false)],
     };
-    let mut y = vec![0.0; dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product()];
+    let mut y = zeros(dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product());
     let pool = pool();
     let context = Context::new(&pool);
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
@@ -219,11 +253,11 @@ fn run(
         builder.store(i, *result, in_place.then_some(loads[i]));
     }
     let program: Program<f32> = builder.finish();
-    let mut x: Vec<Vec<f32>> = (0..sources).map(|_| numbers(n).iter().map(|x| x.abs() + 0.01).collect()).collect();
-    let mut y: Vec<Vec<f32>> = results.iter().map(|_| vec![0.0; if in_place { 0 } else { n }]).collect();
+    let mut x: Vec<Buffer> = (0..sources).map(|_| buffer(n, |i| ((i * 7919) % 1000) as f32 / 1000.0 + 0.01)).collect();
+    let mut y: Vec<Buffer> = results.iter().map(|_| zeros(if in_place { 0 } else { n })).collect();
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; program.workspace_len(&context, n)];
+    let mut workspace = zeros(program.workspace_len(&context, n));
     let starts: Vec<*mut f32> = x.iter_mut().map(|x| x.as_mut_ptr()).collect();
     // SAFETY: the buffers outlive the runs, and the stores say which loads they replace.
     let sources: Vec<_> = starts.iter().map(|start| unsafe { Source::shared(start.cast_const(), n) }).collect();
