@@ -4,6 +4,7 @@
 //! `cargo bench --bench kernels -- gemm` runs a part; `ANABRANCH_BENCH_THREADS` is the number of threads (2).
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anabranch::exec::kernels::conv::{self, ConvGeometry};
 use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
@@ -222,10 +223,20 @@ fn transpose_1024(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| layout::copy(&dims, &x, 0, &mut y, 0));
 }
 
+/// Two tasks that wait for each other: the time until a second thread takes part, and back.
 #[divan::bench]
 fn fork_and_join(bencher: Bencher<'_, '_>) {
     let pool = pool();
-    bencher.bench_local(|| pool.run(2, &|task| _ = divan::black_box(task)));
+    let together = pool.threads().min(2);
+    bencher.bench_local(|| {
+        let started = AtomicUsize::new(0);
+        pool.run(2, &|_| {
+            started.fetch_add(1, Ordering::Relaxed);
+            while started.load(Ordering::Relaxed) < together {
+                std::hint::spin_loop();
+            }
+        });
+    });
 }
 
 /// A program over sources `0..sources` with one destination for each result.

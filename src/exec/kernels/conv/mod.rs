@@ -117,47 +117,52 @@ fn forward_row<T: Real>(
     let start_y = (y * height.stride + places_y.start * height.dilation).saturating_sub(height.padding.0);
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, 0));
     let b = (places_z.start * height.kernel + places_y.start) * width.kernel * b_row;
+    let panel = Panel {
+        walk: &walk,
+        rows: out_width,
+        columns: group_out,
+        a,
+        a_row: (width.stride * g.in_channels) as isize,
+        b: kernel.as_ptr().wrapping_add(b),
+        c: to.wrapping_add(row * out_width * g.out_channels),
+        c_row: g.out_channels as isize,
+        finish: Finish {
+            bias: epilogue.0.map_or(std::ptr::null(), <[T]>::as_ptr),
+            relu: epilogue.1,
+            ..Finish::store()
+        },
+    };
+    // SAFETY: the kernel places kept by `kernel_places` lie inside the image, and along the last dimension inside its
+    // borders; the lengths were checked; output rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_in, group_out) };
+}
+
+/// Computes a panel for every group, given that of the first with all its columns. From one group to the next `a` and
+/// `b` move by `a_group` and `b_group`, the result and the bias by the columns.
+///
+/// # Safety
+/// As [`tile::compute`], for all groups.
+unsafe fn each_group<T: Real>(level: Level, g: &ConvGeometry, first: Panel<'_, T>, a_group: usize, b_group: usize) {
     if g.is_depthwise() {
-        let panel = Panel {
-            walk: &walk,
-            rows: out_width,
-            columns: g.out_channels,
-            a,
-            a_row: (width.stride * g.in_channels) as isize,
-            b: kernel.as_ptr().wrapping_add(b),
-            c: to.wrapping_add(row * out_width * g.out_channels),
-            c_row: g.out_channels as isize,
-            finish: Finish {
-                bias: epilogue.0.map_or(std::ptr::null(), <[T]>::as_ptr),
-                relu: epilogue.1,
-                ..Finish::store()
-            },
-        };
-        // SAFETY: as below, for all channels of a place.
-        return unsafe { tile::compute_lanewise(level, panel) };
+        // SAFETY: by the contract of this function; groups are the columns.
+        return unsafe { tile::compute_lanewise(level, Panel { columns: g.groups, ..first }) };
     }
-    let panel_width = tile::width::<T>(level);
+    let width = tile::width::<T>(level);
     for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_out {
-            let columns = (group_out - column).min(panel_width);
-            let channel = group * group_out + column;
-            let bias = epilogue.0.map_or(std::ptr::null(), |bias| bias[channel..].as_ptr());
+        for column in (0..first.columns).step_by(width) {
+            let channel = group * first.columns + column;
+            let bias = first.finish.bias;
+            let bias = if bias.is_null() { bias } else { bias.wrapping_add(channel) };
             let panel = Panel {
-                walk: &walk,
-                rows: out_width,
-                columns,
-                a: a.wrapping_add(group * group_in),
-                a_row: (width.stride * g.in_channels) as isize,
-                b: kernel.as_ptr().wrapping_add(b + channel),
-                c: to.wrapping_add(row * out_width * g.out_channels + channel),
-                c_row: g.out_channels as isize,
-                finish: Finish { bias, relu: epilogue.1, ..Finish::store() },
+                columns: (first.columns - column).min(width),
+                a: first.a.wrapping_add(group * a_group),
+                b: first.b.wrapping_add(group * b_group + column),
+                c: first.c.wrapping_add(channel),
+                finish: Finish { bias, ..first.finish },
+                ..first
             };
-            // SAFETY: the kernel places kept by `kernel_places` lie inside the image, and along the last dimension
-            // inside its borders; the lengths were checked; output rows belong to one task each.
+            // SAFETY: by the contract of this function.
             unsafe { tile::compute(level, panel) };
-            column += columns;
         }
     }
 }
@@ -266,43 +271,20 @@ fn input_row<T: Real>(
     };
     let a = image.pixels.as_ptr().wrapping_offset(pixel(z.output, y.output, 0) + start_x * g.out_channels as isize);
     let b = ((z.first * height.kernel + y.first) * width.kernel + first) * b_place;
-    if g.is_depthwise() {
-        let panel = Panel {
-            walk: &walk,
-            rows: (width.input - phase).div_ceil(width.stride),
-            columns: g.in_channels,
-            a,
-            a_row: g.out_channels as isize,
-            b: swapped.as_ptr().wrapping_add(b),
-            c: to.wrapping_add((row * width.input + phase) * g.in_channels),
-            c_row: (width.stride * g.in_channels) as isize,
-            finish: Finish::store(),
-        };
-        // SAFETY: as below, for all channels of a place.
-        return unsafe { tile::compute_lanewise(level, panel) };
-    }
-    let panel_width = tile::width::<T>(level);
-    for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_in {
-            let columns = (group_in - column).min(panel_width);
-            let panel = Panel {
-                walk: &walk,
-                rows: (width.input - phase).div_ceil(width.stride),
-                columns,
-                a: a.wrapping_add(group * group_out),
-                a_row: g.out_channels as isize,
-                b: swapped.as_ptr().wrapping_add(b + group * group_out * group_in + column),
-                c: to.wrapping_add((row * width.input + phase) * g.in_channels + group * group_in + column),
-                c_row: (width.stride * g.in_channels) as isize,
-                finish: Finish::store(),
-            };
-            // SAFETY: the places kept lie inside the output, and along the last dimension inside its borders; the
-            // lengths were checked; input rows belong to one task each.
-            unsafe { tile::compute(level, panel) };
-            column += columns;
-        }
-    }
+    let panel = Panel {
+        walk: &walk,
+        rows: (width.input - phase).div_ceil(width.stride),
+        columns: group_in,
+        a,
+        a_row: g.out_channels as isize,
+        b: swapped.as_ptr().wrapping_add(b),
+        c: to.wrapping_add((row * width.input + phase) * g.in_channels),
+        c_row: (width.stride * g.in_channels) as isize,
+        finish: Finish::store(),
+    };
+    // SAFETY: the places kept lie inside the output, and along the last dimension inside its borders; the lengths were
+    // checked; input rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_out, group_out * group_in) };
 }
 
 /// How many partial sums the kernel gradient has: by the geometry alone.
@@ -451,44 +433,20 @@ fn kernel_row<T: Real>(
     };
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, kernel_x * width.dilation));
     let b = (z.start * out_height + y.start) * out_width * g.out_channels;
-    if g.is_depthwise() {
-        let panel = Panel {
-            walk: &walk,
-            rows: width.kernel,
-            columns: g.out_channels,
-            a,
-            a_row: (width.dilation * g.in_channels) as isize,
-            b: dy.as_ptr().wrapping_add(b),
-            c: to.wrapping_add(row * width.kernel * g.out_channels),
-            c_row: g.out_channels as isize,
-            finish,
-        };
-        // SAFETY: as below, for all channels of a place.
-        return unsafe { tile::compute_lanewise(level, panel) };
-    }
-    let panel_width = tile::width::<T>(level);
-    for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_out {
-            let columns = (group_out - column).min(panel_width);
-            let channel = group * group_out + column;
-            let panel = Panel {
-                walk: &walk,
-                rows: joined * group_in,
-                columns,
-                a: a.wrapping_add(group * group_in),
-                a_row: 1,
-                b: dy.as_ptr().wrapping_add(b + channel),
-                c: to.wrapping_add(row * joined * group_in * g.out_channels + channel),
-                c_row: g.out_channels as isize,
-                finish,
-            };
-            // SAFETY: the output places kept by `output_places` put the kernel place inside the image, and along the
-            // last dimension inside its borders; the lengths were checked; kernel rows belong to one task each.
-            unsafe { tile::compute(level, panel) };
-            column += columns;
-        }
-    }
+    let panel = Panel {
+        walk: &walk,
+        rows: if g.is_depthwise() { width.kernel } else { joined * group_in },
+        columns: group_out,
+        a,
+        a_row: if g.is_depthwise() { (width.dilation * g.in_channels) as isize } else { 1 },
+        b: dy.as_ptr().wrapping_add(b),
+        c: to.wrapping_add(row * joined * group_in * g.out_channels),
+        c_row: g.out_channels as isize,
+        finish,
+    };
+    // SAFETY: the output places kept by `output_places` put the kernel place inside the image, and along the last
+    // dimension inside its borders; the lengths were checked; kernel rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_in, group_out) };
 }
 
 #[cfg(test)]
