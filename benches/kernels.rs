@@ -190,14 +190,15 @@ fn max_pooling(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-#[divan::bench(args = ["all of 1M", "rows of 8192x128", "columns of 8192x128"])]
+#[divan::bench(args = ["all of 1M", "rows of 8192x128", "columns of 8192x128", "columns of 32768x16"])]
 fn sum(bencher: Bencher<'_, '_>, name: &str) {
-    let x = numbers(1 << 20);
     let dims: &[(usize, bool)] = match name {
         "all of 1M" => &[(1 << 20, true)],
         "rows of 8192x128" => &[(8192, false), (128, true)],
-        _ => &[(8192, true), (128, false)],
+        "columns of 8192x128" => &[(8192, true), (128, false)],
+        _ => &[(32768, true), (16, false)],
     };
+    let x = numbers(dims.iter().map(|dim| dim.0).product());
     let mut y = zeros(dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product());
     let pool = pool();
     let context = Context::new(&pool);

@@ -248,24 +248,29 @@ impl<T: Real> Compiler<T> {
     }
 
     fn emit_outputs(&mut self) {
-        // Registers first: a load stored elsewhere is read before a copy may overwrite its buffer.
+        // First everything that reads a buffer which a copy below may overwrite.
         for row in 0..self.outputs.len() {
-            let output = self.outputs[row];
-            let from = self.place_of(output.value);
-            if let Some(inner) = output.sum_inner {
-                self.program.steps.push(Step::Sum { from, store: row, inner });
-            } else if self.direct[output.value.0] != Some(row) {
-                self.program.steps.push(Step::Copy { from, to: Place::Store(row) });
+            let value = self.outputs[row].value;
+            let from = self.place_of(value);
+            let overwritten = self.outputs.iter().any(|output| output.over == Some(value) && output.value != value);
+            if matches!(from, Place::Load(_)) && overwritten {
+                let to = Place::Register(self.take_register());
+                self.program.steps.push(Step::Copy { from, to });
+                self.place[value.0] = Some(to);
             }
         }
-        // A sum reads its operand before any copy is made over it.
-        let first_copy = self.program.steps.iter().position(|step| matches!(step, Step::Copy { .. }));
-        if let Some(first) = first_copy {
-            self.program.steps[first..].sort_by_key(|step| match step {
-                Step::Fill { .. } => 0,
-                Step::Copy { from: Place::Load(_), .. } | Step::Sum { .. } => 1,
-                _ => 2,
-            });
+        for row in 0..self.outputs.len() {
+            if let Some(inner) = self.outputs[row].sum_inner {
+                let from = self.place_of(self.outputs[row].value);
+                self.program.steps.push(Step::Sum { from, store: row, inner });
+            }
+        }
+        for row in 0..self.outputs.len() {
+            let Output { value, sum_inner, .. } = self.outputs[row];
+            if sum_inner.is_none() && self.direct[value.0] != Some(row) {
+                let from = self.place_of(value);
+                self.program.steps.push(Step::Copy { from, to: Place::Store(row) });
+            }
         }
     }
 

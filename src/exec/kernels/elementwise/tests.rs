@@ -345,6 +345,29 @@ fn a_store_over_a_load_that_is_still_needed_waits() {
 }
 
 #[test]
+fn two_buffers_change_places() {
+    let n = 1300;
+    let (x, y) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2));
+    let mut builder = Builder::new();
+    let a = builder.load(0, Access::Contiguous);
+    let b = builder.load(1, Access::Contiguous);
+    builder.store(0, b, Some(a));
+    builder.store(1, a, Some(b));
+    let program = builder.finish();
+    let pool = super::super::Pool::new(1);
+    let context = Context::new(&pool);
+    let mut buffers = [x.clone(), y.clone()];
+    let mut workspace = vec![0.0; program.workspace_len(&context, n)];
+    let starts = buffers.each_mut().map(|buffer| buffer.as_mut_ptr());
+    // SAFETY: the buffers live to the end of the run, and the stores say which loads they replace.
+    let sources = unsafe { starts.map(|start| Source::shared(start.cast_const(), n)) };
+    // SAFETY: as above.
+    let mut destinations = unsafe { starts.map(|start| Destination::shared(start, n)) };
+    program.run(&context, n, &sources, &mut destinations, &mut workspace);
+    assert_eq!(buffers, [y, x]);
+}
+
+#[test]
 fn loads_uniforms_and_values_can_be_stored_twice() {
     let n = 600;
     let x = numbers::<f32>(n, 1);
