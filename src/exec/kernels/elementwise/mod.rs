@@ -12,7 +12,8 @@
 //!   a row of the second.
 //! - **Access** says how a load finds element `i` of the index range (see [`Access`]). Broadcasts need no copy.
 //! - **In place**: a destination may be the very buffer of one contiguous load, and the store must then say so
-//!   (`over`). Every other overlap of a destination with a source or a destination is forbidden.
+//!   (`over`). The buffer is then one source, loaded contiguously only. Every other overlap of a destination with a
+//!   source or a destination is forbidden.
 //! - **Masks** are numbers: comparisons and logical operations give 1 and 0, and any number but 0 counts as true.
 //! - **Sums**: [`Builder::store_sum`] stores the sums over runs of `inner` consecutive elements instead of the
 //!   elements; `n` must be a multiple of `inner`.
@@ -185,14 +186,23 @@ impl<T: Real> Builder<T> {
         self.push(Node::Constant(number))
     }
 
-    /// An operand of numbers: row `source` of the table of sources.
+    /// An operand of numbers: row `source` of the table of sources. The same operand is one value, however often it is
+    /// loaded.
     pub fn load(&mut self, source: usize, access: Access) -> Value {
-        self.push(Node::Load(Load { source, access, integers: false }))
+        self.push_load(Load { source, access, integers: false })
     }
 
     /// An operand of integers, each converted to the nearest number.
     pub fn load_integers(&mut self, source: usize, access: Access) -> Value {
-        self.push(Node::Load(Load { source, access, integers: true }))
+        self.push_load(Load { source, access, integers: true })
+    }
+
+    fn push_load(&mut self, load: Load) -> Value {
+        let node = Node::Load(load);
+        match self.nodes.iter().position(|known| *known == node) {
+            Some(known) => Value(known),
+            None => self.push(node),
+        }
     }
 
     /// An operation on one value.
