@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --bench kernels -- gemm` runs a part; `ANABRANCH_BENCH_THREADS` is the number of threads (2).
 
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anabranch::exec::kernels::conv::{self, ConvGeometry};
 use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
 use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
@@ -19,8 +22,40 @@ fn pool() -> Pool {
     Pool::new(threads.unwrap_or(2))
 }
 
-fn numbers(count: usize) -> Vec<f32> {
-    (0..count).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect()
+/// Numbers that start on a cache line, as a plan's buffers do.
+struct Buffer {
+    numbers: Vec<f32>,
+    start: usize,
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.numbers[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[self.start..]
+    }
+}
+
+fn buffer(count: usize, number: impl Fn(usize) -> f32) -> Buffer {
+    let mut numbers: Vec<f32> = Vec::with_capacity(count + 16);
+    let start = numbers.as_ptr().align_offset(64);
+    numbers.resize(start, 0.0);
+    numbers.extend((0..count).map(number));
+    Buffer { numbers, start }
+}
+
+fn zeros(count: usize) -> Buffer {
+    buffer(count, |_| 0.0)
+}
+
+fn numbers(count: usize) -> Buffer {
+    buffer(count, |i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5)
 }
 
 /// Rows, inner, columns, and whether the operands are transposed.
@@ -59,12 +94,12 @@ fn gemm_batched(bencher: Bencher<'_, '_>, name: &str) {
 fn product(bencher: Bencher<'_, '_>, shape: Shape, flips: [bool; 2]) {
     let Shape { batch, rows, inner, columns } = shape;
     let (a, b) = (numbers(batch * rows * inner), numbers(batch * inner * columns));
-    let mut c = vec![0.0; batch * rows * columns];
+    let mut c = zeros(batch * rows * columns);
     let pool = pool();
     let context = Context::new(&pool);
     let strides = |flip: bool, rows: usize, columns: usize| if flip { (1, rows) } else { (columns, 1) };
     let (a_strides, b_strides) = (strides(flips[0], rows, inner), strides(flips[1], inner, columns));
-    let mut workspace = vec![0.0; gemm::workspace_len::<f32>(&context, shape, a_strides, b_strides)];
+    let mut workspace = zeros(gemm::workspace_len::<f32>(&context, shape, a_strides, b_strides));
     let matrix =
         |data, batch_stride, (row_stride, column_stride)| Matrix { data, batch_stride, row_stride, column_stride };
     bencher.counter(ItemsCount::new(2 * batch * rows * inner * columns)).bench_local(|| {
@@ -90,9 +125,9 @@ const CONVOLUTIONS: [Convolution; 8] = [
 
 struct ConvBench {
     g: ConvGeometry,
-    x: Vec<f32>,
-    kernel: Vec<f32>,
-    y: Vec<f32>,
+    x: Buffer,
+    kernel: Buffer,
+    y: Buffer,
     operations: usize,
 }
 
@@ -114,7 +149,7 @@ fn conv_forward(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::forward_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::forward_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::forward(&context, &c.g, &c.x, &c.kernel, (None, false), &mut c.y, &mut workspace);
     });
@@ -125,7 +160,7 @@ fn conv_input_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::input_gradient_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::input_gradient_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::input_gradient(&context, &c.g, &c.y, &c.kernel, &mut c.x, &mut workspace);
     });
@@ -136,7 +171,7 @@ fn conv_kernel_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; conv::kernel_gradient_workspace_len(&context, &c.g)];
+    let mut workspace = zeros(conv::kernel_gradient_workspace_len(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::kernel_gradient(&context, &c.g, &c.x, &c.y, &mut c.kernel, &mut workspace);
     });
@@ -155,15 +190,16 @@ fn max_pooling(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-#[divan::bench(args = ["all of 1M", "rows of 8192x128", "columns of 8192x128"])]
+#[divan::bench(args = ["all of 1M", "rows of 8192x128", "columns of 8192x128", "columns of 32768x16"])]
 fn sum(bencher: Bencher<'_, '_>, name: &str) {
-    let x = numbers(1 << 20);
     let dims: &[(usize, bool)] = match name {
         "all of 1M" => &[(1 << 20, true)],
         "rows of 8192x128" => &[(8192, false), (128, true)],
-        _ => &[(8192, true), (128, false)],
+        "columns of 8192x128" => &[(8192, true), (128, false)],
+        _ => &[(32768, true), (16, false)],
     };
-    let mut y = vec![0.0; dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product()];
+    let x = numbers(dims.iter().map(|dim| dim.0).product());
+    let mut y = zeros(dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product());
     let pool = pool();
     let context = Context::new(&pool);
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
@@ -188,10 +224,20 @@ fn transpose_1024(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| layout::copy(&dims, &x, 0, &mut y, 0));
 }
 
+/// Two tasks that wait for each other: the time until a second thread takes part, and back.
 #[divan::bench]
 fn fork_and_join(bencher: Bencher<'_, '_>) {
     let pool = pool();
-    bencher.bench_local(|| pool.run(2, &|task| _ = divan::black_box(task)));
+    let together = pool.threads().min(2);
+    bencher.bench_local(|| {
+        let started = AtomicUsize::new(0);
+        pool.run(2, &|_| {
+            started.fetch_add(1, Ordering::Relaxed);
+            while started.load(Ordering::Relaxed) < together {
+                std::hint::spin_loop();
+            }
+        });
+    });
 }
 
 /// A program over sources `0..sources` with one destination for each result.
@@ -201,20 +247,38 @@ fn program(
     sources: usize,
     build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
 ) {
+    run(bencher, n, sources, false, build);
+}
+
+/// With `in_place`, result `i` replaces source `i`.
+fn run(
+    bencher: Bencher<'_, '_>,
+    n: usize,
+    sources: usize,
+    in_place: bool,
+    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+) {
     let mut builder = Builder::new();
     let loads: Vec<Value> = (0..sources).map(|i| builder.load(i, Access::Contiguous)).collect();
     let results = build(&mut builder, &loads);
     for (i, result) in results.iter().enumerate() {
-        builder.store(i, *result, None);
+        builder.store(i, *result, in_place.then_some(loads[i]));
     }
     let program: Program<f32> = builder.finish();
-    let x: Vec<Vec<f32>> = (0..sources).map(|_| numbers(n).iter().map(|x| x.abs() + 0.01).collect()).collect();
-    let mut y: Vec<Vec<f32>> = results.iter().map(|_| vec![0.0; n]).collect();
+    let mut x: Vec<Buffer> = (0..sources).map(|_| buffer(n, |i| ((i * 7919) % 1000) as f32 / 1000.0 + 0.01)).collect();
+    let mut y: Vec<Buffer> = results.iter().map(|_| zeros(if in_place { 0 } else { n })).collect();
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = vec![0.0; program.workspace_len(&context, n)];
-    let sources: Vec<_> = x.iter().map(|x| Source::numbers(x)).collect();
-    let mut destinations: Vec<_> = y.iter_mut().map(|y| Destination::new(y)).collect();
+    let mut workspace = zeros(program.workspace_len(&context, n));
+    let starts: Vec<*mut f32> = x.iter_mut().map(|x| x.as_mut_ptr()).collect();
+    // SAFETY: the buffers outlive the runs, and the stores say which loads they replace.
+    let sources: Vec<_> = starts.iter().map(|start| unsafe { Source::shared(start.cast_const(), n) }).collect();
+    let mut destinations: Vec<_> = if in_place {
+        // SAFETY: as above.
+        (0..results.len()).map(|i| unsafe { Destination::shared(starts[i], n) }).collect()
+    } else {
+        y.iter_mut().map(|y| Destination::new(y)).collect()
+    };
     bencher.counter(ItemsCount::new(n)).bench_local(|| {
         program.run(&context, n, &sources, &mut destinations, &mut workspace);
     });
@@ -224,7 +288,7 @@ const MILLION: usize = 1 << 20;
 
 #[divan::bench]
 fn adam_1m(bencher: Bencher<'_, '_>) {
-    program(bencher, MILLION, 4, |builder, loads| {
+    run(bencher, MILLION, 4, true, |builder, loads| {
         let &[p, m, v, g] = loads else { unreachable!() };
         let mut constant = |number| builder.constant(number);
         let [b1, c1, b2, c2, epsilon, rate] = [0.9, 0.1, 0.999, 0.001, 1e-8, 0.001].map(&mut constant);

@@ -8,7 +8,7 @@
 use super::share::{Shared, block};
 use super::simd::{self, Kernel, Vector};
 use super::tile::{self, Finish, Panel, Walk};
-use super::{Context, Real};
+use super::{Context, Real, layout};
 
 /// The extents of `batch` products of `rows × inner` by `inner × columns`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,6 +291,8 @@ impl<'a, T: Real> Product<'a, T> {
                 for (row, to) in panel.chunks_exact_mut(width).enumerate() {
                     to[..wide].copy_from_slice(&from[row * self.b.row_stride..][..wide]);
                 }
+            } else if self.b.row_stride == 1 {
+                layout::transpose([length, wide], from, self.b.column_stride, panel, width);
             } else {
                 for (row, to) in panel.chunks_exact_mut(width).enumerate() {
                     for (i, to) in to[..wide].iter_mut().enumerate() {

@@ -110,15 +110,54 @@ fn run<T: Copy>(dim: Dim, from: &[T], from_offset: usize, to: &mut [T], to_offse
 
 /// A transpose: the source runs along `rows`, the result along `columns`.
 fn tiles<T: Copy>(rows: Dim, columns: Dim, from: &[T], from_offset: usize, to: &mut [T], to_offset: usize) {
+    let steps = usize::try_from(columns.from).ok().zip(usize::try_from(rows.to).ok()).filter(|_| columns.to == 1);
     for row in (0..rows.extent).step_by(TILE) {
         for column in (0..columns.extent).step_by(TILE) {
             let height = TILE.min(rows.extent - row);
             let columns = Dim { extent: TILE.min(columns.extent - column), ..columns };
-            for row in row..row + height {
+            let places = |row: usize| {
                 let step = |dim: isize, other: isize| row as isize * dim + column as isize * other;
-                let from_offset = from_offset.wrapping_add_signed(step(rows.from, columns.from));
-                run(columns, from, from_offset, to, to_offset.wrapping_add_signed(step(rows.to, columns.to)));
+                let from = from_offset.wrapping_add_signed(step(rows.from, columns.from));
+                (from, to_offset.wrapping_add_signed(step(rows.to, columns.to)))
+            };
+            if let Some(steps) = steps {
+                let (from_offset, to_offset) = places(row);
+                transpose([height, columns.extent], &from[from_offset..], steps.0, &mut to[to_offset..], steps.1);
+                continue;
             }
+            for row in row..row + height {
+                let (from_offset, to_offset) = places(row);
+                run(columns, from, from_offset, to, to_offset);
+            }
+        }
+    }
+}
+
+/// `to[r * to_step + c] = from[c * from_step + r]`, in squares of four that the compiler keeps in registers.
+pub(super) fn transpose<T: Copy>(
+    [rows, columns]: [usize; 2],
+    from: &[T],
+    from_step: usize,
+    to: &mut [T],
+    to_step: usize,
+) {
+    let whole = [rows / 4 * 4, columns / 4 * 4];
+    for column in (0..whole[1]).step_by(4) {
+        for row in (0..whole[0]).step_by(4) {
+            let square: [[T; 4]; 4] = std::array::from_fn(|i| {
+                let run = &from[(column + i) * from_step + row..][..4];
+                [run[0], run[1], run[2], run[3]]
+            });
+            for i in 0..4 {
+                let run = [square[0][i], square[1][i], square[2][i], square[3][i]];
+                to[(row + i) * to_step + column..][..4].copy_from_slice(&run);
+            }
+        }
+    }
+    for row in 0..rows {
+        let first = if row < whole[0] { whole[1] } else { 0 };
+        for column in first..columns {
+            to[row * to_step + column] = from[column * from_step + row];
         }
     }
 }

@@ -81,6 +81,17 @@ impl PoolGeometry {
         self.dims.iter().map(|dim| dim.output()).product::<usize>() * self.channels
     }
 
+    /// Whether no input element lies in two windows.
+    fn windows_are_apart(&self) -> bool {
+        self.dims.iter().all(|dim| dim.stride >= dim.window)
+    }
+
+    /// Whether every input element lies in exactly one window.
+    fn windows_tile(&self) -> bool {
+        let tiles = |dim: &Dim| dim.stride == dim.window && dim.output() * dim.window == dim.input;
+        self.dims.iter().all(|dim| tiles(dim) && dim.padding == (0, 0))
+    }
+
     /// Runs `image` for every image, in parallel where it is worth it.
     fn each_image(&self, context: &Context<'_>, image: &(dyn Fn(usize) + Sync)) {
         let tasks = if self.input_len() < PARALLEL_ELEMENTS { 1 } else { context.pool.threads().min(self.batch) };
@@ -101,24 +112,32 @@ impl Window {
     fn count(&self) -> usize {
         (0..3).map(|i| self.end[i] - self.start[i]).product()
     }
+}
 
-    /// The places of the window's pixels, in row-major order.
-    #[inline(always)]
-    fn pixels(&self) -> impl Iterator<Item = usize> {
-        let [height, width, channels] = self.extents;
-        let (start, end) = (self.start, self.end);
-        (start[0]..end[0]).flat_map(move |z| {
-            (start[1]..end[1])
-                .flat_map(move |y| (start[2]..end[2]).map(move |x| ((z * height + y) * width + x) * channels))
-        })
-    }
+/// Runs `$body` for the place of every pixel of a window, in row-major order.
+macro_rules! each_pixel {
+    ($window:expr, |$pixel:ident| $body:expr) => {{
+        let [height, width, channels] = $window.extents;
+        for z in $window.start[0]..$window.end[0] {
+            for y in $window.start[1]..$window.end[1] {
+                let row = (z * height + y) * width;
+                for x in $window.start[2]..$window.end[2] {
+                    let $pixel = (row + x) * channels;
+                    $body
+                }
+            }
+        }
+    }};
 }
 
 /// What is done with the vectors of channels of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Max,
-    MaxScatter,
+    /// Whether windows are apart, so that nothing has to be added to.
+    MaxScatter {
+        apart: bool,
+    },
     MaxSelect,
     Average,
     AverageScatter,
@@ -187,38 +206,47 @@ unsafe fn window_vectors<V: Vector>(
             }
             Operation::Average => {
                 let mut sum = zero;
-                for pixel in window.pixels() {
+                each_pixel!(window, |pixel| {
                     sum = sum.add(V::load_partial(x.add(pixel), rest));
-                }
+                });
                 sum.div(zero.constant(window.count() as f64)).store_partial(to.add(place), rest);
             }
             Operation::AverageScatter => {
                 let share = V::load_partial(v.add(place), rest).div(zero.constant(window.count() as f64));
-                for pixel in window.pixels() {
+                each_pixel!(window, |pixel| {
                     let to = to.add(pixel);
                     V::load_partial(to.cast_const(), rest).add(share).store_partial(to, rest);
-                }
+                });
             }
-            Operation::MaxScatter => {
+            Operation::MaxScatter { apart: true } => {
                 let largest = largest::<V>(window, x, rest);
                 let mut left = V::load_partial(v.add(place), rest);
-                for pixel in window.pixels() {
+                each_pixel!(window, |pixel| {
+                    let is_largest = is_same(V::load_partial(x.add(pixel), rest), largest);
+                    left.select(is_largest, zero).store_partial(to.add(pixel), rest);
+                    left = zero.select(is_largest, left);
+                });
+            }
+            Operation::MaxScatter { .. } => {
+                let largest = largest::<V>(window, x, rest);
+                let mut left = V::load_partial(v.add(place), rest);
+                each_pixel!(window, |pixel| {
                     let is_largest = is_same(V::load_partial(x.add(pixel), rest), largest);
                     let to = to.add(pixel);
                     let sum = V::load_partial(to.cast_const(), rest).add(left.select(is_largest, zero));
                     sum.store_partial(to, rest);
                     left = zero.select(is_largest, left);
-                }
+                });
             }
             Operation::MaxSelect => {
                 let largest = largest::<V>(window, x, rest);
                 let (one, mut found, mut chosen) = (zero.constant(1.0), zero, zero);
-                for pixel in window.pixels() {
+                each_pixel!(window, |pixel| {
                     let is_largest = is_same(V::load_partial(x.add(pixel), rest), largest);
                     let is_first = V::mask_and(is_largest, found.equal(zero));
                     chosen = V::load_partial(v.add(pixel), rest).select(is_first, chosen);
                     found = one.select(is_largest, found);
-                }
+                });
                 chosen.store_partial(to.add(place), rest);
             }
         }
@@ -237,9 +265,9 @@ unsafe fn largest<V: Vector>(window: &Window, x: *const V::Element, rest: usize)
     // SAFETY: by the word of the caller.
     unsafe {
         let mut largest = V::splat(V::Element::default()).constant(f64::NEG_INFINITY);
-        for pixel in window.pixels() {
+        each_pixel!(window, |pixel| {
             largest = largest.maximum(V::load_partial(x.add(pixel), rest));
-        }
+        });
         largest
     }
 }
@@ -253,18 +281,19 @@ fn run<T: Real>(
     to: &mut [T],
 ) {
     let (input, output) = (geometry.image_len(), geometry.output_image_len());
-    let scatters = matches!(operation, Operation::MaxScatter | Operation::AverageScatter);
+    let scatters = matches!(operation, Operation::MaxScatter { .. } | Operation::AverageScatter);
     let (v_len, to_len) = if scatters { (output, input) } else { (input, output) };
     assert!(x.is_none_or(|x| x.len() == geometry.input_len()), "the length of the operand");
     assert!(v.is_none_or(|v| v.len() == geometry.batch * v_len), "the length of what is sent");
     assert_eq!(to.len(), geometry.batch * to_len, "the length of the result");
-    if scatters {
-        to.fill(T::zero());
-    }
+    let overwrites = operation == Operation::MaxScatter { apart: true } && geometry.windows_tile();
     let shared = Shared::new(to);
     geometry.each_image(context, &|image| {
         // SAFETY: each image is one task's.
         let to = unsafe { shared.part(image * to_len, to_len) };
+        if scatters && !overwrites {
+            to.fill(T::zero());
+        }
         let x = x.map_or(&[][..], |x| &x[image * input..][..input]);
         let v = v.map_or(&[][..], |v| &v[image * v_len..][..v_len]);
         simd::dispatch(context.level, Image { geometry, operation, x, v, to });
@@ -281,7 +310,7 @@ pub fn max_forward<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &
 
 /// Adds `g`, one number per window, at the first largest element of the window in `x`; `dx` is overwritten.
 pub fn max_scatter<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], g: &[T], dx: &mut [T]) {
-    run(context, geometry, Operation::MaxScatter, Some(x), Some(g), dx);
+    run(context, geometry, Operation::MaxScatter { apart: geometry.windows_are_apart() }, Some(x), Some(g), dx);
 }
 
 /// Takes from `v`, shaped as `x`, what stands at the first largest element of each window in `x`.

@@ -94,6 +94,46 @@ pub(super) unsafe fn compute<T: Real>(level: Level, panel: Panel<'_, T>) {
     simd::dispatch(level, panel);
 }
 
+/// Computes a panel whose sums pair columns: `a` too is read in vectors along the columns, as in a convolution of
+/// each channel by itself. A panel may have any number of columns.
+///
+/// # Safety
+/// As [`compute`], for `columns` numbers at every place of `a`.
+#[inline]
+pub(super) unsafe fn compute_lanewise<T: Real>(level: Level, panel: Panel<'_, T>) {
+    simd::dispatch(level, Lanewise(panel));
+}
+
+struct Lanewise<'a, T>(Panel<'a, T>);
+
+impl<T: Real> Kernel<T> for Lanewise<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let mut panel = self.0;
+        let mut column = 0;
+        while column < self.0.columns {
+            panel.columns = (self.0.columns - column).min(V::LANES);
+            // SAFETY: by the contract of `compute_lanewise`, for this vector of columns.
+            unsafe {
+                if panel.columns == V::LANES {
+                    panel.lanewise_rows::<V, false>();
+                } else {
+                    panel.lanewise_rows::<V, true>();
+                }
+            }
+            column += V::LANES;
+            panel.a = panel.a.wrapping_add(V::LANES);
+            panel.b = panel.b.wrapping_add(V::LANES);
+            panel.c = panel.c.wrapping_add(V::LANES);
+            if !panel.finish.bias.is_null() {
+                panel.finish.bias = panel.finish.bias.wrapping_add(V::LANES);
+            }
+        }
+    }
+}
+
 impl<T: Real> Kernel<T> for Panel<'_, T> {
     type Output = ();
 
@@ -127,6 +167,7 @@ impl<T: Real> Panel<'_, T> {
                 row = self.tile_while_it_fits::<V, 6, WIDE, MASKED>(row);
             }
             row = self.tile_while_it_fits::<V, 4, WIDE, MASKED>(row);
+            row = self.tile_while_it_fits::<V, 3, WIDE, MASKED>(row);
             row = self.tile_while_it_fits::<V, 2, WIDE, MASKED>(row);
             self.tile_while_it_fits::<V, 1, WIDE, MASKED>(row);
         }
@@ -168,6 +209,57 @@ impl<T: Real> Panel<'_, T> {
                 }
             }
             self.finish_tile::<V, ROWS, WIDE, MASKED>(row, &sums);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn lanewise_rows<V: Vector<Element = T>, const MASKED: bool>(&self) {
+        let mut row = 0;
+        // SAFETY: the rows of each tile lie within the panel.
+        unsafe {
+            while row + 8 <= self.rows {
+                self.lanewise_tile::<V, 8, MASKED>(row as isize);
+                row += 8;
+            }
+            while row + 3 <= self.rows {
+                self.lanewise_tile::<V, 3, MASKED>(row as isize);
+                row += 3;
+            }
+            while row < self.rows {
+                self.lanewise_tile::<V, 1, MASKED>(row as isize);
+                row += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn lanewise_tile<V, const ROWS: usize, const MASKED: bool>(&self, row: isize)
+    where
+        V: Vector<Element = T>,
+    {
+        // SAFETY: by the contract of `compute_lanewise`, for the rows of this tile.
+        unsafe {
+            let walk = self.walk;
+            let a = self.a.offset(row * self.a_row);
+            let mut sums = [[V::splat(T::zero()); 1]; ROWS];
+            for i in 0..walk.counts[0] as isize {
+                for j in 0..walk.counts[1] as isize {
+                    for k in 0..walk.counts[2] as isize {
+                        let mut a = a.offset(i * walk.a_steps[0] + j * walk.a_steps[1] + k * walk.a_steps[2]);
+                        let mut b = self.b.offset(i * walk.b_steps[0] + j * walk.b_steps[1] + k * walk.b_steps[2]);
+                        for _ in 0..walk.length {
+                            let [factor] = self.columns_at::<V, 1, MASKED>(b);
+                            for (i, [sum]) in sums.iter_mut().enumerate() {
+                                let [vector] = self.columns_at::<V, 1, MASKED>(a.offset(i as isize * self.a_row));
+                                *sum = vector.mul_add(factor, *sum);
+                            }
+                            a = a.wrapping_offset(walk.a_step);
+                            b = b.wrapping_offset(walk.b_step);
+                        }
+                    }
+                }
+            }
+            self.finish_tile::<V, ROWS, 1, MASKED>(row, &sums);
         }
     }
 

@@ -11,6 +11,7 @@ pub struct ConvGeometry {
     pub(super) out_channels: usize,
     pub(super) groups: usize,
     pub(super) dims: [Dim; 3],
+    outputs: [usize; 3],
 }
 
 /// One spatial dimension of a convolution.
@@ -114,7 +115,14 @@ impl ConvGeometry {
         } else {
             all[3 - dims.len()..].copy_from_slice(dims);
         }
-        ConvGeometry { batch, in_channels: channels.0, out_channels: channels.1, groups, dims: all }
+        ConvGeometry {
+            batch,
+            in_channels: channels.0,
+            out_channels: channels.1,
+            groups,
+            dims: all,
+            outputs: all.map(|dim| dim.output()),
+        }
     }
 
     /// The number of input elements.
@@ -132,6 +140,11 @@ impl ConvGeometry {
         self.places() * self.in_channels / self.groups * self.out_channels
     }
 
+    /// Whether every channel is convolved by itself, into one channel.
+    pub(super) fn is_depthwise(&self) -> bool {
+        self.groups == self.in_channels && self.groups == self.out_channels && self.groups > 1
+    }
+
     pub(super) fn places(&self) -> usize {
         self.dims.iter().map(|dim| dim.kernel).product()
     }
@@ -145,7 +158,7 @@ impl ConvGeometry {
     }
 
     pub(super) fn outputs(&self) -> [usize; 3] {
-        self.dims.map(|dim| dim.output())
+        self.outputs
     }
 
     pub(super) fn products(&self) -> usize {

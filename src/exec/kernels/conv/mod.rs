@@ -117,28 +117,52 @@ fn forward_row<T: Real>(
     let start_y = (y * height.stride + places_y.start * height.dilation).saturating_sub(height.padding.0);
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, 0));
     let b = (places_z.start * height.kernel + places_y.start) * width.kernel * b_row;
-    let panel_width = tile::width::<T>(level);
+    let panel = Panel {
+        walk: &walk,
+        rows: out_width,
+        columns: group_out,
+        a,
+        a_row: (width.stride * g.in_channels) as isize,
+        b: kernel.as_ptr().wrapping_add(b),
+        c: to.wrapping_add(row * out_width * g.out_channels),
+        c_row: g.out_channels as isize,
+        finish: Finish {
+            bias: epilogue.0.map_or(std::ptr::null(), <[T]>::as_ptr),
+            relu: epilogue.1,
+            ..Finish::store()
+        },
+    };
+    // SAFETY: the kernel places kept by `kernel_places` lie inside the image, and along the last dimension inside its
+    // borders; the lengths were checked; output rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_in, group_out) };
+}
+
+/// Computes a panel for every group, given that of the first with all its columns. From one group to the next `a` and
+/// `b` move by `a_group` and `b_group`, the result and the bias by the columns.
+///
+/// # Safety
+/// As [`tile::compute`], for all groups.
+unsafe fn each_group<T: Real>(level: Level, g: &ConvGeometry, first: Panel<'_, T>, a_group: usize, b_group: usize) {
+    if g.is_depthwise() {
+        // SAFETY: by the contract of this function; groups are the columns.
+        return unsafe { tile::compute_lanewise(level, Panel { columns: g.groups, ..first }) };
+    }
+    let width = tile::width::<T>(level);
     for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_out {
-            let columns = (group_out - column).min(panel_width);
-            let channel = group * group_out + column;
-            let bias = epilogue.0.map_or(std::ptr::null(), |bias| bias[channel..].as_ptr());
+        for column in (0..first.columns).step_by(width) {
+            let channel = group * first.columns + column;
+            let bias = first.finish.bias;
+            let bias = if bias.is_null() { bias } else { bias.wrapping_add(channel) };
             let panel = Panel {
-                walk: &walk,
-                rows: out_width,
-                columns,
-                a: a.wrapping_add(group * group_in),
-                a_row: (width.stride * g.in_channels) as isize,
-                b: kernel.as_ptr().wrapping_add(b + channel),
-                c: to.wrapping_add(row * out_width * g.out_channels + channel),
-                c_row: g.out_channels as isize,
-                finish: Finish { bias, relu: epilogue.1, ..Finish::store() },
+                columns: (first.columns - column).min(width),
+                a: first.a.wrapping_add(group * a_group),
+                b: first.b.wrapping_add(group * b_group + column),
+                c: first.c.wrapping_add(channel),
+                finish: Finish { bias, ..first.finish },
+                ..first
             };
-            // SAFETY: the kernel places kept by `kernel_places` lie inside the image, and along the last dimension
-            // inside its borders; the lengths were checked; output rows belong to one task each.
+            // SAFETY: by the contract of this function.
             unsafe { tile::compute(level, panel) };
-            column += columns;
         }
     }
 }
@@ -247,28 +271,20 @@ fn input_row<T: Real>(
     };
     let a = image.pixels.as_ptr().wrapping_offset(pixel(z.output, y.output, 0) + start_x * g.out_channels as isize);
     let b = ((z.first * height.kernel + y.first) * width.kernel + first) * b_place;
-    let panel_width = tile::width::<T>(level);
-    for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_in {
-            let columns = (group_in - column).min(panel_width);
-            let panel = Panel {
-                walk: &walk,
-                rows: (width.input - phase).div_ceil(width.stride),
-                columns,
-                a: a.wrapping_add(group * group_out),
-                a_row: g.out_channels as isize,
-                b: swapped.as_ptr().wrapping_add(b + group * group_out * group_in + column),
-                c: to.wrapping_add((row * width.input + phase) * g.in_channels + group * group_in + column),
-                c_row: (width.stride * g.in_channels) as isize,
-                finish: Finish::store(),
-            };
-            // SAFETY: the places kept lie inside the output, and along the last dimension inside its borders; the
-            // lengths were checked; input rows belong to one task each.
-            unsafe { tile::compute(level, panel) };
-            column += columns;
-        }
-    }
+    let panel = Panel {
+        walk: &walk,
+        rows: (width.input - phase).div_ceil(width.stride),
+        columns: group_in,
+        a,
+        a_row: g.out_channels as isize,
+        b: swapped.as_ptr().wrapping_add(b),
+        c: to.wrapping_add((row * width.input + phase) * g.in_channels),
+        c_row: (width.stride * g.in_channels) as isize,
+        finish: Finish::store(),
+    };
+    // SAFETY: the places kept lie inside the output, and along the last dimension inside its borders; the lengths were
+    // checked; input rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_out, group_out * group_in) };
 }
 
 /// How many partial sums the kernel gradient has: by the geometry alone.
@@ -345,9 +361,10 @@ fn kernel_rows(g: &ConvGeometry) -> usize {
     depth.kernel * height.kernel * if joins_width(g) { 1 } else { width.kernel }
 }
 
-/// Whether the last kernel dimension and the in channels are one run of the image.
+/// Whether one panel covers the last kernel dimension: it is one run of the image with the in channels, or each
+/// channel is by itself.
 fn joins_width(g: &ConvGeometry) -> bool {
-    g.groups == 1 && g.dims[2].dilation == 1
+    g.is_depthwise() || (g.groups == 1 && g.dims[2].dilation == 1)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one call site each, and a struct would only repeat the names")]
@@ -363,23 +380,32 @@ fn kernel_rows_of_images<T: Real>(
 ) {
     let borders = g.bordered();
     let length = borders.map_or(0, |borders| borders.len(g.in_channels));
+    // Few images at once: one panel sums over all of them.
+    if borders.is_none() && g.products() < PARALLEL_PRODUCTS {
+        let image = Image { pixels: &x[images.start * g.image_len()..], row: g.dims[2].input, before: 0 };
+        let cotangent = &dy[images.start * g.output_image_len()..];
+        for row in rows {
+            kernel_row(level, g, (image, images.len()), cotangent, row, to, Finish::store());
+        }
+        return;
+    }
     let mut finish = Finish::store();
     for n in images {
         let pixels = &x[n * g.image_len()..][..g.image_len()];
         let image = image(borders, pixels, g.dims[2].input, g.in_channels, &mut workspace[..length]);
         let cotangent = &dy[n * g.output_image_len()..][..g.output_image_len()];
         for row in rows.clone() {
-            kernel_row(level, g, image, cotangent, row, to, finish);
+            kernel_row(level, g, (image, 1), cotangent, row, to, finish);
         }
         finish = Finish::accumulate();
     }
 }
 
-/// One row of the kernel gradient, from one image.
+/// One row of the kernel gradient, from some images.
 fn kernel_row<T: Real>(
     level: Level,
     g: &ConvGeometry,
-    image: Image<'_, T>,
+    (image, images): (Image<'_, T>, usize),
     dy: &[T],
     row: usize,
     to: *mut T,
@@ -388,7 +414,8 @@ fn kernel_row<T: Real>(
     let [depth, height, width] = g.dims;
     let [_, out_height, out_width] = g.outputs();
     let (group_in, group_out) = (g.in_channels / g.groups, g.out_channels / g.groups);
-    let (joined, kernel_x) = if joins_width(g) { (width.kernel, 0) } else { (1, row % width.kernel) };
+    let joins = joins_width(g);
+    let (joined, kernel_x) = if joins { (width.kernel, 0) } else { (1, row % width.kernel) };
     let place = row / (width.kernel / joined);
     let (kernel_z, kernel_y) = (place / height.kernel, place % height.kernel);
     let (z, y) = (depth.output_places(kernel_z), height.output_places(kernel_y));
@@ -396,38 +423,30 @@ fn kernel_row<T: Real>(
     let start_z = (z.start * depth.stride + kernel_z * depth.dilation).saturating_sub(depth.padding.0);
     let start_y = (y.start * height.stride + kernel_y * height.dilation).saturating_sub(height.padding.0);
     let walk = Walk {
-        counts: [z.len(), y.len(), 1],
-        a_steps: [pixel(depth.stride, 0, 0), pixel(0, height.stride, 0), 0].map(|step| step as isize),
-        b_steps: [out_height * out_width * g.out_channels, out_width * g.out_channels, 0].map(|step| step as isize),
+        counts: [z.len(), y.len(), images],
+        a_steps: [pixel(depth.stride, 0, 0), pixel(0, height.stride, 0), g.image_len()].map(|step| step as isize),
+        b_steps: [out_height * out_width * g.out_channels, out_width * g.out_channels, g.output_image_len()]
+            .map(|step| step as isize),
         length: out_width,
         a_step: (width.stride * g.in_channels) as isize,
         b_step: g.out_channels as isize,
     };
     let a = image.pixels.as_ptr().wrapping_add(pixel(start_z, start_y, kernel_x * width.dilation));
     let b = (z.start * out_height + y.start) * out_width * g.out_channels;
-    let panel_width = tile::width::<T>(level);
-    for group in 0..g.groups {
-        let mut column = 0;
-        while column < group_out {
-            let columns = (group_out - column).min(panel_width);
-            let channel = group * group_out + column;
-            let panel = Panel {
-                walk: &walk,
-                rows: joined * group_in,
-                columns,
-                a: a.wrapping_add(group * group_in),
-                a_row: 1,
-                b: dy.as_ptr().wrapping_add(b + channel),
-                c: to.wrapping_add(row * joined * group_in * g.out_channels + channel),
-                c_row: g.out_channels as isize,
-                finish,
-            };
-            // SAFETY: the output places kept by `output_places` put the kernel place inside the image, and along the
-            // last dimension inside its borders; the lengths were checked; kernel rows belong to one task each.
-            unsafe { tile::compute(level, panel) };
-            column += columns;
-        }
-    }
+    let panel = Panel {
+        walk: &walk,
+        rows: if g.is_depthwise() { width.kernel } else { joined * group_in },
+        columns: group_out,
+        a,
+        a_row: if g.is_depthwise() { (width.dilation * g.in_channels) as isize } else { 1 },
+        b: dy.as_ptr().wrapping_add(b),
+        c: to.wrapping_add(row * joined * group_in * g.out_channels),
+        c_row: g.out_channels as isize,
+        finish,
+    };
+    // SAFETY: the output places kept by `output_places` put the kernel place inside the image, and along the last
+    // dimension inside its borders; the lengths were checked; kernel rows belong to one task each.
+    unsafe { each_group(level, g, panel, group_in, group_out) };
 }
 
 #[cfg(test)]

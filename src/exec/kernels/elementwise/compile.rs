@@ -1,12 +1,13 @@
 //! From values to steps: fusion, what is uniform, registers, and where results are written.
 
 use super::super::Real;
-use super::{Access, Binary, Builder, Load, Node, Output, Place, Program, Step, Ternary, Uniform, Value};
+use super::{Access, Binary, Builder, Fused, Load, Node, Output, Place, Program, Step, Ternary, Unary, Uniform, Value};
 
 pub(super) fn compile<T: Real>(builder: Builder<T>) -> Program<T> {
     check(&builder);
     let Builder { mut nodes, outputs } = builder;
-    fuse(&mut nodes, &outputs);
+    fuse_products(&mut nodes, &outputs);
+    fuse_updates(&mut nodes, &outputs);
     let mut compiler = Compiler::new(nodes, outputs);
     compiler.number_uniforms();
     compiler.choose_direct_stores();
@@ -43,6 +44,7 @@ fn operands<T>(node: &Node<T>) -> &[Value] {
         Node::Unary(_, a) => std::slice::from_ref(a),
         Node::Binary(_, ab) => ab,
         Node::Ternary(_, abc) => abc,
+        Node::Fused(_, abcd) => abcd,
     }
 }
 
@@ -55,12 +57,12 @@ fn count_uses<T>(nodes: &[Node<T>], outputs: &[Output]) -> Vec<usize> {
 }
 
 /// `a * b` into the addition or subtraction that alone uses it. The product is left without a use.
-fn fuse<T: Real>(nodes: &mut [Node<T>], outputs: &[Output]) {
+fn fuse_products<T: Real>(nodes: &mut [Node<T>], outputs: &[Output]) {
     let uses = count_uses(nodes, outputs);
     for i in 0..nodes.len() {
         let product = |value: Value| match nodes[value.0] {
             Node::Binary(Binary::Mul, [a, b]) if uses[value.0] == 1 => Some((a, b)),
-            Node::Unary(super::Unary::Square, a) if uses[value.0] == 1 => Some((a, a)),
+            Node::Unary(Unary::Square, a) if uses[value.0] == 1 => Some((a, a)),
             _ => None,
         };
         let fused = match nodes[i] {
@@ -74,6 +76,51 @@ fn fuse<T: Real>(nodes: &mut [Node<T>], outputs: &[Output]) {
         };
         if let Some((operation, operands)) = fused {
             nodes[i] = Node::Ternary(operation, operands);
+        }
+    }
+}
+
+/// The moments and the step of an optimizer: see [`Fused`]. Their parts are left without a use.
+fn fuse_updates<T: Real>(nodes: &mut [Node<T>], outputs: &[Output]) {
+    let uses = count_uses(nodes, outputs);
+    let mut uniform: Vec<bool> = Vec::new();
+    for i in 0..nodes.len() {
+        let is_uniform = match &nodes[i] {
+            Node::Constant(_) => true,
+            Node::Load(load) => load.access == Access::Scalar,
+            other => operands(other).iter().all(|operand| uniform[operand.0]),
+        };
+        uniform.push(is_uniform);
+        // A product of elements and a number, in this order.
+        let weighted = |a: Value, b: Value| match (uniform[a.0], uniform[b.0]) {
+            (false, true) => Some((a, b)),
+            (true, false) => Some((b, a)),
+            _ => None,
+        };
+        let only_use = |value: Value| (uses[value.0] == 1).then(|| &nodes[value.0]);
+        let fused = match nodes[i] {
+            Node::Ternary(Ternary::MulAdd, [x, y, z]) => match (weighted(x, y), only_use(z)) {
+                (Some((a, s)), Some(Node::Binary(Binary::Mul, [x, y]))) => {
+                    weighted(*x, *y).map(|(b, t)| match only_use(b) {
+                        Some(Node::Unary(Unary::Square, b)) => (Fused::WeightedSquare, [a, s, *b, t]),
+                        _ => (Fused::WeightedSum, [a, s, b, t]),
+                    })
+                }
+                _ => None,
+            },
+            Node::Binary(Binary::Div, [a, sum]) if !uniform[a.0] => match only_use(sum) {
+                Some(Node::Binary(Binary::Add, [x, y])) => {
+                    weighted(*x, *y).and_then(|(root, s)| match only_use(root) {
+                        Some(Node::Unary(Unary::Sqrt, b)) => Some((Fused::RootRatio, [a, s, *b, s])),
+                        _ => None,
+                    })
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some((operation, operands)) = fused {
+            nodes[i] = Node::Fused(operation, operands);
         }
     }
 }
@@ -146,7 +193,7 @@ impl<T: Real> Compiler<T> {
                 Node::Load(Load { source, access: Access::Scalar, integers }) => {
                     Some(Uniform::Load { source: *source, integers: *integers })
                 }
-                Node::Load(_) => None,
+                Node::Load(_) | Node::Fused(..) => None,
                 Node::Unary(operation, a) => row(*a).map(|a| Uniform::Unary(*operation, a)),
                 Node::Binary(operation, [a, b]) => {
                     row(*a).zip(row(*b)).map(|(a, b)| Uniform::Binary(*operation, [a, b]))
@@ -193,6 +240,7 @@ impl<T: Real> Compiler<T> {
                 Node::Unary(operation, _) => Step::Unary(operation, places[0], to),
                 Node::Binary(operation, _) => Step::Binary(operation, [places[0], places[1]], to),
                 Node::Ternary(operation, _) => Step::Ternary(operation, [places[0], places[1], places[2]], to),
+                Node::Fused(operation, _) => Step::Fused(operation, [places[0], places[1], places[2], places[3]], to),
                 Node::Constant(_) | Node::Load(_) => continue,
             });
         }
@@ -200,24 +248,29 @@ impl<T: Real> Compiler<T> {
     }
 
     fn emit_outputs(&mut self) {
-        // Registers first: a load stored elsewhere is read before a copy may overwrite its buffer.
+        // First everything that reads a buffer which a copy below may overwrite.
         for row in 0..self.outputs.len() {
-            let output = self.outputs[row];
-            let from = self.place_of(output.value);
-            if let Some(inner) = output.sum_inner {
-                self.program.steps.push(Step::Sum { from, store: row, inner });
-            } else if self.direct[output.value.0] != Some(row) {
-                self.program.steps.push(Step::Copy { from, to: Place::Store(row) });
+            let value = self.outputs[row].value;
+            let from = self.place_of(value);
+            let overwritten = self.outputs.iter().any(|output| output.over == Some(value) && output.value != value);
+            if matches!(from, Place::Load(_)) && overwritten {
+                let to = Place::Register(self.take_register());
+                self.program.steps.push(Step::Copy { from, to });
+                self.place[value.0] = Some(to);
             }
         }
-        // A sum reads its operand before any copy is made over it.
-        let first_copy = self.program.steps.iter().position(|step| matches!(step, Step::Copy { .. }));
-        if let Some(first) = first_copy {
-            self.program.steps[first..].sort_by_key(|step| match step {
-                Step::Fill { .. } => 0,
-                Step::Copy { from: Place::Load(_), .. } | Step::Sum { .. } => 1,
-                _ => 2,
-            });
+        for row in 0..self.outputs.len() {
+            if let Some(inner) = self.outputs[row].sum_inner {
+                let from = self.place_of(self.outputs[row].value);
+                self.program.steps.push(Step::Sum { from, store: row, inner });
+            }
+        }
+        for row in 0..self.outputs.len() {
+            let Output { value, sum_inner, .. } = self.outputs[row];
+            if sum_inner.is_none() && self.direct[value.0] != Some(row) {
+                let from = self.place_of(value);
+                self.program.steps.push(Step::Copy { from, to: Place::Store(row) });
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! One vectorised loop per operation and kind of operands.
 
 use super::super::simd::Vector;
-use super::{Binary, Ternary, Unary};
+use super::{Binary, Fused, Ternary, Unary};
 
 /// An operand of a loop: one number for each element, or one for all.
 #[derive(Clone, Copy)]
@@ -204,6 +204,33 @@ pub(super) unsafe fn ternary<V: Vector>(
         MulSub(a, b, c) a.mul_sub(b, c);
         SubFromMul(a, b, c) a.sub_from_mul(b, c);
         Select(a, b, c) b.select(is_true(a), c);
+    }
+}
+
+/// # Safety
+/// As [`unary`]; the second and the last operand are uniform, the others are not.
+#[inline(always)]
+pub(super) unsafe fn fused<V: Vector>(
+    operation: Fused,
+    [first, second, third, fourth]: [Operand<V::Element>; 4],
+    to: *mut V::Element,
+    count: usize,
+) {
+    macro_rules! each {
+        ($($name:ident($a:ident, $s:ident, $b:ident, $t:ident) $body:expr;)*) => {
+            match operation {
+                // SAFETY: by the contract of this function.
+                $(Fused::$name => unsafe {
+                    each_vector!(V, to, count,
+                        [$a = first, false; $s = second, true; $b = third, false; $t = fourth, true], $body)
+                },)*
+            }
+        };
+    }
+    each! {
+        WeightedSum(a, s, b, t) a.mul_add(s, b.mul(t));
+        WeightedSquare(a, s, b, t) a.mul_add(s, b.mul(b).mul(t));
+        RootRatio(a, s, b, _t) a.div(b.sqrt().add(s));
     }
 }
 

@@ -12,7 +12,8 @@
 //!   a row of the second.
 //! - **Access** says how a load finds element `i` of the index range (see [`Access`]). Broadcasts need no copy.
 //! - **In place**: a destination may be the very buffer of one contiguous load, and the store must then say so
-//!   (`over`). Every other overlap of a destination with a source or a destination is forbidden.
+//!   (`over`). The buffer is then one source, loaded contiguously only. Every other overlap of a destination with a
+//!   source or a destination is forbidden.
 //! - **Masks** are numbers: comparisons and logical operations give 1 and 0, and any number but 0 counts as true.
 //! - **Sums**: [`Builder::store_sum`] stores the sums over runs of `inner` consecutive elements instead of the
 //!   elements; `n` must be a multiple of `inner`.
@@ -137,6 +138,19 @@ enum Node<T> {
     Unary(Unary, Value),
     Binary(Binary, [Value; 2]),
     Ternary(Ternary, [Value; 3]),
+    Fused(Fused, [Value; 4]),
+}
+
+/// What optimizers compute of every parameter, each in one pass instead of two or three. Made by the compiler; `s` and
+/// `t` are the same at every index. The rounding is that of the operations they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fused {
+    /// `a * s + b * t` of `[a, s, b, t]`
+    WeightedSum,
+    /// `a * s + (b * b) * t` of `[a, s, b, t]`
+    WeightedSquare,
+    /// `a / (sqrt(b) + s)` of `[a, s, b, s]`
+    RootRatio,
 }
 
 /// A value that leaves the program.
@@ -172,14 +186,23 @@ impl<T: Real> Builder<T> {
         self.push(Node::Constant(number))
     }
 
-    /// An operand of numbers: row `source` of the table of sources.
+    /// An operand of numbers: row `source` of the table of sources. The same operand is one value, however often it is
+    /// loaded.
     pub fn load(&mut self, source: usize, access: Access) -> Value {
-        self.push(Node::Load(Load { source, access, integers: false }))
+        self.push_load(Load { source, access, integers: false })
     }
 
     /// An operand of integers, each converted to the nearest number.
     pub fn load_integers(&mut self, source: usize, access: Access) -> Value {
-        self.push(Node::Load(Load { source, access, integers: true }))
+        self.push_load(Load { source, access, integers: true })
+    }
+
+    fn push_load(&mut self, load: Load) -> Value {
+        let node = Node::Load(load);
+        match self.nodes.iter().position(|known| *known == node) {
+            Some(known) => Value(known),
+            None => self.push(node),
+        }
     }
 
     /// An operation on one value.
@@ -271,6 +294,7 @@ enum Step {
     Unary(Unary, Place, Place),
     Binary(Binary, [Place; 2], Place),
     Ternary(Ternary, [Place; 3], Place),
+    Fused(Fused, [Place; 4], Place),
     Copy {
         from: Place,
         to: Place,

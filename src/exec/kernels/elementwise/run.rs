@@ -10,6 +10,8 @@ use super::{Access, Load, Place, Program, Step, Uniform, fill};
 
 /// Elements of a block: a register of doubles is 4 KiB, so a dozen live ones fit the first-level cache.
 const BLOCK: usize = 512;
+/// Registers start on a cache line, so that no vector lies across two.
+const CACHE_LINE: usize = 64;
 /// Below this many operations on elements a second thread costs more than it gives.
 const PARALLEL_OPERATIONS: usize = 64 * 1024;
 
@@ -82,7 +84,7 @@ impl<T: Real> Program<T> {
     }
 
     fn task_len(&self, n: usize) -> usize {
-        self.registers * self.register_len(n) + self.uniforms.len()
+        self.registers * Self::register_step(self.register_len(n)) + self.uniforms.len() + CACHE_LINE / size_of::<T>()
     }
 
     /// Elements that are computed together: whole sums, or a block of a long one.
@@ -92,6 +94,11 @@ impl<T: Real> Program<T> {
             _ => BLOCK,
         }
         .min(n)
+    }
+
+    /// From one register to the next: whole cache lines.
+    fn register_step(length: usize) -> usize {
+        length.next_multiple_of(CACHE_LINE / size_of::<T>())
     }
 
     fn tasks(&self, context: &Context<'_>, n: usize) -> usize {
@@ -192,19 +199,21 @@ impl<T: Real> Kernel<T> for Blocks<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let (uniforms, registers) = self.workspace.split_at_mut(self.program.uniforms.len());
+        let aligned = registers.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         // SAFETY: by the contract of this function.
         unsafe { uniform_numbers::<V>(self.program, self.sources, uniforms) };
+        let register_len = self.program.register_len(self.whole);
         let frame = Frame {
             program: self.program,
             sources: self.sources,
             destinations: self.destinations,
             uniforms: uniforms.as_ptr(),
-            registers: registers.as_mut_ptr(),
-            register_len: self.program.register_len(self.whole),
+            registers: registers.as_mut_ptr().wrapping_add(aligned),
+            register_step: Program::<T>::register_step(register_len),
         };
         let mut start = self.range.0;
         while start < self.range.1 {
-            let mut end = (start + frame.register_len).min(self.range.1);
+            let mut end = (start + register_len).min(self.range.1);
             if let Some(inner) = self.program.sum_inner {
                 // Blocks of a long sum start anew with each sum.
                 end = if inner > BLOCK { end.min((start / inner + 1) * inner) } else { end };
@@ -252,7 +261,7 @@ struct Frame<'a, T> {
     destinations: &'a [Destination<'a, T>],
     uniforms: *const T,
     registers: *mut T,
-    register_len: usize,
+    register_step: usize,
 }
 
 impl<T: Real> Frame<'_, T> {
@@ -261,7 +270,7 @@ impl<T: Real> Frame<'_, T> {
         // SAFETY: the caller vouches for places and range.
         unsafe {
             let (pointer, uniform) = match place {
-                Place::Register(register) => (self.registers.add(register * self.register_len).cast_const(), false),
+                Place::Register(register) => (self.registers.add(register * self.register_step).cast_const(), false),
                 Place::Load(load) => {
                     (self.sources[self.program.loads[load].source].start.cast::<T>().add(start), false)
                 }
@@ -278,7 +287,7 @@ impl<T: Real> Frame<'_, T> {
         unsafe {
             match place {
                 Place::Store(store) => self.destinations[self.program.stores[store]].start.add(start),
-                Place::Register(register) => self.registers.add(register * self.register_len),
+                Place::Register(register) => self.registers.add(register * self.register_step),
                 Place::Load(_) | Place::Uniform(_) => unreachable!("steps write registers and destinations"),
             }
         }
@@ -301,6 +310,10 @@ impl<T: Real> Frame<'_, T> {
                     let operands = [self.operand(a, start), self.operand(b, start), self.operand(c, start)];
                     loops::ternary::<V>(operation, operands, self.target(to, start), count);
                 }
+                Step::Fused(operation, [a, s, b, t], to) => {
+                    let operands = [a, s, b, t].map(|place| self.operand(place, start));
+                    loops::fused::<V>(operation, operands, self.target(to, start), count);
+                }
                 Step::Copy { from, to } => {
                     loops::copy::<V>(self.operand(from, start), self.target(to, start), count);
                 }
@@ -315,7 +328,7 @@ impl<T: Real> Frame<'_, T> {
         let source = self.sources[*source].start;
         // SAFETY: `check` proved that the access stays inside the source; the register has room for the block.
         unsafe {
-            let to = std::slice::from_raw_parts_mut(self.registers.add(to * self.register_len), count);
+            let to = std::slice::from_raw_parts_mut(self.registers.add(to * self.register_step), count);
             if *integers {
                 fill::fill(access, start, to, |place| T::from_integer(*source.cast::<i32>().add(place)));
             } else {

@@ -287,6 +287,7 @@ fn adam() -> Program<f32> {
 fn an_update_in_place() {
     let n = 30_001;
     let program = adam();
+    assert_eq!(program.steps(), 4, "two moments, a ratio and a step");
     let (p, m, g) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2), numbers::<f32>(n, 4));
     let v: Vec<f32> = numbers::<f32>(n, 3).iter().map(|x| x.abs()).collect();
     let rate = [0.01f32];
@@ -341,6 +342,29 @@ fn a_store_over_a_load_that_is_still_needed_waits() {
         assert_eq!(buffer[i], 2.0 * x[i]);
         assert!((other[i] - 2.0 * x[i] * x[i].sin()).abs() < 1e-6);
     }
+}
+
+#[test]
+fn two_buffers_change_places() {
+    let n = 1300;
+    let (x, y) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2));
+    let mut builder = Builder::new();
+    let a = builder.load(0, Access::Contiguous);
+    let b = builder.load(1, Access::Contiguous);
+    builder.store(0, b, Some(a));
+    builder.store(1, a, Some(b));
+    let program = builder.finish();
+    let pool = super::super::Pool::new(1);
+    let context = Context::new(&pool);
+    let mut buffers = [x.clone(), y.clone()];
+    let mut workspace = vec![0.0; program.workspace_len(&context, n)];
+    let starts = buffers.each_mut().map(|buffer| buffer.as_mut_ptr());
+    // SAFETY: the buffers live to the end of the run, and the stores say which loads they replace.
+    let sources = unsafe { starts.map(|start| Source::shared(start.cast_const(), n)) };
+    // SAFETY: as above.
+    let mut destinations = unsafe { starts.map(|start| Destination::shared(start, n)) };
+    program.run(&context, n, &sources, &mut destinations, &mut workspace);
+    assert_eq!(buffers, [y, x]);
 }
 
 #[test]

@@ -182,6 +182,9 @@ impl Fold {
 
     /// Folds contiguous numbers.
     fn run<T: Real>(self, x: &[T]) -> T {
+        if x.len() <= RUN {
+            return simd::dispatch(self.level, Run { reduction: self.reduction, x });
+        }
         // partial[i] holds the fold of 2^i runs, if bit i of the count of runs so far is set.
         let mut partial = [T::zero(); 64];
         let mut count = 0usize;
@@ -319,10 +322,10 @@ impl<T: Real> Kernel<T> for Columns<'_, T> {
                 let x = self.x.as_ptr().add(column);
                 let y = self.y.as_mut_ptr().add(column);
                 if rest >= 4 * V::LANES {
-                    self.fold_columns::<V, 4>(x, y, rest);
+                    self.fold_columns::<V, 4, 1>(x, y, rest);
                     column += 4 * V::LANES;
                 } else {
-                    self.fold_columns::<V, 1>(x, y, rest);
+                    self.fold_columns::<V, 1, 4>(x, y, rest);
                     column += V::LANES;
                 }
             }
@@ -332,9 +335,13 @@ impl<T: Real> Kernel<T> for Columns<'_, T> {
 }
 
 impl<T: Real> Columns<'_, T> {
-    /// Runs of `ROWS` rows, paired as a binary counter does it.
+    /// Runs of `ROWS` rows, paired as a binary counter does it. A single vector of columns takes `SPLIT` rows at a time,
+    /// so that it does not wait for each addition.
     #[inline(always)]
-    unsafe fn fold_columns<V: Vector<Element = T>, const WIDE: usize>(&self, x: *const T, y: *mut T, rest: usize) {
+    unsafe fn fold_columns<V, const WIDE: usize, const SPLIT: usize>(&self, x: *const T, y: *mut T, rest: usize)
+    where
+        V: Vector<Element = T>,
+    {
         const LEVELS: usize = 40;
         // SAFETY: the caller vouches for `rest` columns of every row.
         unsafe {
@@ -343,11 +350,20 @@ impl<T: Real> Columns<'_, T> {
             let mut count = 0usize;
             let mut row = 0;
             while row < self.rows {
-                let mut folds = [start; WIDE];
-                for row in row..(row + ROWS).min(self.rows) {
-                    for (i, fold) in folds.iter_mut().enumerate() {
-                        let from = x.add(row * self.stride + i * V::LANES);
-                        *fold = self.reduction.vectors(*fold, V::load_partial(from, rest - i * V::LANES));
+                let mut splits = [[start; WIDE]; SPLIT];
+                let end = (row + ROWS).min(self.rows);
+                for first in (row..end).step_by(SPLIT) {
+                    for (row, split) in (first..end).zip(&mut splits) {
+                        for (i, fold) in split.iter_mut().enumerate() {
+                            let from = x.add(row * self.stride + i * V::LANES);
+                            *fold = self.reduction.vectors(*fold, V::load_partial(from, rest - i * V::LANES));
+                        }
+                    }
+                }
+                let mut folds = splits[0];
+                for split in &splits[1..] {
+                    for (fold, other) in folds.iter_mut().zip(split) {
+                        *fold = self.reduction.vectors(*fold, *other);
                     }
                 }
                 let mut bit = 0;
