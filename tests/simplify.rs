@@ -177,3 +177,18 @@ fn a_large_graph_is_simplified_in_near_linear_time() {
     // Generous for a busy machine; a quadratic walk would take minutes.
     assert!(elapsed.as_secs() < 20, "{} nodes took {elapsed:?}", graph.len());
 }
+
+#[test]
+fn the_train_step_of_the_first_example_shrinks() {
+    let text = include_str!("../examples/localizer/localizer.anb");
+    let mut sources = anabranch::diag::SourceMap::default();
+    let spec = sources.add("localizer.anb", text);
+    let compiled = anabranch::pipeline::compile(&mut sources, spec, &Default::default()).expect("the example compiles");
+    let (before, after) = (&compiled.train, &compiled.simplified.train);
+    let n_ops = |graph: &Graph| graph.ids().filter(|id| graph.op(*id).name() != "constant").count();
+    let text = print(after, "train");
+    assert!(n_ops(after) * 10 < n_ops(before) * 9, "{} ops became {}:\n{text}", n_ops(before), n_ops(after));
+    // Every objective's cotangent is one number for the whole batch until it meets a tensor.
+    assert!(!text.contains("stop("), "{text}");
+    eprintln!("nodes {} -> {}, ops {} -> {}", before.len(), after.len(), n_ops(before), n_ops(after));
+}

@@ -1,4 +1,4 @@
-//! `z = x^y`. Derivatives: `y x^(y-1)`, `z ln x` (0 where `x ≤ 0`).
+//! `z = x^y`. Derivatives: `y x^(y-1)` (0 where `y = 0`, at `x = 0` too), `z ln x` (0 where `x ≤ 0`).
 
 use super::Binary;
 use crate::ir::{Builder, NodeId};
@@ -20,8 +20,11 @@ impl Binary for Pow {
 
     fn differential(b: &mut Builder<'_>, [x, y]: [NodeId; 2], z: NodeId, v: NodeId, slot: usize) -> NodeId {
         if slot == 0 {
-            let one = b.constant_like(1.0, y);
+            let (zero, one) = (b.zeros_like(y), b.constant_like(1.0, y));
             let lower = b.sub(y, one);
+            // 0 * 0^-1 is no number; with any exponent that stays finite the product is 0.
+            let is_flat = b.emit(crate::ops::Equal, &[zero, y]);
+            let lower = b.select(is_flat, one, lower);
             let power = b.emit(Pow, &[x, lower]);
             let slope = b.mul(y, power);
             return b.mul(v, slope);
