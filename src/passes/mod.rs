@@ -3,11 +3,11 @@
 mod bind;
 mod copy;
 mod differentiate;
-mod simplify;
+pub mod simplify;
 mod split;
 
 pub use bind::{bind, check_bound};
 pub use copy::{Copier, prune};
 pub use differentiate::{differentiate, gradient_path, gradients};
-pub use simplify::simplify;
+pub use simplify::{Applied, simplify, simplify_reporting};
 pub use split::{Split, resolve_prediction, resolve_training, split};
