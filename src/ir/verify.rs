@@ -54,3 +54,42 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{SourceId, Span};
+    use crate::ir::{DType, Dim, Node, NodeId, Provenance, TensorType};
+    use crate::ops::{Constant, Neg, Scalar};
+
+    fn node(op: impl Into<Op>, ty: TensorType) -> Node {
+        Node { op: op.into(), ty, provenance: Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) } }
+    }
+
+    /// A graph of `n_nodes` constants, for ids as much as for itself.
+    fn constants(n_nodes: usize) -> (Graph, Vec<NodeId>) {
+        let mut graph = Graph::new();
+        let ty = TensorType::scalar(DType::F32);
+        let add = |_| graph.push(node(Constant { value: Scalar(1.0), ty: ty.clone() }, ty.clone()), &[]);
+        let ids = (0..n_nodes).map(add).collect();
+        (graph, ids)
+    }
+
+    #[test]
+    fn an_operand_must_stand_before_its_user() {
+        let (mut graph, _) = constants(1);
+        let (_, ids) = constants(2);
+        graph.push(node(Neg, TensorType::scalar(DType::F32)), &[ids[1]]);
+        assert_eq!(verify(&graph), Err("G1: %1 (neg) reads %1".to_string()));
+    }
+
+    #[test]
+    fn a_type_must_be_the_rules() {
+        let (mut graph, ids) = constants(1);
+        graph.push(node(Neg, TensorType::f32(vec![Dim::known(2)])), &ids);
+        assert_eq!(verify(&graph), Err("G2: %1 (neg) has type f32[2], its rule says f32".to_string()));
+        let (mut graph, _) = constants(1);
+        graph.push(node(Neg, TensorType::scalar(DType::F32)), &[]);
+        assert_eq!(verify(&graph), Err("G2: %1 (neg): neg takes 1 operands, got 0".to_string()));
+    }
+}
