@@ -17,8 +17,10 @@ impl Lowering {
         arguments: &[Argument],
         span: Span,
     ) -> Lowered<Value> {
-        let function = self.expr(frame, callee)?;
-        let arguments = self.arguments(frame, piped, arguments)?;
+        // A broken callee does not hide what is wrong with the arguments.
+        let function = self.expr(frame, callee);
+        let arguments = self.arguments(frame, piped, arguments);
+        let (function, arguments) = (function?, arguments?);
         // The call's own text is the best place to point at; a pipe's left side is somebody else's.
         let span = callee.span.to(span);
         self.call(frame, &function, arguments, callee.span, span)
@@ -46,7 +48,14 @@ impl Lowering {
             Value::Poison => Err(super::Reported),
             other => {
                 let found = self.describe(other);
-                Err(self.error(Code::E0204, callee, format!("{found} cannot be called"), "not a function or layer"))
+                let mut finding = Diagnostic::error(Code::E0204, format!("{found} cannot be called"))
+                    .at(callee, "not a function or layer");
+                if let Value::Tensor(_) = other {
+                    finding = finding.with_help(
+                        "a layer's result is a value; to use one layer twice, name it: `layer enc = dense(units=8)`, then `enc(x)`",
+                    );
+                }
+                Err(self.report(finding))
             }
         }
     }
@@ -122,7 +131,7 @@ impl Lowering {
                     ),
             ));
         }
-        self.calls.push(Call { name: name.clone(), span, home, from });
+        self.calls.push(Call { name: name.clone(), span, home, from, operands: Vec::new() });
         Ok(())
     }
 
@@ -135,6 +144,13 @@ impl Lowering {
         span: Span,
     ) -> Lowered<Value> {
         self.bind(inner, &definition.definition, arguments, span)?;
+        if let (Some(call), Some(locals)) = (self.calls.last_mut(), &inner.locals) {
+            let tensor = |(name, binding): (&Arc<str>, &Binding)| match binding.value {
+                Value::Tensor(tensor) => Some((name.clone(), tensor)),
+                _ => None,
+            };
+            call.operands = locals.iter().filter_map(tensor).collect();
+        }
         match self.block(inner, &definition.definition.body)? {
             Some(value) => Ok(value),
             None => {

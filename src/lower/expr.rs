@@ -22,9 +22,9 @@ impl Lowering {
                 let piped = (self.expr(frame, value)?, value.span);
                 match &call.kind {
                     ExprKind::Call { callee, arguments } => {
-                        self.call_expr(frame, callee, Some(piped), arguments, expr.span)
+                        self.call_expr(frame, callee, Some(piped), arguments, call.span)
                     }
-                    _ => self.call_expr(frame, call, Some(piped), &[], expr.span),
+                    _ => self.call_expr(frame, call, Some(piped), &[], call.span),
                 }
             }
             ExprKind::Unary { op, operand } => self.unary_expr(frame, *op, operand, expr.span),
@@ -32,9 +32,8 @@ impl Lowering {
                 self.logic_expr(frame, *op, left, right, expr.span)
             }
             ExprKind::Binary { op, left, right } => {
-                let left = (self.expr(frame, left)?, left.span);
-                let right = (self.expr(frame, right)?, right.span);
-                self.binary(frame, *op, left, right, expr.span)
+                let values = (self.expr(frame, left), self.expr(frame, right));
+                self.binary(frame, *op, (values.0?, left.span), (values.1?, right.span), expr.span)
             }
             ExprKind::Index { base, items } => {
                 let value = self.expr(frame, base)?;
@@ -183,6 +182,10 @@ impl Lowering {
     }
 
     /// A value as a tensor: numbers become constants, lists are stacked along a new first axis.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the lowering converts, and notes what it finds; the value is the argument"
+    )]
     pub(super) fn to_tensor(&mut self, frame: &mut Frame, value: Value, span: Span) -> Lowered<TensorValue> {
         match value {
             Value::Tensor(tensor) => self.in_current(tensor, span),

@@ -165,7 +165,11 @@ impl Lowering {
     pub(super) fn check_loss(&mut self, tensor: TensorValue, name: &Arc<str>, span: Span) -> Lowered<()> {
         let ty = self.ty(tensor).clone();
         if !ty.is_float() {
-            return Err(self.error(Code::E0405, span, format!("loss `{name}` is {ty}, not f32"), "a loss is a number"));
+            return Err(self.report(
+                Diagnostic::error(Code::E0405, format!("loss `{name}` is {ty}, not f32"))
+                    .at(span, "a loss is a number")
+                    .with_help("convert with `f32(x)`; whole numbers and truth values have no gradient"),
+            ));
         }
         if ty.is_scalar() || ty.is_per_sample() {
             return Ok(());
@@ -198,10 +202,11 @@ impl Lowering {
         }
         let ty = self.ty(tensor).clone();
         if !ty.is_scalar() && !ty.is_per_sample() {
+            let axes: Vec<usize> = (1..ty.rank()).collect();
             return Err(self.report(
                 Diagnostic::error(Code::E0405, format!("metric `{}` is {ty}", name.name))
                     .at(span, "expected `f32[batch]`, one number per sample, or `f32`")
-                    .with_help("reduce the other axes, for example with `|> mean(axes=[1])`"),
+                    .with_help(format!("reduce the other axes: `|> mean(axes={axes:?})`")),
             ));
         }
         self.declare(file, name, Value::Tensor(tensor))?;

@@ -17,6 +17,7 @@ mod index;
 mod items;
 mod library;
 mod module;
+mod reference;
 mod signature;
 mod statements;
 mod train;
@@ -24,12 +25,14 @@ mod value;
 
 pub use library::{STANDARD_LIBRARY, StandardFile};
 pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use reference::{Entry, library_index};
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Span};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType};
 use crate::ops::{InputKind, Op, OpError, OpErrorKind};
 use crate::syntax::ast;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use value::{Binding, Frame, Home, TensorValue, Value, Which};
 
@@ -50,6 +53,8 @@ pub(crate) type Lowered<T> = Result<T, Reported>;
 const MAX_NODES: usize = 2_000_000;
 /// Definitions that call definitions, at most this deep.
 const MAX_CALL_DEPTH: usize = 100;
+/// Labels that say nothing once the place they point at is not shown.
+const GENERIC_LABELS: &[&str] = &["", "here", "in this call"];
 /// Findings reported in one run.
 const MAX_FINDINGS: usize = 20;
 
@@ -64,6 +69,7 @@ pub fn lower(
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(options.clone());
     for file in library {
+        lowering.library_texts.insert(file.span.source);
         lowering.collect_definitions(file, Home::Library);
     }
     lowering.collect_definitions(spec, Home::Spec);
@@ -91,6 +97,7 @@ pub(crate) struct Lowering {
     which: Which,
     module: Module,
     library: IndexMap<Arc<str>, Value>,
+    library_texts: BTreeSet<SourceId>,
     definitions: IndexMap<Arc<str>, (Value, Span)>,
     /// file-level names, in order
     globals: IndexMap<Arc<str>, Binding>,
@@ -117,6 +124,7 @@ impl Lowering {
             which: Which::Step,
             module: Module::default(),
             library: IndexMap::new(),
+            library_texts: BTreeSet::new(),
             definitions: IndexMap::new(),
             globals: IndexMap::new(),
             calls: Vec::new(),
@@ -143,16 +151,21 @@ impl Lowering {
 
     /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
     pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
-        if let Some(call) = self.library_call() {
-            let inside = finding.primary.take();
+        let in_library = |span: Span| self.library_texts.contains(&span.source);
+        let inside = finding.primary.as_ref().is_some_and(|label| in_library(label.span));
+        finding.labels.retain(|label| !in_library(label.span));
+        if let (true, Some(call)) = (inside, self.library_call()) {
+            let said = finding.primary.take().map_or_else(String::new, |label| label.message);
             let name = self.calls.last().map_or_else(String::new, |call| call.name.to_string());
-            finding.labels.retain(|label| label.span.source == call.source);
-            finding = finding.at(call, "in this call");
-            if let Some(label) = inside
-                && !label.message.is_empty()
-            {
-                finding.notes.insert(0, format!("inside `{name}` of the standard library: {}", label.message));
+            let place = format!("inside `{name}` of the standard library");
+            let note = if GENERIC_LABELS.contains(&said.as_str()) { place } else { format!("{place}: {said}") };
+            finding.notes.insert(0, note);
+            let operands = self.calls.last().map_or_else(Vec::new, |call| call.operands.clone());
+            if !operands.is_empty() {
+                let operands = operands.iter().map(|(name, tensor)| format!("`{name}` is {}", self.ty(*tensor)));
+                finding.notes.insert(1, operands.collect::<Vec<_>>().join(", "));
             }
+            finding = finding.at(call, "in this call");
         }
         self.findings.push(finding);
         Reported
@@ -237,9 +250,11 @@ impl Lowering {
             OpErrorKind::Limit => Code::E0701,
         };
         let mut finding = Diagnostic::error(code, error.message).at(span, "here");
-        if let Some(help) = error.help {
-            finding = finding.with_help(help);
-        }
+        finding = match error.help {
+            Some(help) => finding.with_help(help),
+            None if code == Code::E0302 => finding.with_help("`f32(x)` and `i32(x)` convert one into the other"),
+            None => finding,
+        };
         self.report(finding)
     }
 
