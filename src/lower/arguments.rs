@@ -5,7 +5,6 @@ use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, Shape};
 use crate::syntax::ast::{Argument, Expr, Ident};
-use std::sync::Arc;
 
 /// Arguments as evaluated, not yet matched.
 #[derive(Clone, Debug, Default)]

@@ -60,6 +60,7 @@ impl Lowering {
             None => match &**name {
                 "step" => Value::Tensor(self.leaf(InputKind::Step, "step", &TensorType::scalar(DType::I32), span)),
                 "epoch" => Value::Tensor(self.leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span)),
+                "epoch_end" => Value::Tensor(self.epoch_end(frame, span)?),
                 BATCH => Value::Dim(Dim::batch()),
                 "pi" => Value::number(std::f64::consts::PI),
                 "inf" => Value::number(f64::INFINITY),
@@ -102,7 +103,7 @@ impl Lowering {
         }
         known.extend(self.library.keys().map(ToString::to_string));
         known.extend(builtins::names().map(str::to_string));
-        known.extend(["step", "epoch", BATCH, "pi", "inf"].map(str::to_string));
+        known.extend(["step", "epoch", "epoch_end", BATCH, "pi", "inf"].map(str::to_string));
         self.report(
             Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
                 .at(span, "nothing in scope has this name")
@@ -199,6 +200,7 @@ impl Lowering {
             }
             Value::List(items) if !items.is_empty() => self.stack(frame, items, span),
             Value::Poison => Err(super::Reported),
+            Value::Partial(partial) => Err(self.unfinished(&partial, span)),
             other => {
                 let found = self.describe(&other);
                 Err(self.error(Code::E0306, span, format!("expected a tensor, found {found}"), "not a tensor"))

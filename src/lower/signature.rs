@@ -167,8 +167,7 @@ impl Lowering {
         let pattern = ty.dims.as_deref().unwrap_or(&[]);
         let is_loss = definition.kind == DefinitionKind::Combiner;
         if is_loss && pattern.is_empty() && self.ty(tensor).is_per_sample() {
-            let node = self.builder(frame, span).mean(tensor.node, &[0]);
-            tensor = super::value::TensorValue { node, which: tensor.which };
+            tensor = self.mean(frame, tensor, &[0], span);
         }
         let found = self.ty(tensor).clone();
         let names = self.match_pattern(frame, pattern, &found.shape);

@@ -2,13 +2,16 @@
 
 use super::{Builtin, row};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{DType, Graph, NodeId, TensorType};
-use crate::lower::arguments::Matched;
+use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
+use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
 use crate::ops::{self, Distribution, Flow, InputKind};
 use crate::passes::{gradient_path, gradients};
 use std::sync::Arc;
+
+/// Deeper stacks than this are no model.
+const MAX_REPEATS: usize = 1000;
 
 pub(super) static ROWS: &[Builtin] = &[
     row("stop", &["x"], "the value of x, and no gradient through it", |l, frame, m| match m.get(0).cloned() {
@@ -19,6 +22,12 @@ pub(super) static ROWS: &[Builtin] = &[
         }
     }),
     row("grad", &["y", "x"], "the derivative of a scalar or per-sample y by x, itself differentiable", grad),
+    row(
+        "repeat",
+        &["x", "count", "layer"],
+        "a layer applied `count` times, each time a new instance; a named layer shares its params with itself",
+        repeat,
+    ),
     row("random_uniform", &["shape"], "uniform on [0, 1), new each step", |l, frame, m| {
         random(l, frame, m, Distribution::Uniform)
     }),
@@ -44,14 +53,40 @@ fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     if y.which == Which::Init || gradient_path(&l.graph, y.node, x.node).is_none() {
         return Err(l.no_gradient(y, x, m.span));
     }
-    let node = gradients(&mut l.graph, y.node, &[x.node])[0];
-    let _ = frame;
+    let masks = [l.mask(y), l.mask(x)];
+    let present = l.filled(frame, y, 0.0, m.span);
+    let node = gradients(&mut l.graph, present.node, &[x.node])[0];
+    if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
+        l.masks.insert(node, mask);
+    }
     Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
 }
 
 /// Whether `y` is computed from `x`, by any path.
 fn depends_on(graph: &Graph, y: NodeId, x: NodeId) -> bool {
     graph.slice_back([y])[x.index()]
+}
+
+fn repeat(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    let (Some((mut value, at)), Some((count, count_at)), Some((layer, layer_at))) =
+        (m.get(0).cloned(), m.get(1).cloned(), m.get(2).cloned())
+    else {
+        return Err(crate::lower::Reported);
+    };
+    let count = l.count(&count, count_at)?;
+    if count > MAX_REPEATS {
+        return Err(l.error(
+            Code::E0701,
+            count_at,
+            format!("{count} repetitions"),
+            format!("at most {MAX_REPEATS} are expanded"),
+        ));
+    }
+    for _ in 0..count {
+        let arguments = Arguments { positional: vec![(value, at)], named: Vec::new() };
+        value = l.call(frame, &layer, arguments, layer_at, m.span)?;
+    }
+    Ok(value)
 }
 
 fn random(l: &mut Lowering, frame: &mut Frame, m: &Matched, distribution: Distribution) -> Lowered<Value> {
