@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
 use crate::passes::{differentiate, prune, resolve_prediction, resolve_training, simplify, split};
-use crate::syntax::{self, ast};
+use crate::syntax::{self, Loaded, Reader, ast, load};
 
 /// A compiled spec: every stage's result, and what later stages need to know.
 #[derive(Clone, Debug)]
@@ -40,14 +40,29 @@ pub struct Simplified {
     pub gradients: Graph,
 }
 
-/// Compiles a spec. `sources` gets the standard library's texts added.
+/// Compiles a spec that stands alone: [`compile_with`] a reader that has no files.
 ///
 /// # Errors
 /// All findings, when at least one is an error.
 pub fn compile(sources: &mut SourceMap, spec: SourceId, options: &Options) -> Result<Compiled, Diagnostics> {
-    let tree = parse(sources, spec)?;
+    let none = |_: &str| Err(std::io::Error::new(std::io::ErrorKind::NotFound, "no other files are at hand"));
+    compile_with(sources, spec, options, &none)
+}
+
+/// Compiles a spec. `sources` gets the texts added that it uses, which `read` finds by their paths, and those of the
+/// standard library.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn compile_with(
+    sources: &mut SourceMap,
+    spec: SourceId,
+    options: &Options,
+    read: Reader<'_>,
+) -> Result<Compiled, Diagnostics> {
+    let Loaded { spec: tree, used } = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    let (module, mut findings) = lower::lower(&tree, &library, options)?;
+    let (module, mut findings) = lower::lower(&tree, &used, &library, options)?;
     check(&module.graph, "lower");
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));
@@ -61,7 +76,9 @@ pub fn compile(sources: &mut SourceMap, spec: SourceId, options: &Options) -> Re
     let simplified = Simplified {
         init: simplified(&module.init),
         predict: simplified(&split.predict),
-        evaluate: simplified(&resolve_prediction(&module.graph, |o| matches!(o.role, Role::Loss | Role::Metric))),
+        evaluate: simplified(&resolve_prediction(&module.graph, |output| {
+            matches!(output.role, Role::Loss | Role::Metric | Role::Weight)
+        })),
         train: simplified(&train),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };

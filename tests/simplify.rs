@@ -190,5 +190,4 @@ fn the_train_step_of_the_first_example_shrinks() {
     assert!(n_ops(after) * 10 < n_ops(before) * 9, "{} ops became {}:\n{text}", n_ops(before), n_ops(after));
     // Every objective's cotangent is one number for the whole batch until it meets a tensor.
     assert!(!text.contains("stop("), "{text}");
-    eprintln!("nodes {} -> {}, ops {} -> {}", before.len(), after.len(), n_ops(before), n_ops(after));
 }

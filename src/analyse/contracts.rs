@@ -16,16 +16,31 @@ pub fn contracts(module: &Module) -> Vec<Diagnostic> {
         findings.extend(check(module, contract));
     }
     if let Some(span) = module.every_param_trained {
-        for (path, param) in module.params.iter().filter(|(path, _)| !is_trained(&module.graph, path)) {
-            findings.push(
-                Diagnostic::error(Code::E0503, format!("the param `{path}` is not trained"))
-                    .at(span, "asserted here")
-                    .with_label(param.span, "no objective reaches this param")
-                    .with_help("check the `over` patterns, and for a `stop` on every path to it"),
-            );
+        let untrained: Vec<_> = module.params.iter().filter(|(path, _)| !is_trained(&module.graph, path)).collect();
+        if let Some((path, param)) = untrained.first() {
+            let others: Vec<String> = untrained[1..].iter().map(|(path, _)| format!("`{path}`")).collect();
+            let mut finding = Diagnostic::error(Code::E0503, format!("the param `{path}` is not trained"))
+                .at(span, "asserted here")
+                .with_label(param.span, "no objective reaches this param");
+            if let Some(stop) = stop_before(&module.graph, param.node) {
+                finding = finding.with_label(module.graph.node(stop).provenance.span, "this `stop` closes the path");
+            }
+            if !others.is_empty() {
+                finding = finding.with_note(format!("the same holds for {}", others.join(", ")));
+            }
+            findings.push(finding.with_help("check the `over` patterns, and for a `stop` on every path to it"));
         }
     }
     findings
+}
+
+/// A `stop` that lies between the objectives and a param.
+fn stop_before(graph: &Graph, param: NodeId) -> Option<NodeId> {
+    let objectives = graph.outputs.iter().filter(|output| output.role == crate::ir::Role::Objective);
+    let needed = graph.slice_back(objectives.map(|output| output.node));
+    graph.ids().find(|id| {
+        needed[id.index()] && graph.op(*id).flow(0) == Flow::Stopped && graph.slice_back([*id])[param.index()]
+    })
 }
 
 fn is_trained(graph: &Graph, path: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use super::{path_text, steps};
 use crate::diag::{Code, Diagnostic};
+use crate::ir::Role;
 use crate::lower::Module;
 use crate::passes::Split;
 
@@ -14,7 +15,8 @@ pub fn target_leaks(module: &Module, split: &Split) -> Vec<Diagnostic> {
         .map(|path| {
             let (output, target) = (path[0], path[path.len() - 1]);
             let target_name = graph.node(target).provenance.name.clone();
-            let output_name = graph.node(output).provenance.name.clone();
+            let written = graph.outputs.iter().find(|other| other.role == Role::Output && other.node == output);
+            let output_name = written.map_or_else(|| graph.node(output).provenance.name.clone(), |o| o.name.clone());
             let places = steps(graph, path);
             let mut finding =
                 Diagnostic::error(Code::E0501, format!("output `{output_name}` depends on the target `{target_name}`"));

@@ -71,6 +71,8 @@ pub struct Port {
 pub struct Clock {
     pub step: i32,
     pub epoch: i32,
+    /// whether this is the last step of the epoch
+    pub epoch_end: bool,
     pub seed: i32,
 }
 
@@ -234,6 +236,7 @@ fn leaf_value<T: Element>(
     match kind {
         InputKind::Step => scalar(clock.step),
         InputKind::Epoch => scalar(clock.epoch),
+        InputKind::EpochEnd => scalar(i32::from(clock.epoch_end)),
         InputKind::Seed => scalar(clock.seed),
         InputKind::Param => store.get(StoreKind::Param, name).to_tensor(node.ty.dtype, &shape),
         InputKind::State => store.get(StoreKind::State, name).to_tensor(node.ty.dtype, &shape),

@@ -56,6 +56,8 @@ pub enum Role {
     Loss,
     /// `metric`: the batch mean
     Metric,
+    /// the number of samples that a loss or metric of the same name is the mean of, where some may be missing
+    Weight,
     /// the value that training minimises
     Objective,
     /// a param's next value (in the initial program: its first)
@@ -72,6 +74,7 @@ impl Role {
             Self::Output => "output",
             Self::Loss => "loss",
             Self::Metric => "metric",
+            Self::Weight => "weight",
             Self::Objective => "objective",
             Self::Param => "param",
             Self::State => "state",

@@ -90,6 +90,6 @@ mod tests {
         assert_eq!(verify(&graph), Err("G2: %1 (neg) has type f32[2], its rule says f32".to_string()));
         let (mut graph, _) = constants(1);
         graph.push(node(Neg, TensorType::scalar(DType::F32)), &[]);
-        assert_eq!(verify(&graph), Err("G2: %1 (neg): neg takes 1 operands, got 0".to_string()));
+        assert_eq!(verify(&graph), Err("G2: %1 (neg): neg takes 1 operand, got 0".to_string()));
     }
 }

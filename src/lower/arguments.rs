@@ -27,6 +27,11 @@ impl Matched {
     }
 }
 
+/// `1 argument`, `2 arguments`
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 impl Lowering {
     pub(super) fn arguments(
         &mut self,
@@ -35,9 +40,9 @@ impl Lowering {
         arguments: &[Argument],
     ) -> Lowered<Arguments> {
         let mut result = Arguments { positional: piped.into_iter().collect(), named: Vec::new() };
-        for argument in arguments {
-            let value = self.expr(frame, &argument.value)?;
-            match (&argument.name, value) {
+        let values: Vec<Lowered<Value>> = arguments.iter().map(|argument| self.expr(frame, &argument.value)).collect();
+        for (argument, value) in arguments.iter().zip(values) {
+            match (&argument.name, value?) {
                 (None, Value::List(items)) if argument.spread => {
                     result.positional.extend(items.into_iter().map(|item| (item, argument.span)));
                 }
@@ -88,7 +93,11 @@ impl Lowering {
             return Err(self.error(
                 Code::E0401,
                 at,
-                format!("`{name}` takes {} arguments, {} given", parameters.len(), arguments.positional.len()),
+                format!(
+                    "`{name}` takes {}, {} given",
+                    plural(parameters.len(), "argument"),
+                    arguments.positional.len()
+                ),
                 "one too many",
             ));
         }
@@ -227,7 +236,15 @@ impl Lowering {
         let axis = if at < 0 { at + rank as i64 } else { at };
         match usize::try_from(axis) {
             Ok(axis) if axis < rank => Ok(axis),
-            _ => Err(self.error(Code::E0303, span, format!("axis {at} of a value with {rank} axes"), "no such axis")),
+            _ => Err(self.error(
+                Code::E0303,
+                span,
+                format!(
+                    "axis {at} of a value with {}",
+                    if rank == 1 { "1 axis".to_string() } else { format!("{rank} axes") }
+                ),
+                "no such axis",
+            )),
         }
     }
 

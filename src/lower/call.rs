@@ -17,8 +17,10 @@ impl Lowering {
         arguments: &[Argument],
         span: Span,
     ) -> Lowered<Value> {
-        let function = self.expr(frame, callee)?;
-        let arguments = self.arguments(frame, piped, arguments)?;
+        // A broken callee does not hide what is wrong with the arguments.
+        let function = self.expr(frame, callee);
+        let arguments = self.arguments(frame, piped, arguments);
+        let (function, arguments) = (function?, arguments?);
         // The call's own text is the best place to point at; a pipe's left side is somebody else's.
         let span = callee.span.to(span);
         self.call(frame, &function, arguments, callee.span, span)
@@ -38,7 +40,7 @@ impl Lowering {
                 (builtin.run)(self, frame, &matched)
             }
             Value::Definition(definition) => self.call_definition(frame, definition, arguments, callee, span),
-            Value::Partial(partial) if partial.definition.definition.kind == DefinitionKind::Initializer => {
+            Value::Partial(partial) if partial.definition.definition.kind != DefinitionKind::Optimizer => {
                 let arguments = merge(&partial.arguments, arguments, span);
                 self.call_definition(frame, &partial.definition.clone(), arguments, callee, span)
             }
@@ -46,7 +48,14 @@ impl Lowering {
             Value::Poison => Err(super::Reported),
             other => {
                 let found = self.describe(other);
-                Err(self.error(Code::E0204, callee, format!("{found} cannot be called"), "not a function or layer"))
+                let mut finding = Diagnostic::error(Code::E0204, format!("{found} cannot be called"))
+                    .at(callee, "not a function or layer");
+                if let Value::Tensor(_) = other {
+                    finding = finding.with_help(
+                        "a layer's result is a value; to use one layer twice, name it: `layer enc = dense(units=8)`, then `enc(x)`",
+                    );
+                }
+                Err(self.report(finding))
             }
         }
     }
@@ -61,6 +70,10 @@ impl Lowering {
     ) -> Lowered<Value> {
         let name = definition.definition.name.name.clone();
         let kind = definition.definition.kind;
+        if matches!(kind, DefinitionKind::Fn | DefinitionKind::Layer) && is_unfinished(definition, &arguments) {
+            let arguments = self.named_only(definition, arguments, &[], span)?;
+            return Ok(Value::Partial(Arc::new(Partial { definition: definition.clone(), arguments })));
+        }
         let mut inner = Frame {
             locals: Some(IndexMap::new()),
             home: definition.home,
@@ -122,7 +135,7 @@ impl Lowering {
                     ),
             ));
         }
-        self.calls.push(Call { name: name.clone(), span, home, from });
+        self.calls.push(Call { name: name.clone(), span, home, from, operands: Vec::new() });
         Ok(())
     }
 
@@ -135,6 +148,13 @@ impl Lowering {
         span: Span,
     ) -> Lowered<Value> {
         self.bind(inner, &definition.definition, arguments, span)?;
+        if let (Some(call), Some(locals)) = (self.calls.last_mut(), &inner.locals) {
+            let tensor = |(name, binding): (&Arc<str>, &Binding)| match binding.value {
+                Value::Tensor(tensor) => Some((name.clone(), tensor)),
+                _ => None,
+            };
+            call.operands = locals.iter().filter_map(tensor).collect();
+        }
         match self.block(inner, &definition.definition.body)? {
             Some(value) => Ok(value),
             None => {
@@ -226,6 +246,22 @@ impl Lowering {
         Ok(result)
     }
 
+    /// A function of what is left stands where its value is needed.
+    pub(super) fn unfinished(&mut self, partial: &Partial, span: Span) -> super::Reported {
+        let definition = &partial.definition.definition;
+        let missing = definition
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.default.is_none() && !partial.arguments.contains_key(&parameter.name.name));
+        let missing: Vec<String> = missing.map(|parameter| format!("`{}`", parameter.name.name)).collect();
+        let name = &definition.name.name;
+        self.report(
+            Diagnostic::error(Code::E0401, format!("`{name}` lacks its argument {}", missing.join(", ")))
+                .at(span, "a value is needed here, and this is a function")
+                .with_note(super::signature::signature_text(definition)),
+        )
+    }
+
     /// `layer enc = dense(units=64)`
     pub(super) fn instance(&mut self, frame: &mut Frame, name: &Arc<str>, value: &Expr) -> Lowered<Value> {
         let (callee, arguments) = match &value.kind {
@@ -253,6 +289,15 @@ impl Lowering {
         let path = frame.child_path(name);
         Ok(Value::Instance(Arc::new(Instance { definition: definition.clone(), arguments, path })))
     }
+}
+
+/// Whether a call only sets options, so that it gives a function of what is left: `leaky_relu(slope=0.1)`.
+fn is_unfinished(definition: &DefinitionValue, arguments: &Arguments) -> bool {
+    let given = |name: &Arc<str>| arguments.named.iter().any(|(ident, ..)| ident.name == *name);
+    let mut needed = definition.definition.parameters.iter().filter(|parameter| parameter.default.is_none());
+    arguments.positional.is_empty()
+        && !arguments.named.is_empty()
+        && needed.any(|parameter| !given(&parameter.name.name))
 }
 
 /// Stored arguments together with those of the call.

@@ -163,11 +163,13 @@ impl Lowering {
         .with_label(right.1, b.to_string());
         let (long, short) = if a.rank() > b.rank() { (&a, &b) } else { (&b, &a) };
         if long.rank() == short.rank() + 1 && long.shape.last().is_some_and(Dim::is_one) {
-            finding = finding.with_help(format!(
-                "say which is meant: `reshape(x, {})` drops the axis of extent 1, `reshape(x, {})` adds one",
-                show_shape(&short.shape),
-                show_shape(&long.shape)
-            ));
+            finding = finding
+                .with_note("shapes align at their trailing axes; `batch` aligns with `batch` only")
+                .with_help(format!(
+                    "say which is meant: `[..., 0]` after {} drops its axis of extent 1, `[..., none]` after {} adds one",
+                    show_shape(&long.shape),
+                    show_shape(&short.shape)
+                ));
         } else if a.rank() != b.rank() {
             finding = finding.with_note("shapes align at their trailing axes; `batch` aligns with `batch` only");
         }

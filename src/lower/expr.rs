@@ -22,9 +22,9 @@ impl Lowering {
                 let piped = (self.expr(frame, value)?, value.span);
                 match &call.kind {
                     ExprKind::Call { callee, arguments } => {
-                        self.call_expr(frame, callee, Some(piped), arguments, expr.span)
+                        self.call_expr(frame, callee, Some(piped), arguments, call.span)
                     }
-                    _ => self.call_expr(frame, call, Some(piped), &[], expr.span),
+                    _ => self.call_expr(frame, call, Some(piped), &[], call.span),
                 }
             }
             ExprKind::Unary { op, operand } => self.unary_expr(frame, *op, operand, expr.span),
@@ -32,9 +32,8 @@ impl Lowering {
                 self.logic_expr(frame, *op, left, right, expr.span)
             }
             ExprKind::Binary { op, left, right } => {
-                let left = (self.expr(frame, left)?, left.span);
-                let right = (self.expr(frame, right)?, right.span);
-                self.binary(frame, *op, left, right, expr.span)
+                let values = (self.expr(frame, left), self.expr(frame, right));
+                self.binary(frame, *op, (values.0?, left.span), (values.1?, right.span), expr.span)
             }
             ExprKind::Index { base, items } => {
                 let value = self.expr(frame, base)?;
@@ -61,6 +60,7 @@ impl Lowering {
             None => match &**name {
                 "step" => Value::Tensor(self.leaf(InputKind::Step, "step", &TensorType::scalar(DType::I32), span)),
                 "epoch" => Value::Tensor(self.leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span)),
+                "epoch_end" => Value::Tensor(self.epoch_end(frame, span)?),
                 BATCH => Value::Dim(Dim::batch()),
                 "pi" => Value::number(std::f64::consts::PI),
                 "inf" => Value::number(f64::INFINITY),
@@ -103,7 +103,7 @@ impl Lowering {
         }
         known.extend(self.library.keys().map(ToString::to_string));
         known.extend(builtins::names().map(str::to_string));
-        known.extend(["step", "epoch", BATCH, "pi", "inf"].map(str::to_string));
+        known.extend(["step", "epoch", "epoch_end", BATCH, "pi", "inf"].map(str::to_string));
         self.report(
             Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
                 .at(span, "nothing in scope has this name")
@@ -183,6 +183,10 @@ impl Lowering {
     }
 
     /// A value as a tensor: numbers become constants, lists are stacked along a new first axis.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the lowering converts, and notes what it finds; the value is the argument"
+    )]
     pub(super) fn to_tensor(&mut self, frame: &mut Frame, value: Value, span: Span) -> Lowered<TensorValue> {
         match value {
             Value::Tensor(tensor) => self.in_current(tensor, span),
@@ -196,6 +200,7 @@ impl Lowering {
             }
             Value::List(items) if !items.is_empty() => self.stack(frame, items, span),
             Value::Poison => Err(super::Reported),
+            Value::Partial(partial) => Err(self.unfinished(&partial, span)),
             other => {
                 let found = self.describe(&other);
                 Err(self.error(Code::E0306, span, format!("expected a tensor, found {found}"), "not a tensor"))

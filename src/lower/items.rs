@@ -1,8 +1,8 @@
 //! Items of a file.
 
 use super::module::DataInfo;
-use super::value::{Binding, Frame, TensorValue, Value, Which};
-use super::{Lowered, Lowering};
+use super::value::{Binding, Frame, TensorValue, Value};
+use super::{Lowered, Lowering, Setting};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Role};
 use crate::ops::InputKind;
@@ -58,14 +58,24 @@ impl Lowering {
             StatementKind::Loss { name, value } => self.loss(&mut own(name), file, name, value),
             StatementKind::Metric { name, value } => self.metric(&mut own(name), file, name, value),
             StatementKind::Train { entries } => self.train(file, entries, span),
-            StatementKind::Use { path, path_span } => Err(self.report(
-                Diagnostic::error(Code::E0407, format!("`use {path:?}` is not part of this version's language"))
-                    .at(*path_span, "definitions of other files are not read")
-                    .with_help("put the definitions into the spec itself"),
-            )),
+            StatementKind::Use { .. } => Ok(()),
             StatementKind::Return { .. } | StatementKind::If { .. } => {
                 Err(self.error(Code::E0402, span, "this statement stands in a definition's body only", "at file level"))
             }
+        }
+    }
+
+    /// Lowers an item of a file that the spec uses: its constants. Definitions were collected before.
+    pub(super) fn used_item(&mut self, file: &mut Frame, statement: &Statement) -> Lowered<()> {
+        match &statement.kind {
+            StatementKind::Definition(_) | StatementKind::Const { .. } | StatementKind::Use { .. } => {
+                self.item(file, statement)
+            }
+            _ => Err(self.report(
+                Diagnostic::error(Code::E0402, "a file that is used holds definitions and constants only")
+                    .at(statement.span, "belongs to a spec")
+                    .with_help("move it into the spec, or make it part of a `layer` or `fn`"),
+            )),
         }
     }
 
@@ -77,24 +87,16 @@ impl Lowering {
     fn constant_item(&mut self, file: &mut Frame, name: &Ident, value: &ast::Expr) -> Lowered<()> {
         let span = value.span;
         let mut value = self.expr(file, value)?;
-        if let Value::Number { is_integer, .. } = &value
-            && let Some(&over) = self.options.overrides.get(&*name.name)
-        {
-            if *is_integer && over.fract() != 0.0 {
-                return Err(self.error(
-                    Code::E0304,
-                    span,
-                    format!("`--set {}={over}`: `{}` is a whole number", name.name, name.name),
-                    "declared whole here",
-                ));
-            }
-            value = Value::Number { value: over, is_integer: *is_integer };
+        if let Some(over) = self.options.overrides.get(&*name.name).cloned() {
+            value = self.overridden(name, &value, &over, span)?;
         }
         match &value {
             Value::Number { value, .. } => {
                 self.module.constants.insert(name.name.clone(), *value);
             }
-            Value::Bool(_) | Value::Text(_) | Value::List(_) => {}
+            Value::Bool(_) | Value::Text(_) | Value::List(_) => {
+                self.other_constants.insert(name.name.clone());
+            }
             other => {
                 let found = self.describe(other);
                 return Err(self.error(
@@ -108,15 +110,44 @@ impl Lowering {
         self.declare(file, name, value)
     }
 
+    /// The value of a `const` that `--set` gives another one of the same kind.
+    fn overridden(&mut self, name: &Ident, value: &Value, over: &Setting, span: Span) -> Lowered<Value> {
+        match (value, over) {
+            (Value::Number { is_integer: true, .. }, Setting::Number(over)) if over.fract() != 0.0 => Err(self.error(
+                Code::E0304,
+                span,
+                format!("`--set {}={over}`: `{}` is a whole number", name.name, name.name),
+                "declared whole here",
+            )),
+            (Value::Number { is_integer, .. }, Setting::Number(over)) => {
+                Ok(Value::Number { value: *over, is_integer: *is_integer })
+            }
+            (Value::Bool(_), Setting::Bool(over)) => Ok(Value::Bool(*over)),
+            (Value::Text(_), Setting::Text(over)) => Ok(Value::Text(over.as_str().into())),
+            (Value::Text(_), Setting::Number(_) | Setting::Bool(_)) => Ok(Value::Text(over.to_string().into())),
+            (value, over) => {
+                let kind = value.kind();
+                Err(self.report(
+                    Diagnostic::error(Code::E0304, format!("`--set {}={over}`: `{}` is {kind}", name.name, name.name))
+                        .at(span, "declared here")
+                        .with_help("numbers, `true` and `false`, and texts can be set, each in place of its kind"),
+                ))
+            }
+        }
+    }
+
     fn data(&mut self, file: &mut Frame, kind: InputKind, name: &Ident, ty: &TypeExpr) -> Lowered<()> {
         let optional = ty.optional;
-        if optional {
+        let tensor_ty = self.type_expr(file, ty)?;
+        if optional && (kind == InputKind::Input || tensor_ty.dtype == DType::Bool) {
+            let what =
+                if kind == InputKind::Input { "an input is fed whole" } else { "a truth value has no mark for it" };
             return Err(self.report(
-                Diagnostic::error(Code::E0404, "values that may be missing are not part of this version's language")
-                    .at(ty.span, "without the `?`"),
+                Diagnostic::error(Code::E0404, format!("{} `{}` cannot be missing", kind.as_str(), name.name))
+                    .at(ty.span, what)
+                    .with_help("only a `target` of `f32` or `i32` may be missing; for an input feed a second one that says which are there"),
             ));
         }
-        let tensor_ty = self.type_expr(file, ty)?;
         let batch_first = tensor_ty.shape.first().is_some_and(crate::ir::Dim::is_batch);
         let batch_later =
             tensor_ty.shape.iter().skip(1).any(|dim| dim.symbols().iter().any(|s| &**s == crate::ir::BATCH));
@@ -132,7 +163,13 @@ impl Lowering {
         }
         let node = self.leaf(kind, &name.name, &tensor_ty, name.span);
         let info = DataInfo { node: node.node, ty: tensor_ty, optional, span: name.span };
-        self.declare(file, name, Value::Tensor(node))?;
+        let value = if optional {
+            let own = Frame { value_path: name.name.clone(), ..Frame::file() };
+            self.fill_leaf(&own, node, name.span)
+        } else {
+            node
+        };
+        self.declare(file, name, Value::Tensor(value))?;
         match kind {
             InputKind::Target => self.module.targets.insert(name.name.clone(), info),
             _ => self.module.inputs.insert(name.name.clone(), info),
@@ -157,6 +194,9 @@ impl Lowering {
         self.declare(file, name, Value::Tensor(tensor))?;
         let mean = self.batch_mean(own, tensor, span);
         self.graph.add_output(Role::Loss, name.name.clone(), mean.node);
+        if let Some(weight) = self.sample_weight(own, tensor, span) {
+            self.graph.add_output(Role::Weight, name.name.clone(), weight);
+        }
         self.module.losses.insert(name.name.clone(), (tensor.node, name.span));
         Ok(())
     }
@@ -165,7 +205,11 @@ impl Lowering {
     pub(super) fn check_loss(&mut self, tensor: TensorValue, name: &Arc<str>, span: Span) -> Lowered<()> {
         let ty = self.ty(tensor).clone();
         if !ty.is_float() {
-            return Err(self.error(Code::E0405, span, format!("loss `{name}` is {ty}, not f32"), "a loss is a number"));
+            return Err(self.report(
+                Diagnostic::error(Code::E0405, format!("loss `{name}` is {ty}, not f32"))
+                    .at(span, "a loss is a number")
+                    .with_help("convert with `f32(x)`; whole numbers and truth values have no gradient"),
+            ));
         }
         if ty.is_scalar() || ty.is_per_sample() {
             return Ok(());
@@ -185,8 +229,7 @@ impl Lowering {
         if self.ty(tensor).is_scalar() {
             return tensor;
         }
-        let node = self.builder(frame, span).mean(tensor.node, &[0]);
-        TensorValue { node, which: Which::Step }
+        self.mean(frame, tensor, &[0], span)
     }
 
     fn metric(&mut self, own: &mut Frame, file: &mut Frame, name: &Ident, value: &ast::Expr) -> Lowered<()> {
@@ -198,10 +241,11 @@ impl Lowering {
         }
         let ty = self.ty(tensor).clone();
         if !ty.is_scalar() && !ty.is_per_sample() {
+            let axes: Vec<usize> = (1..ty.rank()).collect();
             return Err(self.report(
                 Diagnostic::error(Code::E0405, format!("metric `{}` is {ty}", name.name))
                     .at(span, "expected `f32[batch]`, one number per sample, or `f32`")
-                    .with_help("reduce the other axes, for example with `|> mean(axes=[1])`"),
+                    .with_help(format!("reduce the other axes: `|> mean(axes={axes:?})`")),
             ));
         }
         self.declare(file, name, Value::Tensor(tensor))?;
@@ -209,6 +253,9 @@ impl Lowering {
         // Reported, never differentiated.
         let stopped = self.add(own, span, crate::ops::StopGradient, &[mean])?;
         self.graph.add_output(Role::Metric, name.name.clone(), stopped.node);
+        if let Some(weight) = self.sample_weight(own, tensor, span) {
+            self.graph.add_output(Role::Weight, name.name.clone(), weight);
+        }
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ macro_rules! standard_files {
 
 standard_files!(
     "activations.anb",
+    "constraints.anb",
     "initializers.anb",
     "layers.anb",
     "losses.anb",

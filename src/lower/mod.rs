@@ -16,7 +16,9 @@ mod expr;
 mod index;
 mod items;
 mod library;
+mod missing;
 mod module;
+mod reference;
 mod signature;
 mod statements;
 mod train;
@@ -24,12 +26,14 @@ mod value;
 
 pub use library::{STANDARD_LIBRARY, StandardFile};
 pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use reference::{Entry, library_index};
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Span};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType};
 use crate::ops::{InputKind, Op, OpError, OpErrorKind};
 use crate::syntax::ast;
 use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use value::{Binding, Frame, Home, TensorValue, Value, Which};
 
@@ -37,7 +41,47 @@ use value::{Binding, Frame, Home, TensorValue, Value, Which};
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `--set NAME=VALUE`: overrides of `const`
-    pub overrides: IndexMap<String, f64>,
+    pub overrides: IndexMap<String, Setting>,
+    /// `--deny LINT`: lints that are errors
+    pub deny: Vec<String>,
+}
+
+/// The value of a `--set`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    Number(f64),
+    Bool(bool),
+    Text(String),
+}
+
+impl From<f64> for Setting {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl std::str::FromStr for Setting {
+    type Err = std::convert::Infallible;
+
+    /// `true` and `false`, then what reads as a number, then any text.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match (text, text.replace('_', "").parse::<f64>()) {
+            ("true", _) => Self::Bool(true),
+            ("false", _) => Self::Bool(false),
+            (_, Ok(number)) if number.is_finite() => Self::Number(number),
+            _ => Self::Text(text.to_string()),
+        })
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(value) => write!(f, "{value}"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+        }
+    }
 }
 
 /// A finding was recorded; the caller gives up on the value.
@@ -50,25 +94,34 @@ pub(crate) type Lowered<T> = Result<T, Reported>;
 const MAX_NODES: usize = 2_000_000;
 /// Definitions that call definitions, at most this deep.
 const MAX_CALL_DEPTH: usize = 100;
+/// Labels that say nothing once the place they point at is not shown.
+const GENERIC_LABELS: &[&str] = &["", "here", "in this call"];
 /// Findings reported in one run.
 const MAX_FINDINGS: usize = 20;
 
-/// Lowers a spec. `library` holds the trees of the standard library, in order.
+/// Lowers a spec. `used` holds the trees of the files it uses, those of the standard library are `library`, both in order.
 ///
 /// # Errors
 /// All findings, when one of them is an error.
 pub fn lower(
     spec: &ast::File,
+    used: &[ast::File],
     library: &[ast::File],
     options: &Options,
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(options.clone());
     for file in library {
+        lowering.library_texts.insert(file.span.source);
         lowering.collect_definitions(file, Home::Library);
     }
-    lowering.collect_definitions(spec, Home::Spec);
-    lowering.note_items(spec);
+    for file in used.iter().chain([spec]) {
+        lowering.collect_definitions(file, Home::Spec);
+        lowering.note_items(file);
+    }
     let mut frame = Frame::file();
+    for statement in used.iter().flat_map(|file| &file.statements) {
+        let _ = lowering.used_item(&mut frame, statement);
+    }
     for statement in &spec.statements {
         // One broken item does not hide the findings of the next.
         let _ = lowering.item(&mut frame, statement);
@@ -91,6 +144,7 @@ pub(crate) struct Lowering {
     which: Which,
     module: Module,
     library: IndexMap<Arc<str>, Value>,
+    library_texts: BTreeSet<SourceId>,
     definitions: IndexMap<Arc<str>, (Value, Span)>,
     /// file-level names, in order
     globals: IndexMap<Arc<str>, Binding>,
@@ -101,8 +155,12 @@ pub(crate) struct Lowering {
     train_span: Option<Span>,
     /// random draws made under one name so far
     streams: IndexMap<Arc<str>, u32>,
+    /// for each node that may be missing, the node of its mask
+    masks: BTreeMap<NodeId, NodeId>,
     /// constraints that are functions, by param
     projections: IndexMap<Arc<str>, Value>,
+    /// names of `const`s that are not numbers
+    other_constants: BTreeSet<Arc<str>>,
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
 }
@@ -117,6 +175,7 @@ impl Lowering {
             which: Which::Step,
             module: Module::default(),
             library: IndexMap::new(),
+            library_texts: BTreeSet::new(),
             definitions: IndexMap::new(),
             globals: IndexMap::new(),
             calls: Vec::new(),
@@ -124,7 +183,9 @@ impl Lowering {
             objectives: Vec::new(),
             train_span: None,
             streams: IndexMap::new(),
+            masks: BTreeMap::new(),
             projections: IndexMap::new(),
+            other_constants: BTreeSet::new(),
             later_items: IndexMap::new(),
         }
     }
@@ -143,16 +204,21 @@ impl Lowering {
 
     /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
     pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
-        if let Some(call) = self.library_call() {
-            let inside = finding.primary.take();
+        let in_library = |span: Span| self.library_texts.contains(&span.source);
+        let inside = finding.primary.as_ref().is_some_and(|label| in_library(label.span));
+        finding.labels.retain(|label| !in_library(label.span));
+        if let (true, Some(call)) = (inside, self.library_call()) {
+            let said = finding.primary.take().map_or_else(String::new, |label| label.message);
             let name = self.calls.last().map_or_else(String::new, |call| call.name.to_string());
-            finding.labels.retain(|label| label.span.source == call.source);
-            finding = finding.at(call, "in this call");
-            if let Some(label) = inside
-                && !label.message.is_empty()
-            {
-                finding.notes.insert(0, format!("inside `{name}` of the standard library: {}", label.message));
+            let place = format!("inside `{name}` of the standard library");
+            let note = if GENERIC_LABELS.contains(&said.as_str()) { place } else { format!("{place}: {said}") };
+            finding.notes.insert(0, note);
+            let operands = self.calls.last().map_or_else(Vec::new, |call| call.operands.clone());
+            if !operands.is_empty() {
+                let operands = operands.iter().map(|(name, tensor)| format!("`{name}` is {}", self.ty(*tensor)));
+                finding.notes.insert(1, operands.collect::<Vec<_>>().join(", "));
             }
+            finding = finding.at(call, "in this call");
         }
         self.findings.push(finding);
         Reported
@@ -211,6 +277,19 @@ impl Lowering {
         op: impl Into<Op>,
         operands: &[TensorValue],
     ) -> Lowered<TensorValue> {
+        if self.which == Which::Step && operands.iter().any(|operand| self.mask(*operand).is_some()) {
+            return self.add_masked(frame, span, op.into(), operands);
+        }
+        self.add_plain(frame, span, op, operands)
+    }
+
+    fn add_plain(
+        &mut self,
+        frame: &Frame,
+        span: Span,
+        op: impl Into<Op>,
+        operands: &[TensorValue],
+    ) -> Lowered<TensorValue> {
         let mut nodes = Vec::with_capacity(operands.len());
         for operand in operands {
             nodes.push(self.in_current(*operand, span)?.node);
@@ -237,9 +316,11 @@ impl Lowering {
             OpErrorKind::Limit => Code::E0701,
         };
         let mut finding = Diagnostic::error(code, error.message).at(span, "here");
-        if let Some(help) = error.help {
-            finding = finding.with_help(help);
-        }
+        finding = match error.help {
+            Some(help) => finding.with_help(help),
+            None if code == Code::E0302 => finding.with_help("`f32(x)` and `i32(x)` convert one into the other"),
+            None => finding,
+        };
         self.report(finding)
     }
 
@@ -288,7 +369,8 @@ impl Lowering {
 
     /// `--set` of a name that no `const` has is a mistake worth saying.
     fn check_overrides(&mut self) {
-        let constants: Vec<String> = self.module.constants.keys().map(ToString::to_string).collect();
+        let names = self.module.constants.keys().chain(&self.other_constants);
+        let constants: Vec<String> = names.map(ToString::to_string).collect();
         for name in self.options.overrides.keys() {
             if !constants.contains(name) {
                 self.findings.push(

@@ -5,7 +5,7 @@ use super::value::{Binding, Frame, Value};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{BATCH, DType, Dim};
-use crate::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, DimExpr, ExprKind, TypeExpr};
+use crate::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, TypeExpr, UnaryOp};
 use std::sync::Arc;
 
 impl Lowering {
@@ -65,7 +65,10 @@ impl Lowering {
             return Err(self.report(
                 Diagnostic::error(
                     Code::E0401,
-                    format!("`{name}` takes {} arguments, more are given", parameters.len()),
+                    format!(
+                        "`{name}` takes {}, more are given",
+                        super::arguments::plural(parameters.len(), "argument")
+                    ),
                 )
                 .at(at, "one too many")
                 .with_note(signature_text(definition)),
@@ -164,8 +167,7 @@ impl Lowering {
         let pattern = ty.dims.as_deref().unwrap_or(&[]);
         let is_loss = definition.kind == DefinitionKind::Combiner;
         if is_loss && pattern.is_empty() && self.ty(tensor).is_per_sample() {
-            let node = self.builder(frame, span).mean(tensor.node, &[0]);
-            tensor = super::value::TensorValue { node, which: tensor.which };
+            tensor = self.mean(frame, tensor, &[0], span);
         }
         let found = self.ty(tensor).clone();
         let names = self.match_pattern(frame, pattern, &found.shape);
@@ -265,6 +267,11 @@ impl Lowering {
 
 /// The signature as written, for notes.
 pub(super) fn signature_text(definition: &Definition) -> String {
+    format!("signature: {} {}", definition.kind.keyword(), call_text(definition))
+}
+
+/// The name and the parameters as written.
+pub(super) fn call_text(definition: &Definition) -> String {
     let parameters: Vec<String> = definition
         .parameters
         .iter()
@@ -277,13 +284,28 @@ pub(super) fn signature_text(definition: &Definition) -> String {
                 text.push_str(": ");
                 text.push_str(&type_text(ty));
             }
-            if parameter.default.is_some() {
-                text.push_str("=…");
+            if let Some(default) = &parameter.default {
+                text.push('=');
+                text.push_str(&expr_text(default));
             }
             text
         })
         .collect();
-    format!("signature: {} {}({})", definition.kind.keyword(), definition.name.name, parameters.join(", "))
+    format!("{}({})", definition.name.name, parameters.join(", "))
+}
+
+/// A short expression as written; of a longer one its place only.
+fn expr_text(expr: &Expr) -> String {
+    match &expr.kind {
+        ExprKind::Name(name) => name.to_string(),
+        ExprKind::Number { text, .. } => text.to_string(),
+        ExprKind::String(text) => format!("{text:?}"),
+        ExprKind::Bool(value) => value.to_string(),
+        ExprKind::None => "none".to_string(),
+        ExprKind::Unary { op: UnaryOp::Negate, operand } => format!("-{}", expr_text(operand)),
+        ExprKind::List(items) => format!("[{}]", items.iter().map(expr_text).collect::<Vec<_>>().join(", ")),
+        _ => "…".to_string(),
+    }
 }
 
 /// A type as written.
@@ -293,11 +315,7 @@ pub(super) fn type_text(ty: &TypeExpr) -> String {
             .iter()
             .map(|dim| match dim {
                 DimExpr::Rest(_) => "...".to_string(),
-                DimExpr::Expr(expr) => match &expr.kind {
-                    ExprKind::Name(name) => name.to_string(),
-                    ExprKind::Number { text, .. } => text.to_string(),
-                    _ => "…".to_string(),
-                },
+                DimExpr::Expr(expr) => expr_text(expr),
             })
             .collect();
         format!("[{}]", dims.join(", "))

@@ -317,7 +317,7 @@ impl Lowering {
                 }
                 Ok(Constraint::Interval(low, high))
             }
-            function @ (Value::Definition(_) | Value::Builtin(_)) => {
+            function @ (Value::Definition(_) | Value::Builtin(_) | Value::Partial(_)) => {
                 self.projections.insert(path.clone(), function);
                 Ok(Constraint::Projection)
             }
@@ -366,13 +366,6 @@ impl Lowering {
         every_epoch: bool,
         span: Span,
     ) -> Lowered<()> {
-        if every_epoch {
-            return Err(self.report(
-                Diagnostic::error(Code::E0404, "`update … every epoch` is not part of this version's language")
-                    .at(span, "states are updated each step")
-                    .with_help("keep a running value and switch on `epoch` with `where`"),
-            ));
-        }
         let target = self.name(frame, &name.name, name.span)?;
         let state = match target {
             Value::Tensor(tensor) => self.module.states.iter().find(|(_, state)| state.node == tensor.node),
@@ -407,11 +400,22 @@ impl Lowering {
                 "must have the same type",
             ));
         }
+        let next = if every_epoch { self.at_epoch_end(frame, &path, next, span)? } else { next };
         // No gradient passes from step to step, so none is asked of an update.
         if let Some(state) = self.module.states.get_mut(&path) {
             state.next = Some(next.node);
         }
         Ok(())
+    }
+
+    /// The next value on the last step of an epoch, the present one on every other.
+    fn at_epoch_end(&mut self, frame: &Frame, path: &Arc<str>, next: TensorValue, span: Span) -> Lowered<TensorValue> {
+        let Some(state) = self.module.states.get(path).map(|state| state.node) else { return Err(Reported) };
+        let ended = self.epoch_end(frame, span)?;
+        let shape = self.ty(next).shape.clone();
+        let node = self.builder(frame, span).splat(ended.node, &shape);
+        let ended = TensorValue { node, which: Which::Step };
+        self.add(frame, span, crate::ops::Select, &[ended, next, TensorValue { node: state, which: Which::Step }])
     }
 
     pub(super) fn assertion(&mut self, frame: &mut Frame, assertion: &Assertion, span: Span) -> Lowered<()> {

@@ -61,13 +61,16 @@ impl Lowering {
         for (arguments, at) in clips {
             self.clip(file, &mut gradients, arguments, at)?;
         }
-        let mut failed = None;
+        // Every param is claimed before any is stepped: one mistake in the groups is one message, not one a param.
+        let mut claimed = Vec::with_capacity(gradients.len());
         for (path, gradient) in gradients {
-            if let Err(reported) = self.step(&path, gradient, &groups, span) {
-                failed = Some(reported);
-            }
+            let group = self.group_of(&path, &groups, span)?;
+            claimed.push((path, gradient, group));
         }
-        failed.map_or(Ok(()), Err)
+        for (path, gradient, group) in claimed {
+            self.step(&path, gradient, group)?;
+        }
+        Ok(())
     }
 
     fn minimize(&mut self, file: &mut Frame, objective: &Expr, over: &[Pattern]) -> Lowered<()> {
@@ -205,8 +208,7 @@ impl Lowering {
     }
 
     /// Lowers a param's optimizer and constraint: its next value.
-    fn step(&mut self, path: &Arc<str>, gradient: TensorValue, groups: &[Group], span: Span) -> Lowered<()> {
-        let group = self.group_of(path, groups, span)?;
+    fn step(&mut self, path: &Arc<str>, gradient: TensorValue, group: &Group) -> Lowered<()> {
         let Some(param) = self.module.params.get(path).cloned() else { return Ok(()) };
         let definition = group.partial.definition.clone();
         let name = definition.definition.name.name.clone();

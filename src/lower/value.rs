@@ -136,6 +136,8 @@ pub struct Call {
     pub home: Home,
     /// whose text made the call
     pub from: Home,
+    /// the tensors it was called with, for messages
+    pub operands: Vec<(Arc<str>, TensorValue)>,
 }
 
 /// Names and paths of the code being lowered.

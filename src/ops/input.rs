@@ -20,6 +20,8 @@ pub enum InputKind {
     Step,
     /// the number of the epoch, from 0 (`i32`)
     Epoch,
+    /// 1 on the last step of an epoch, else 0 (`i32`)
+    EpochEnd,
     /// the seed of the run (`i32`)
     Seed,
 }
@@ -31,7 +33,7 @@ impl InputKind {
             Self::Target => "target",
             Self::Param => "param",
             Self::State => "state",
-            Self::Step | Self::Epoch => "clock",
+            Self::Step | Self::Epoch | Self::EpochEnd => "clock",
             Self::Seed => "seed",
         }
     }

@@ -5,10 +5,12 @@
 
 pub mod ast;
 mod format;
+mod load;
 mod parse;
 mod print;
 mod scan;
 
 pub use format::format;
+pub use load::{Loaded, Reader, load};
 pub use parse::{MAXIMUM_ERRORS, MAXIMUM_HEIGHT, MAXIMUM_NESTING, MAXIMUM_TEXT, parse};
 pub use print::print;

@@ -2,8 +2,8 @@
 //!
 //! Takes operands in place through a row stride and a column stride, so a transpose is a swap of two numbers and costs
 //! no copy. `B` is copied panel by panel into the workspace where its columns are not contiguous, or where it is large
-//! and read by many rows; `A` never is. Work is cut into blocks of rows or of columns, one block a thread; the inner
-//! dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
+//! and read by many rows; `A` only where its rows lie whole pages apart. Work is cut into blocks of rows or of columns,
+//! one block a thread; the inner dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
 
 use super::share::{Shared, block};
 use super::simd::{self, Kernel, Vector};
@@ -59,7 +59,10 @@ const PARALLEL_PRODUCTS: usize = 100_000;
 /// How many numbers of workspace [`gemm`] needs for these operands.
 pub fn workspace_len<T: Real>(context: &Context<'_>, shape: Shape, a: (usize, usize), b: (usize, usize)) -> usize {
     let tasks = if products(shape) < PARALLEL_PRODUCTS { 1 } else { context.pool.threads() };
-    if swaps_roles(shape, a.0) { 0 } else { tasks * packed_len::<T>(context, shape, b.1) }
+    if swaps_roles(shape, a.0) {
+        return 0;
+    }
+    tasks * (packed_len::<T>(context, shape, b.1) + copied_len::<T>(shape, a))
 }
 
 fn products(shape: Shape) -> usize {
@@ -81,8 +84,24 @@ fn packed_len<T: Real>(context: &Context<'_>, shape: Shape, b_column_stride: usi
     }
 }
 
+/// The rows of `A` that one task copies, 0 where `A` is read in place. Rows that lie whole pages apart share the few
+/// places of the first-level cache that a tile needs all of.
+fn copied_len<T: Real>(shape: Shape, (row_stride, column_stride): (usize, usize)) -> usize {
+    let collides = column_stride == 1 && (row_stride * size_of::<T>()).is_multiple_of(4096);
+    if collides && shape.rows > 8 && shape.columns >= 64 {
+        shape.rows.min(ROW_BLOCK) * copied_row_stride(shape)
+    } else {
+        0
+    }
+}
+
+fn copied_row_stride(shape: Shape) -> usize {
+    shape.inner.min(INNER_BLOCK) + 16
+}
+
 fn packs(shape: Shape, b_column_stride: usize) -> bool {
-    (b_column_stride != 1 && shape.columns > 1) || (shape.rows >= 42 && shape.inner * shape.columns > 32 * 1024)
+    let is_large = shape.rows >= 42 && shape.inner * shape.columns > 32 * 1024;
+    shape.columns > 1 && (b_column_stride != 1 || is_large)
 }
 
 /// Computes `C = A · B + beta C`, then the epilogue. With `beta` 0 what `C` held is not read.
@@ -175,6 +194,7 @@ impl<'a, T: Real> Product<'a, T> {
         let Shape { batch, rows, columns, .. } = self.shape;
         let tasks = if products(self.shape) < PARALLEL_PRODUCTS { 1 } else { self.context.pool.threads() };
         let packed = packed_len::<T>(&self.context, self.shape, self.b.column_stride);
+        let packed = packed + copied_len::<T>(self.shape, (self.a.row_stride, self.a.column_stride));
         assert!(workspace.len() >= tasks * packed, "the workspace is too short");
         let whole = Part { batch: 0..batch, rows: 0..rows, columns: 0..columns };
         if tasks == 1 {
@@ -207,16 +227,18 @@ impl<'a, T: Real> Product<'a, T> {
             let mut column = part.columns.start;
             while column < part.columns.end {
                 let columns = (part.columns.end - column).min(column_block);
-                self.columns(batch, &part, column, columns, packs.then_some(&mut *workspace));
+                self.columns(batch, &part, [column, columns], packs, workspace);
                 column += columns;
             }
         }
     }
 
-    fn columns(&self, batch: usize, part: &Part, column: usize, columns: usize, workspace: Option<&mut [T]>) {
+    fn columns(&self, batch: usize, part: &Part, [column, columns]: [usize; 2], packs: bool, workspace: &mut [T]) {
         let Shape { inner, .. } = self.shape;
         let width = tile::width::<T>(self.context.level);
-        let mut packed = workspace;
+        let copied_len = copied_len::<T>(self.shape, (self.a.row_stride, self.a.column_stride));
+        let (copied, packed) = workspace.split_at_mut(copied_len);
+        let mut packed = packs.then_some(packed);
         let mut depth = 0;
         loop {
             let length = (inner - depth).min(INNER_BLOCK);
@@ -227,6 +249,7 @@ impl<'a, T: Real> Product<'a, T> {
             let mut row = part.rows.start;
             while row < part.rows.end {
                 let rows = (part.rows.end - row).min(ROW_BLOCK);
+                let a = self.a_rows([batch, row, depth], [rows, length], copied);
                 let mut offset = 0;
                 while offset < columns {
                     let wide = (columns - offset).min(width);
@@ -236,7 +259,7 @@ impl<'a, T: Real> Product<'a, T> {
                     };
                     let walk = Walk::run(length, self.a.column_stride as isize, b_step as isize);
                     let place = [batch, row, column + offset];
-                    self.panel(place, [rows, wide], &walk, depth, b, last);
+                    self.panel(place, [rows, wide], &walk, depth, (a, b), last);
                     offset += wide;
                 }
                 row += rows;
@@ -253,9 +276,28 @@ impl<'a, T: Real> Product<'a, T> {
         self.b.data.as_ptr().wrapping_add(offset)
     }
 
-    fn panel(&self, place: [usize; 3], extent: [usize; 2], walk: &Walk, depth: usize, b: *const T, last: bool) {
-        let [batch, row, column] = place;
-        let a_offset = batch * self.a.batch_stride + row * self.a.row_stride + depth * self.a.column_stride;
+    /// Where rows of `A` are read and how far apart they are: in place, or copied if there is room to.
+    fn a_rows(&self, [batch, row, depth]: [usize; 3], extent: [usize; 2], copied: &mut [T]) -> (*const T, usize) {
+        let offset = batch * self.a.batch_stride + row * self.a.row_stride + depth * self.a.column_stride;
+        if copied.is_empty() || extent[1] == 0 {
+            return (self.a.data.as_ptr().wrapping_add(offset), self.a.row_stride);
+        }
+        let stride = copied_row_stride(self.shape);
+        for (i, to) in copied.chunks_exact_mut(stride).enumerate().take(extent[0]) {
+            to[..extent[1]].copy_from_slice(&self.a.data[offset + i * self.a.row_stride..][..extent[1]]);
+        }
+        (copied.as_ptr(), stride)
+    }
+
+    fn panel(
+        &self,
+        [batch, row, column]: [usize; 3],
+        extent: [usize; 2],
+        walk: &Walk,
+        depth: usize,
+        ((a, a_row), b): ((*const T, usize), *const T),
+        last: bool,
+    ) {
         let c_offset = batch * self.c_strides[0] + row * self.c_strides[1] + column;
         let mut finish = Finish { beta: if depth == 0 { self.beta } else { T::one() }, ..Finish::store() };
         if last && let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = self.epilogue {
@@ -266,8 +308,8 @@ impl<'a, T: Real> Product<'a, T> {
             walk,
             rows: extent[0],
             columns: extent[1],
-            a: self.a.data.as_ptr().wrapping_add(a_offset),
-            a_row: self.a.row_stride as isize,
+            a,
+            a_row: a_row as isize,
             b,
             c: self.c.pointer().wrapping_add(c_offset),
             c_row: self.c_strides[1] as isize,
@@ -426,9 +468,16 @@ mod tests {
 
     #[test]
     fn shapes_of_the_workloads() {
-        for (rows, inner, columns) in
-            [(7, 50, 2), (128, 784, 32), (64, 512, 10), (128, 512, 1), (65, 130, 300), (1, 513, 70), (200, 3, 300)]
-        {
+        for (rows, inner, columns) in [
+            (7, 50, 2),
+            (128, 784, 32),
+            (64, 512, 10),
+            (128, 512, 1),
+            (65, 130, 300),
+            (1, 513, 70),
+            (200, 3, 300),
+            (70, 1024, 66),
+        ] {
             for flips in [[false, false], [true, false], [false, true], [true, true]] {
                 let shape = Shape { batch: 1, rows, inner, columns };
                 check_product::<f32>(shape, flips, 0.0, 2, 1e-6);

@@ -21,6 +21,7 @@ enum Leaf {
     Step,
     Epoch,
     Seed,
+    EpochEnd,
 }
 
 /// The memory of a planned program, and the addresses of its buffers.
@@ -31,7 +32,7 @@ pub(super) struct Tables<T: Element> {
     /// contents of constant buffers; kept alive for the addresses below
     constants: Vec<Values<T>>,
     leaves: Vec<(usize, Leaf)>,
-    clock: Box<[i32; 3]>,
+    clock: Box<[i32; 4]>,
     places: Vec<Address>,
     storage: Vec<Storage>,
     pub workspace: Vec<T>,
@@ -51,7 +52,7 @@ impl<T: Element> Tables<T> {
             ints: vec![0; plan.int_len],
             constants: Vec::new(),
             leaves: Vec::new(),
-            clock: Box::new([0; 3]),
+            clock: Box::new([0; 4]),
             places: vec![nowhere; plan.buffers.len()],
             storage: plan.buffers.iter().map(|buffer| buffer.storage).collect(),
             workspace: vec![T::zero(); workspace],
@@ -85,7 +86,7 @@ impl<T: Element> Tables<T> {
     /// # Panics
     /// When the store lacks a param or state, or has it in another size.
     pub fn resolve(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) {
-        *self.clock = [clock.step, clock.epoch, clock.seed];
+        *self.clock = [clock.step, clock.epoch, clock.seed, i32::from(clock.epoch_end)];
         for (buffer, leaf) in &self.leaves {
             let place = match leaf {
                 Leaf::Feed(feed) => {
@@ -100,6 +101,7 @@ impl<T: Element> Tables<T> {
                 Leaf::Step => Address { start: self.clock[0..].as_mut_ptr().cast(), len: 1 },
                 Leaf::Epoch => Address { start: self.clock[1..].as_mut_ptr().cast(), len: 1 },
                 Leaf::Seed => Address { start: self.clock[2..].as_mut_ptr().cast(), len: 1 },
+                Leaf::EpochEnd => Address { start: self.clock[3..].as_mut_ptr().cast(), len: 1 },
             };
             self.places[*buffer] = place;
         }
@@ -224,6 +226,7 @@ fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed]) -> Leaf {
         InputKind::Step => Leaf::Step,
         InputKind::Epoch => Leaf::Epoch,
         InputKind::Seed => Leaf::Seed,
+        InputKind::EpochEnd => Leaf::EpochEnd,
         InputKind::Param => Leaf::Carried(StoreKind::Param, name.clone()),
         InputKind::State => Leaf::Carried(StoreKind::State, name.clone()),
         InputKind::Input | InputKind::Target => {

@@ -127,7 +127,7 @@ pub(super) static ROWS: &[Builtin] = &[
     }),
 ];
 
-fn list(l: &mut Lowering, m: &Matched) -> Lowered<Vec<Value>> {
+pub(super) fn list(l: &mut Lowering, m: &Matched) -> Lowered<Vec<Value>> {
     match m.get(0).cloned() {
         Some((Value::List(items), _)) => Ok(items),
         Some((other, at)) => {

@@ -4,6 +4,7 @@
 
 mod along;
 mod layout;
+mod losses;
 mod math;
 mod reduce;
 mod special;
@@ -37,7 +38,8 @@ const fn row(name: &'static str, parameters: &'static [&'static str], doc: &'sta
 }
 
 /// All built-in functions, by kind.
-pub static TABLE: &[&[Builtin]] = &[math::ROWS, reduce::ROWS, along::ROWS, layout::ROWS, window::ROWS, special::ROWS];
+pub static TABLE: &[&[Builtin]] =
+    &[math::ROWS, reduce::ROWS, along::ROWS, layout::ROWS, window::ROWS, special::ROWS, losses::ROWS];
 
 pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     TABLE.iter().flat_map(|rows| rows.iter()).find(|builtin| builtin.name == name)

@@ -32,8 +32,7 @@ pub(super) static ROWS: &[Builtin] =
                     ));
                 }
                 let x = l.in_current(x, m.span)?;
-                let node = l.builder(frame, m.span).mean(x.node, &axes);
-                Ok(TensorValue { node, which: x.which })
+                Ok(l.mean(frame, x, &axes, m.span))
             })
         }),
         row("max", &["x", "axes?", "keep?"], "the largest over axes", |l, frame, m| {

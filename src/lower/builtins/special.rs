@@ -1,14 +1,17 @@
 //! What makes it a language for losses: `stop`, `grad`; and randomness.
 
 use super::{Builtin, row};
-use crate::diag::{Code, Diagnostic};
-use crate::ir::{DType, TensorType};
-use crate::lower::arguments::Matched;
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
+use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
-use crate::ops::{self, Distribution, InputKind};
+use crate::ops::{self, Distribution, Flow, InputKind};
 use crate::passes::{gradient_path, gradients};
 use std::sync::Arc;
+
+/// Deeper stacks than this are no model.
+const MAX_REPEATS: usize = 1000;
 
 pub(super) static ROWS: &[Builtin] = &[
     row("stop", &["x"], "the value of x, and no gradient through it", |l, frame, m| match m.get(0).cloned() {
@@ -43,6 +46,12 @@ pub(super) static ROWS: &[Builtin] = &[
         let (gram, bound) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
         l.add(frame, m.span, ops::NonnegQp, &[gram, bound]).map(Value::Tensor)
     }),
+    row(
+        "repeat",
+        &["x", "count", "layer"],
+        "a layer applied `count` times, each time a new instance; a named layer shares its params with itself",
+        repeat,
+    ),
     row("random_uniform", &["shape"], "uniform on [0, 1), new each step", |l, frame, m| {
         random(l, frame, m, Distribution::Uniform)
     }),
@@ -66,15 +75,42 @@ fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
         ));
     }
     if y.which == Which::Init || gradient_path(&l.graph, y.node, x.node).is_none() {
-        return Err(l.report(
-            Diagnostic::error(Code::E0505, "y does not depend on x by any differentiable path")
-                .at(m.span, "the derivative is zero everywhere")
-                .with_help("check for a `stop` on the way, or for x being a copy that y does not use"),
+        return Err(l.no_gradient(y, x, m.span));
+    }
+    let masks = [l.mask(y), l.mask(x)];
+    let present = l.filled(frame, y, 0.0, m.span);
+    let node = gradients(&mut l.graph, present.node, &[x.node])[0];
+    if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
+        l.masks.insert(node, mask);
+    }
+    Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
+}
+
+/// Whether `y` is computed from `x`, by any path.
+fn depends_on(graph: &Graph, y: NodeId, x: NodeId) -> bool {
+    graph.slice_back([y])[x.index()]
+}
+
+fn repeat(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    let (Some((mut value, at)), Some((count, count_at)), Some((layer, layer_at))) =
+        (m.get(0).cloned(), m.get(1).cloned(), m.get(2).cloned())
+    else {
+        return Err(crate::lower::Reported);
+    };
+    let count = l.count(&count, count_at)?;
+    if count > MAX_REPEATS {
+        return Err(l.error(
+            Code::E0701,
+            count_at,
+            format!("{count} repetitions"),
+            format!("at most {MAX_REPEATS} are expanded"),
         ));
     }
-    let node = gradients(&mut l.graph, y.node, &[x.node])[0];
-    let _ = frame;
-    Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
+    for _ in 0..count {
+        let arguments = Arguments { positional: vec![(value, at)], named: Vec::new() };
+        value = l.call(frame, &layer, arguments, layer_at, m.span)?;
+    }
+    Ok(value)
 }
 
 fn random(l: &mut Lowering, frame: &mut Frame, m: &Matched, distribution: Distribution) -> Lowered<Value> {
@@ -92,6 +128,45 @@ fn random(l: &mut Lowering, frame: &mut Frame, m: &Matched, distribution: Distri
 }
 
 impl Lowering {
+    /// Says why the gradient of `y` by `x` is nothing: no dependence, a `stop`, or an op that is flat everywhere.
+    fn no_gradient(&mut self, y: TensorValue, x: TensorValue, span: Span) -> crate::lower::Reported {
+        let depends = y.which == Which::Step && x.which == Which::Step && depends_on(&self.graph, y.node, x.node);
+        if !depends {
+            return self.report(
+                Diagnostic::error(Code::E0505, "`grad(y, x)` where y does not depend on x")
+                    .at(span, "the derivative is zero everywhere")
+                    .with_help("x must be a value that y is computed from, not another one of the same kind"),
+            );
+        }
+        let barrier = |flow: Flow| {
+            self.graph.ids().rev().find(|id| {
+                let slots = self.graph.operands(*id).into_iter().enumerate();
+                gradient_path(&self.graph, y.node, *id).is_some()
+                    && slots.into_iter().any(|(slot, operand)| {
+                        self.graph.op(*id).flow(slot) == flow && depends_on(&self.graph, operand, x.node)
+                    })
+            })
+        };
+        let place = |id: NodeId| self.graph.node(id).provenance.span;
+        let finding = match (barrier(Flow::Stopped).map(place), barrier(Flow::Zero)) {
+            (Some(stop), _) => Diagnostic::error(Code::E0505, "`grad(y, x)` where every path from y to x is stopped")
+                .at(span, "the derivative is zero everywhere")
+                .with_label(stop, "this `stop` closes the path"),
+            (None, flat) => {
+                let name = flat.map_or("an operation", |id| self.graph.op(id).name());
+                let mut finding = Diagnostic::error(Code::E0504, format!("`{name}` has no derivative"))
+                    .at(span, "this derivative would be zero everywhere");
+                if let Some(id) = flat {
+                    finding = finding.with_label(place(id), "y depends on x only through this");
+                }
+                finding.with_help(
+                    "use a smooth function in its place, such as `softmax` for `argmax`, `sigmoid` for a comparison",
+                )
+            }
+        };
+        self.report(finding)
+    }
+
     /// A stream number that depends on the path and on how many draws it made, not on the rest of the spec: a change
     /// elsewhere leaves a param's initial values as they are.
     fn stream(&mut self, path: &Arc<str>) -> u32 {

@@ -132,8 +132,10 @@ impl Rewriter {
         if is_commutative(&op) {
             operands.sort_by_key(|id| (self.number(*id).is_none(), *id));
         }
-        if let Op::Input(_) = op {
-            return self.push(op, operands);
+        if let Op::Input(input) = &op {
+            // Leaves are told apart by their names.
+            let ty = input.ty.clone();
+            return self.push(op, operands, ty);
         }
         let key = (op, operands);
         if let Some(known) = self.known.get(&key) {
@@ -149,7 +151,7 @@ impl Rewriter {
         let view = NodeView { op: &key.0, operands: &key.1, ty: &ty };
         let id = match self.offer(view) {
             Some(id) => id,
-            None => self.push(key.0.clone(), key.1.clone()),
+            None => self.push(key.0.clone(), key.1.clone(), ty),
         };
         self.known.insert(key, id);
         id
@@ -167,9 +169,7 @@ impl Rewriter {
         None
     }
 
-    fn push(&mut self, op: Op, operands: Box<[NodeId]>) -> NodeId {
-        let types: Vec<&TensorType> = operands.iter().map(|operand| self.graph.ty(*operand)).collect();
-        let ty = op.infer(&types).unwrap_or_else(|error| panic!("internal: simplify made {}: {error}", op.name()));
+    fn push(&mut self, op: Op, operands: Box<[NodeId]>, ty: TensorType) -> NodeId {
         let id = self.graph.push(Node { op, ty, provenance: self.current.clone() }, &operands);
         self.operands.push(operands);
         self.provenance.push(self.current.clone());

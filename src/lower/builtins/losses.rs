@@ -1,0 +1,91 @@
+//! What combiners need to know about losses: their gradients' inner products, and which samples are there.
+
+use super::{Builtin, row};
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Dim, NodeId};
+use crate::lower::arguments::Matched;
+use crate::lower::value::{Frame, TensorValue, Value, Which};
+use crate::lower::{Lowered, Lowering};
+use crate::ops;
+use crate::passes::{gradient_path, gradients};
+
+/// K×K programs are solved densely.
+const MAX_LOSSES: usize = 64;
+
+pub(super) static ROWS: &[Builtin] = &[
+    row(
+        "gram",
+        &["losses"],
+        "the K×K inner products of the losses' gradients over the params that at least two of them reach; a constant for gradients",
+        gram,
+    ),
+    row("present", &["x"], "for each sample, whether its value is there: `bool[batch]`", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        match l.mask(x) {
+            Some(node) => Ok(Value::Tensor(TensorValue { node, which: Which::Step })),
+            None => Err(l.report(
+                Diagnostic::error(Code::E0404, "this value is never missing")
+                    .at(m.span, "depends on no target that may be missing")
+                    .with_help("such a target is declared with `?`: `target age: f32[batch]?`"),
+            )),
+        }
+    }),
+    row("fill_missing", &["x", "value"], "x, and where it is missing the value", |l, frame, m| {
+        let x = l.tensor_argument(frame, m, 0)?;
+        let Some((value, at)) = m.get(1).cloned() else { return Err(crate::lower::Reported) };
+        let value = l.number(&value, at)?;
+        Ok(Value::Tensor(l.filled(frame, x, value, m.span)))
+    }),
+];
+
+fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    let items = super::layout::list(l, m)?;
+    if items.len() < 2 || items.len() > MAX_LOSSES {
+        return Err(l.error(
+            Code::E0303,
+            m.span,
+            format!("gram of {} losses", items.len()),
+            format!("takes from 2 to {MAX_LOSSES}"),
+        ));
+    }
+    let mut losses = Vec::with_capacity(items.len());
+    for item in items {
+        let tensor = l.to_tensor(frame, item, m.span)?;
+        l.check_loss(tensor, &"of gram".into(), m.span)?;
+        losses.push(l.batch_mean(frame, tensor, m.span).node);
+    }
+    let params: Vec<NodeId> = l.module.params.values().map(|param| param.node).collect();
+    let reaches = |loss: NodeId, param: NodeId| gradient_path(&l.graph, loss, param).is_some();
+    let shared: Vec<NodeId> =
+        params.into_iter().filter(|param| losses.iter().filter(|loss| reaches(**loss, *param)).count() >= 2).collect();
+    if shared.is_empty() {
+        return Err(l.report(
+            Diagnostic::error(Code::E0505, "the losses of `gram` share no params")
+                .at(m.span, "no param is reached by two of them")
+                .with_help("weighting by gradients needs a trunk that the losses train together"),
+        ));
+    }
+    let by_loss: Vec<Vec<NodeId>> = losses.iter().map(|loss| gradients(&mut l.graph, *loss, &shared)).collect();
+    let mut b = l.builder(frame, m.span);
+    let mut inner = |left: &[NodeId], right: &[NodeId]| {
+        let products = left.iter().zip(right).map(|(x, y)| {
+            let product = b.mul(*x, *y);
+            let axes: Vec<usize> = (0..b.shape(product).len()).collect();
+            b.sum(product, &axes)
+        });
+        let products: Vec<NodeId> = products.collect();
+        products.into_iter().reduce(|sum, product| b.add2(sum, product))
+    };
+    let mut entries: Vec<Vec<NodeId>> = Vec::new();
+    for (i, left) in by_loss.iter().enumerate() {
+        let row = (0..by_loss.len()).filter_map(|j| if j < i { Some(entries[j][i]) } else { inner(left, &by_loss[j]) });
+        let row = row.collect();
+        entries.push(row);
+    }
+    let k = Dim::known(by_loss.len());
+    let flat: Vec<NodeId> = entries.concat().into_iter().map(|entry| b.reshape(entry, vec![Dim::known(1)])).collect();
+    let flat = b.emit(ops::Concat { axis: 0 }, &flat);
+    let matrix = b.reshape(flat, vec![k.clone(), k]);
+    let node = b.emit(ops::StopGradient, &[matrix]);
+    Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
+}
