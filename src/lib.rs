@@ -4,6 +4,7 @@ pub mod analyse;
 pub mod data;
 pub mod diag;
 pub mod exec;
+pub mod export;
 pub mod ir;
 pub mod lower;
 pub mod ops;

@@ -8,7 +8,7 @@ use crate::ir::{Builder, Dim, DimSizes, NodeId, Shape, TensorType, show_shape};
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, SliceInfo, SliceInfoElem};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Slice {
     pub starts: Vec<Dim>,
     pub extents: Shape,
