@@ -1,6 +1,7 @@
 //! anabranch: a declarative graph compiler from a model spec to an executable training program.
 
 pub mod analyse;
+pub mod cli;
 pub mod data;
 pub mod diag;
 pub mod exec;

@@ -23,7 +23,7 @@ mod train;
 mod value;
 
 pub use library::{STANDARD_LIBRARY, StandardFile};
-pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use module::{Constraint, Contract, DataInfo, Module, Owner, ParamInfo, ParamPattern, StateInfo};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType};
