@@ -11,5 +11,6 @@ pub mod lower;
 pub mod ops;
 pub mod passes;
 pub mod pipeline;
+pub mod plan;
 pub mod syntax;
 pub mod train;

@@ -7,7 +7,7 @@ use crate::analyse;
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{differentiate, prune, simplify, split};
+use crate::passes::{differentiate, prune, resolve_prediction, resolve_training, simplify, split};
 use crate::syntax::{self, ast};
 
 /// A compiled spec: every stage's result, and what later stages need to know.
@@ -55,13 +55,13 @@ pub fn compile(sources: &mut SourceMap, spec: SourceId, options: &Options) -> Re
     if findings.iter().any(Diagnostic::is_error) {
         return Err(Diagnostics(findings));
     }
-    let whole = differentiate(&module.graph);
+    let whole = differentiate(&resolve_training(&module.graph));
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
         init: simplified(&module.init),
         predict: simplified(&split.predict),
-        evaluate: simplified(&prune(&module.graph, |output| matches!(output.role, Role::Loss | Role::Metric))),
+        evaluate: simplified(&resolve_prediction(&module.graph, |o| matches!(o.role, Role::Loss | Role::Metric))),
         train: simplified(&train),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };

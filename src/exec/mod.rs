@@ -5,15 +5,16 @@
 //! goes on with the same params.
 
 pub mod kernels;
+mod planned;
 pub mod reference;
 mod store;
 
 pub use store::{Store, StoreKind, Values};
 
-use crate::diag::Diagnostics;
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, DimSizes, Graph, NodeId, Role};
 use crate::ops::{Element, InputKind, Op, Tensor};
-use crate::passes::bind;
+use crate::passes::{bind, check_bound, simplify};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
@@ -28,11 +29,23 @@ pub enum Mode {
 }
 
 /// Settings of an executor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ExecutorOptions {
     pub mode: Mode,
     /// worker threads; 0 is as many as there are cores
     pub threads: usize,
+    /// threads to share with other executors; made anew when left out
+    pub pool: Option<Arc<kernels::Pool>>,
+}
+
+impl ExecutorOptions {
+    /// The threads to run on.
+    pub fn pool(&self) -> Arc<kernels::Pool> {
+        self.pool.clone().unwrap_or_else(|| {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            Arc::new(kernels::Pool::new(if self.threads == 0 { cores() } else { self.threads }))
+        })
+    }
 }
 
 /// Something that is fed before a run: an input or target that the program reads.
@@ -63,8 +76,9 @@ pub struct Clock {
 
 /// A program with its buffers.
 #[derive(Debug)]
-pub struct Executor<T> {
+pub struct Executor<T: Element> {
     graph: Graph,
+    planned: Option<planned::Planned<T>>,
     feeds: Vec<Feed>,
     feed_values: Vec<Values<T>>,
     ports: Vec<Port>,
@@ -75,15 +89,25 @@ impl<T: Element> Executor<T> {
     /// Prepares a program for given sizes of its run-time dims.
     ///
     /// # Errors
-    /// E0702 when it does not fit in memory.
-    pub fn new(graph: &Graph, sizes: &DimSizes, options: ExecutorOptions) -> Result<Self, Diagnostics> {
-        let _ = options;
-        let graph = bind(graph, sizes);
+    /// E0303 when an operation does not take these sizes; E0702 when the program does not fit in memory.
+    pub fn new(graph: &Graph, sizes: &DimSizes, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+        let bound = bind(graph, sizes);
+        check_bound(&bound).map_err(|(id, error)| refused(&bound, id, &error))?;
+        let graph = simplify(&bound);
         let feeds: Vec<Feed> = feeds(&graph);
         let ports: Vec<Port> = ports(&graph);
         let feed_values = feeds.iter().map(|feed| Values::zeros(feed.dtype, feed.shape.iter().product())).collect();
         let results = ports.iter().map(|port| Values::zeros(port.dtype, port.shape.iter().product())).collect();
-        Ok(Self { graph, feeds, feed_values, ports, results })
+        let planned = match options.mode {
+            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)),
+            Mode::Reference => None,
+        };
+        Ok(Self { graph, planned, feeds, feed_values, ports, results })
+    }
+
+    /// The plan as text, when the program runs by one.
+    pub fn plan_text(&self, title: &str) -> Option<String> {
+        self.planned.as_ref().map(|planned| crate::plan::print(&planned.plan, &self.graph, title))
     }
 
     /// What to feed, in order.
@@ -135,6 +159,15 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// When the store lacks a param or state of the program, or has it in another shape.
     pub fn run(&mut self, store: &mut Store<T>, clock: Clock) {
+        if let Some(planned) = &mut self.planned {
+            planned.run(&mut self.feed_values, store, clock);
+            for output in &planned.plan.outputs {
+                if !matches!(self.ports[output.output].role, Role::Param | Role::State) {
+                    planned.read(output.buffer, &mut self.results[output.output]);
+                }
+            }
+            return;
+        }
         let graph = &self.graph;
         let leaf = |id: NodeId| leaf_value(graph, id, &self.feeds, &self.feed_values, store, clock);
         let values = reference::evaluate(graph, leaf);
@@ -147,6 +180,14 @@ impl<T: Element> Executor<T> {
             }
         }
     }
+}
+
+/// The sizes of the data do not suit an operation.
+fn refused(graph: &Graph, id: NodeId, error: &crate::ops::OpError) -> Diagnostics {
+    let provenance = &graph.node(id).provenance;
+    Diagnostic::error(Code::E0303, format!("the sizes of the data do not fit the spec: {error}"))
+        .at(provenance.span, format!("while computing `{}`", provenance.name))
+        .into()
 }
 
 fn feeds(graph: &Graph) -> Vec<Feed> {
@@ -201,5 +242,125 @@ fn leaf_value<T: Element>(
             let at = at.expect("internal: every input leaf has a feed");
             feed_values[at].to_tensor(node.ty.dtype, &shape)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::SourceMap;
+    use crate::lower::Options;
+    use crate::pipeline::compile;
+
+    /// A store with the initial values of a spec.
+    fn initial<T: Element>(init: &Graph, options: &ExecutorOptions) -> Store<T> {
+        let mut executor = Executor::<T>::new(init, &DimSizes::new(), options).unwrap();
+        let mut store = Store::new();
+        for port in executor.ports().to_vec() {
+            let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+            let values = Values::zeros(port.dtype, port.shape.iter().product());
+            store.insert(kind, port.name, port.shape, values);
+        }
+        executor.run(&mut store, Clock { seed: 3, ..Clock::default() });
+        store
+    }
+
+    /// Runs some steps of a spec in one mode on made-up data; gives the store and the losses.
+    fn train<T: Element>(text: &str, mode: Mode, batch: usize) -> (Store<T>, Vec<f64>) {
+        let mut sources = SourceMap::default();
+        let id = sources.add("test.anb", text);
+        let compiled = compile(&mut sources, id, &Options::default())
+            .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
+        let options = ExecutorOptions { mode, threads: 2, pool: None };
+        let mut store = initial::<T>(&compiled.simplified.init, &options);
+        let sizes = DimSizes::from([("batch".into(), batch)]);
+        let mut executor = Executor::<T>::new(&compiled.simplified.train, &sizes, &options).unwrap();
+        let mut losses = Vec::new();
+        for step in 0..5 {
+            for feed in 0..executor.feeds().len() {
+                let mut state = 17u32 + feed as u32 + step as u32 * 7;
+                let mut next = || {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    state >> 8
+                };
+                if let Some(values) = executor.feed_float(feed) {
+                    values.fill_with(|| T::of(f64::from(next() % 1000) / 1000.0));
+                } else if let Some(values) = executor.feed_int(feed) {
+                    values.fill_with(|| (next() % 10) as i32);
+                }
+            }
+            executor.run(&mut store, Clock { step, ..Clock::default() });
+            losses.extend((0..executor.ports().len()).map(|port| executor.scalar(port)).filter(|x| !x.is_nan()));
+        }
+        (store, losses)
+    }
+
+    fn agree(text: &str, batch: usize) {
+        let (planned, planned_losses) = train::<f64>(text, Mode::Planned, batch);
+        let (reference, reference_losses) = train::<f64>(text, Mode::Reference, batch);
+        for (a, b) in planned_losses.iter().zip(&reference_losses) {
+            assert!((a - b).abs() <= 1e-9 * (1.0 + b.abs()), "losses {planned_losses:?} against {reference_losses:?}");
+        }
+        for (a, b) in planned.entries().zip(reference.entries()) {
+            for (x, y) in a.values.floats().iter().zip(b.values.floats()) {
+                assert!((x - y).abs() <= 1e-9 * (1.0 + y.abs()), "{}: {x} against {y}", a.name);
+            }
+        }
+    }
+
+    const LOCALIZER: &str = include_str!("../../examples/localizer/localizer.anb");
+
+    #[test]
+    fn plan_and_reference_agree_on_the_first_example() {
+        agree(LOCALIZER, 7);
+        agree(LOCALIZER, 1);
+    }
+
+    const TWO_HEADS: &str = "
+        input x: f32[batch, 8, 8, 1]
+        target label: i32[batch]
+        target next: f32[batch, 3]
+        let trunk = x |> conv2d(filters=4, kernel=3, padding=\"same\", activation=relu) |> max_pool2d(window=2) |> flatten
+        let hidden = trunk |> dense(units=16, activation=tanh)
+        output logits = hidden |> dense(units=10)
+        output guess = hidden |> dense(units=3)
+        loss first = sparse_categorical_crossentropy(label, logits)
+        loss second = mean_squared_error(next, guess)
+        loss total = uncertainty(first, second)
+        metric hits = accuracy(label, logits)
+        train {
+            minimize total
+            optimizer adam(lr=0.01)
+            clip global_norm=1.0
+        }";
+
+    #[test]
+    fn plan_and_reference_agree_on_a_convolutional_net_with_two_heads() {
+        agree(TWO_HEADS, 5);
+        agree(TWO_HEADS, 64);
+    }
+
+    #[test]
+    fn floats_follow_doubles() {
+        let (single, _) = train::<f32>(TWO_HEADS, Mode::Planned, 16);
+        let (double, _) = train::<f64>(TWO_HEADS, Mode::Planned, 16);
+        for (a, b) in single.entries().zip(double.entries()) {
+            for (x, y) in a.values.floats().iter().zip(b.values.floats()) {
+                assert!((f64::from(*x) - y).abs() <= 1e-3 * (1.0 + y.abs()), "{}: {x} against {y}", a.name);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_refused() {
+        let text = "
+            input x: f32[batch, T]
+            output y = x[:, 0:4]";
+        let mut sources = SourceMap::default();
+        let id = sources.add("test.anb", text);
+        let compiled = compile(&mut sources, id, &Options::default()).unwrap();
+        let sizes = DimSizes::from([("batch".into(), 2), ("T".into(), 3)]);
+        let refused = Executor::<f32>::new(&compiled.simplified.predict, &sizes, &ExecutorOptions::default());
+        assert_eq!(refused.err().map(|findings| findings.0[0].code), Some(Code::E0303));
     }
 }

@@ -5,7 +5,6 @@ use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, Shape};
 use crate::syntax::ast::{Argument, Expr, Ident};
-use std::sync::Arc;
 
 /// Arguments as evaluated, not yet matched.
 #[derive(Clone, Debug, Default)]
@@ -148,17 +147,6 @@ impl Lowering {
                 format!("argument `{}` is missing", m.parameters[slot]),
                 "needed here",
             )),
-        }
-    }
-
-    pub(super) fn text_argument(&mut self, m: &Matched, slot: usize) -> Lowered<Option<Arc<str>>> {
-        match m.get(slot).cloned() {
-            None => Ok(None),
-            Some((Value::Text(text), _)) => Ok(Some(text)),
-            Some((other, at)) => {
-                let found = self.describe(&other);
-                Err(self.error(Code::E0304, at, format!("expected a text, found {found}"), "not a text"))
-            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! `y[i] = x[i]` in another element type.
 //!
 //! Operands/Results: `x: T[...]` → `U[...]`. To `i32` floats round towards zero and saturate (NaN gives 0); to `bool` non-zero
-//! is true; `true` is 1. Gradient: none, whole numbers and truth values carry none.
+//! is true; `true` is 1. Gradient: from floats to floats the cotangent as it is, else none: whole numbers and truth values
+//! carry none.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
@@ -24,15 +25,16 @@ impl Primitive for Cast {
     }
 
     fn flow(&self, _slot: usize) -> Flow {
-        Flow::Zero
+        // To floats: the operand's type is not known here, but only a float operand can have a gradient asked of it.
+        if self.to == DType::F32 { Flow::Differentiable } else { Flow::Zero }
     }
 
-    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, _cotangent: NodeId, slot: usize) -> NodeId {
-        b.zeros_like(site.operands[slot])
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, slot: usize) -> NodeId {
+        if b.ty(site.operands[slot]).is_float() { cotangent } else { b.zeros_like(site.operands[slot]) }
     }
 
-    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, _tangent: NodeId, _slot: usize) -> NodeId {
-        b.zeros_like(site.result)
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, tangent: NodeId, slot: usize) -> NodeId {
+        if b.ty(site.operands[slot]).is_float() { tangent } else { b.zeros_like(site.result) }
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {

@@ -21,7 +21,7 @@ macro_rules! comparison {
             fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
                 let ty = infer_pair(Self::NAME, operands)?;
                 if ty.dtype == DType::Bool && !$accepts_bool {
-                    return Err(OpError::dtype(format!("{} takes numbers, found {ty}", Self::NAME)));
+                    return Err(OpError::dtype(format!("{} takes numbers, found {ty} (C3)", Self::NAME)));
                 }
                 Ok(TensorType::new(DType::Bool, ty.shape))
             }

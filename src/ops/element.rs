@@ -1,13 +1,11 @@
 //! Float element types that every evaluation is generic over.
 
+use crate::exec::kernels::Real;
+
 /// `f32` or `f64`.
-pub trait Element:
-    num_traits::Float + num_traits::NumAssign + ndarray::ScalarOperand + Default + std::fmt::Debug + Send + Sync + 'static
-{
+pub trait Element: Real + num_traits::NumAssign + ndarray::ScalarOperand {
     fn of(value: f64) -> Self;
     fn as_f64(self) -> f64;
-    /// The error function.
-    fn erf(self) -> Self;
 }
 
 impl Element for f32 {
@@ -17,9 +15,6 @@ impl Element for f32 {
     fn as_f64(self) -> f64 {
         f64::from(self)
     }
-    fn erf(self) -> Self {
-        libm::erff(self)
-    }
 }
 
 impl Element for f64 {
@@ -28,8 +23,5 @@ impl Element for f64 {
     }
     fn as_f64(self) -> f64 {
         self
-    }
-    fn erf(self) -> Self {
-        libm::erf(self)
     }
 }

@@ -16,7 +16,7 @@ impl Primitive for Gradient {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [y, x] = take(Self::NAME, operands)?;
         if !y.is_float() || !x.is_float() {
-            return Err(OpError::dtype(format!("grad takes f32 values, found {y} and {x}")));
+            return Err(OpError::dtype(format!("grad takes f32 values, found {y} and {x} (C1)")));
         }
         Ok(x.clone())
     }

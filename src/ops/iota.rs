@@ -17,7 +17,7 @@ impl Primitive for Iota {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [] = take(Self::NAME, operands)?;
         if self.axis >= self.ty.rank() {
-            return Err(OpError::constraint(format!("iota: axis {} of {}", self.axis, self.ty)));
+            return Err(OpError::constraint(format!("iota: axis {} of {} (C1)", self.axis, self.ty)));
         }
         Ok(self.ty.clone())
     }

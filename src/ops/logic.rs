@@ -21,7 +21,7 @@ macro_rules! logic {
                 let infer: fn(&[&TensorType]) -> Result<TensorType, OpError> = $infer;
                 let ty = infer(operands)?;
                 if ty.dtype != DType::Bool {
-                    return Err(OpError::dtype(format!("{} takes bool, found {ty}", Self::NAME)));
+                    return Err(OpError::dtype(format!("{} takes bool, found {ty} (C2)", Self::NAME)));
                 }
                 Ok(ty)
             }

@@ -28,7 +28,7 @@ impl Primitive for MatMul {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x, y] = take(Self::NAME, operands)?;
         if !x.is_float() || !y.is_float() {
-            return Err(OpError::dtype(format!("cannot multiply matrices {x} and {y}: both must be f32")));
+            return Err(OpError::dtype(format!("cannot multiply matrices {x} and {y}: both must be f32 (C1)")));
         }
         let (rank, other) = (x.rank(), y.rank());
         if rank < 2 || other != rank || x.shape[..rank - 2] != y.shape[..rank - 2] {

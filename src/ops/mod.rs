@@ -7,6 +7,7 @@
 //! Derivative rules build nodes of the same set, so derivatives can be printed, simplified and differentiated again.
 
 mod argmax;
+mod argsort;
 pub mod binary;
 mod broadcast;
 mod cast;
@@ -14,53 +15,87 @@ pub mod compare;
 mod concat;
 mod constant;
 pub mod convolution;
+mod cumulative_sum;
+pub mod dense;
 mod element;
+mod gather;
 mod gradient;
 mod input;
 mod iota;
+mod is_nan;
+mod linear_recurrence;
+mod log_softmax;
+mod log_sum_exp;
 pub mod logic;
 mod matmul;
 mod max_reduce;
+mod mode;
 mod pad;
 pub mod pooling;
+mod product;
+mod put_along;
 mod random;
 mod reshape;
+mod reverse;
+mod scatter_add;
 mod select;
 mod size;
 mod slice;
+mod softmax;
+mod sort;
 mod stop;
 mod sum;
+mod take_along;
 mod tensor;
 mod transpose;
 pub mod unary;
 
 pub use argmax::ArgMax;
-pub use binary::{Add, Div, Max, Min, Mul, Pow, Sub};
+pub use argsort::ArgSort;
+pub use binary::{Add, Atan2, Div, Max, Min, Mul, Pow, Rem, Sub};
 pub use broadcast::Broadcast;
 pub use cast::Cast;
 pub use compare::{Equal, Less, LessEqual};
 pub use concat::Concat;
 pub use constant::{Constant, Scalar};
 pub use convolution::{Convolution, ConvolutionInputGradient, ConvolutionKernelGradient};
+pub use cumulative_sum::CumulativeSum;
+pub use dense::{NonnegQp, SimplexQp, Solve};
 pub use element::Element;
+pub use gather::Gather;
 pub use gradient::Gradient;
 pub use input::{Input, InputKind};
 pub use iota::Iota;
+pub use is_nan::IsNan;
+pub use linear_recurrence::LinearRecurrence;
+pub use log_softmax::LogSoftmax;
+pub use log_sum_exp::LogSumExp;
 pub use logic::{And, Not, Or};
 pub use matmul::MatMul;
 pub use max_reduce::MaxReduce;
+pub use mode::Mode;
 pub use pad::Pad;
 pub use pooling::{AveragePool, AveragePoolScatter, MaxPool, MaxPoolScatter, MaxPoolSelect};
+pub use product::Product;
+pub use put_along::PutAlong;
 pub use random::{Distribution, Random};
 pub use reshape::Reshape;
+pub use reverse::Reverse;
+pub use scatter_add::ScatterAdd;
 pub use select::Select;
 pub use size::Size;
 pub use slice::Slice;
+pub use softmax::Softmax;
+pub use sort::Sort;
 pub use stop::StopGradient;
 pub use sum::Sum;
+pub use take_along::TakeAlong;
 pub use tensor::Tensor;
 pub use transpose::Transpose;
-pub use unary::{Abs, Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Neg, Rsqrt, Sigmoid, Sign, Sin, Softplus, Sqrt, Tanh};
+pub use unary::{
+    Abs, Acos, Acosh, Asin, Asinh, Atan, Atanh, Ceil, Cos, Cosh, Erf, Exp, Expm1, Floor, Log, Log1p, Neg, Round, Rsqrt,
+    Sigmoid, Sign, Sin, Sinh, Softplus, Sqrt, Tan, Tanh,
+};
 
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 
@@ -207,17 +242,26 @@ table! {
     // leaves
     Input, Constant, Size, Iota, Random,
     // element by element
-    Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Rsqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor,
-    Add, Sub, Mul, Div, Pow, Max, Min,
-    Less, LessEqual, Equal, And, Or, Not, Select, Cast,
+    Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Rsqrt, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh,
+    Atanh, Sigmoid, Softplus, Erf, Floor, Ceil, Round,
+    Add, Sub, Mul, Div, Rem, Pow, Max, Min, Atan2,
+    Less, LessEqual, Equal, IsNan, And, Or, Not, Select, Cast,
     // products
     MatMul, Convolution, ConvolutionInputGradient, ConvolutionKernelGradient,
     // windows
     MaxPool, MaxPoolScatter, MaxPoolSelect, AveragePool, AveragePoolScatter,
     // reductions
-    Sum, MaxReduce, ArgMax,
+    Sum, Product, MaxReduce, LogSumExp, ArgMax,
+    // along an axis
+    CumulativeSum, LinearRecurrence, Softmax, LogSoftmax, Sort, ArgSort,
     // layout
-    Reshape, Transpose, Broadcast, Concat, Slice, Pad,
+    Reshape, Transpose, Broadcast, Concat, Slice, Pad, Reverse,
+    // by index
+    Gather, ScatterAdd, TakeAlong, PutAlong,
+    // small dense matrices
+    Solve, SimplexQp, NonnegQp,
+    // training or prediction
+    Mode,
     // gradients
     StopGradient, Gradient,
 }
@@ -227,16 +271,17 @@ pub(crate) fn take<'a, const N: usize>(
     name: &str,
     operands: &[&'a TensorType],
 ) -> Result<[&'a TensorType; N], OpError> {
-    operands.try_into().map_err(|_| OpError::constraint(format!("{name} takes {N} operands, got {}", operands.len())))
+    let noun = if N == 1 { "operand" } else { "operands" };
+    operands.try_into().map_err(|_| OpError::constraint(format!("{name} takes {N} {noun}, got {}", operands.len())))
 }
 
 /// Checks that axes are in range, distinct and ascending.
 pub(crate) fn check_axes(name: &str, axes: &[usize], rank: usize) -> Result<(), OpError> {
     if let Some(axis) = axes.iter().find(|axis| **axis >= rank) {
-        return Err(OpError::constraint(format!("{name}: axis {axis} of a value with {rank} axes")));
+        return Err(OpError::constraint(format!("{name}: axis {axis} of a value of rank {rank} (C1)")));
     }
     if !axes.is_sorted_by(|a, b| a < b) {
-        return Err(OpError::constraint(format!("{name}: axes {axes:?} must be distinct and in order")));
+        return Err(OpError::constraint(format!("{name}: axes {axes:?} must be distinct and in order (C1)")));
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! A value put into zeros: `y[start + i * stride] = x[i]` on each axis, 0 elsewhere. The transpose of `slice`.
 //!
-//! Operands/Results: `x: T[...]` → `T[shape]`. Constraints: (C1) one start and stride for each axis, strides ≥ 1, equal ranks;
+//! Operands/Results: `x: T[...]` → `T[shape]`. Constraints: (C1) one start and stride for each axis, strides from 1 to
+//! the largest extent, equal ranks;
 //! (C2) `x` fits, as far as extents are known. Gradient: the slice of the cotangent.
 
-use super::slice::{fits, slice_info};
+use super::slice::{are_strides, fits, slice_info};
 use super::{Element, Flow, OpError, Primitive, Site, Slice, Tensor, show_list, take};
 use crate::ir::{Builder, Dim, DimSizes, NodeId, Shape, TensorType, show_shape};
 use crate::ops::tensor::{Rearrange, extents};
@@ -37,7 +38,7 @@ impl Primitive for Pad {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x] = take(Self::NAME, operands)?;
         let rank = x.rank();
-        if [self.starts.len(), self.shape.len(), self.strides.len()] != [rank; 3] || self.strides.contains(&0) {
+        if [self.starts.len(), self.shape.len(), self.strides.len()] != [rank; 3] || !are_strides(&self.strides) {
             return Err(OpError::constraint(format!("a pad of {x} needs a start for each axis (C1)")));
         }
         if let Some(axis) =

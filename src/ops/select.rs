@@ -1,7 +1,7 @@
 //! `z[i] = x[i] where mask[i], else y[i]`
 //!
 //! Operands/Results: `mask: bool[...]`, `x: T[...]`, `y: T[...]` → `T[...]`. Constraints: (C1) equal shapes; (C2) `x` and `y`
-//! of one element type. Gradient: to `x` where the mask holds, to `y` elsewhere.
+//! of one element type; (C3) the mask of truth values. Gradient: to `x` where the mask holds, to `y` elsewhere.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
@@ -23,13 +23,13 @@ impl Primitive for Select {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [mask, x, y] = take(Self::NAME, operands)?;
         if mask.dtype != DType::Bool {
-            return Err(OpError::dtype(format!("where takes a bool mask, found {mask}")));
+            return Err(OpError::dtype(format!("where takes a bool mask, found {mask} (C3)")));
         }
         if x.dtype != y.dtype {
-            return Err(OpError::dtype(format!("where cannot choose between {x} and {y}: element types differ")));
+            return Err(OpError::dtype(format!("where cannot choose between {x} and {y}: element types differ (C2)")));
         }
         if x.shape != y.shape || mask.shape != x.shape {
-            return Err(OpError::shape(format!("where cannot choose between {x} and {y} by {mask}")));
+            return Err(OpError::shape(format!("where cannot choose between {x} and {y} by {mask} (C1)")));
         }
         Ok(x.clone())
     }

@@ -1,10 +1,11 @@
 //! A regular part of a value: `y[i] = x[start + i * stride]` on each axis.
 //!
-//! Operands/Results: `x: T[...]` → `T[extents]`. Constraints: (C1) one start, extent and stride for each axis, strides ≥ 1;
+//! Operands/Results: `x: T[...]` → `T[extents]`. Constraints: (C1) one start, extent and stride for each axis, strides
+//! from 1 to the largest extent;
 //! (C2) the part lies within `x`, as far as extents are known. Gradient: the cotangent put back into zeros (`pad`).
 
 use super::{Element, Flow, OpError, Pad, Primitive, Site, Tensor, show_list, take};
-use crate::ir::{Builder, Dim, DimSizes, NodeId, Shape, TensorType, show_shape};
+use crate::ir::{Builder, Dim, DimSizes, MAX_EXTENT, NodeId, Shape, TensorType, show_shape};
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, SliceInfo, SliceInfoElem};
 
@@ -19,9 +20,17 @@ pub struct Slice {
 pub(crate) fn fits(start: &Dim, extent: &Dim, stride: usize, bound: &Dim) -> bool {
     match (start.as_known(), extent.as_known(), bound.as_known()) {
         (Some(start), Some(0), Some(bound)) => start <= bound,
-        (Some(start), Some(extent), Some(bound)) => start + (extent - 1) * stride < bound,
+        (Some(start), Some(extent), Some(bound)) => {
+            let last = (extent - 1).checked_mul(stride).and_then(|span| span.checked_add(start));
+            last.is_some_and(|last| last < bound)
+        }
         _ => !start.is_negative() && !extent.is_negative(),
     }
+}
+
+/// Whether every stride is one that positions can be counted with.
+pub(crate) fn are_strides(strides: &[usize]) -> bool {
+    strides.iter().all(|stride| (1..=MAX_EXTENT as usize).contains(stride))
 }
 
 /// The view of `x` that a slice takes.
@@ -51,7 +60,7 @@ impl Primitive for Slice {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x] = take(Self::NAME, operands)?;
         let rank = x.rank();
-        if [self.starts.len(), self.extents.len(), self.strides.len()] != [rank; 3] || self.strides.contains(&0) {
+        if [self.starts.len(), self.extents.len(), self.strides.len()] != [rank; 3] || !are_strides(&self.strides) {
             return Err(OpError::constraint(format!("a slice of {x} needs a range for each axis (C1)")));
         }
         for axis in 0..rank {

@@ -1,11 +1,11 @@
 //! `y = Σ x` over axes, which go away.
 //!
 //! Operands/Results: `x: f32[...]` → `f32[...]` (or `i32`). Constraints: (C1) axes in range, distinct, ascending.
-//! Gradient: the cotangent repeated along the axes. Numerics: an empty sum is 0.
+//! Gradient: the cotangent repeated along the axes. Numerics: an empty sum is 0; whole numbers wrap.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, show_list, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
-use ndarray::{ArrayD, Axis};
+use ndarray::Axis;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Sum {
@@ -48,12 +48,12 @@ impl Primitive for Sum {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        fn sum<E: Clone + num_traits::Zero>(x: &ArrayD<E>, axes: &[usize]) -> ArrayD<E> {
-            axes.iter().rev().fold(x.clone(), |x, axis| x.sum_axis(Axis(*axis)))
-        }
+        let axes = || self.axes.iter().rev().map(|axis| Axis(*axis));
         match operands[0] {
-            Tensor::Int(x) => Tensor::Int(sum(x, &self.axes)),
-            x => Tensor::Float(sum(x.float(), &self.axes)),
+            Tensor::Int(x) => {
+                Tensor::Int(axes().fold(x.clone(), |x, axis| x.fold_axis(axis, 0, |sum, x: &i32| sum.wrapping_add(*x))))
+            }
+            x => Tensor::Float(axes().fold(x.float().clone(), |x, axis| x.sum_axis(axis))),
         }
     }
 

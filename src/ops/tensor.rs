@@ -84,6 +84,18 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+/// `f` of each group of elements that differ in the given axes only, row-major within a group; the axes go away.
+pub(crate) fn map_groups<T: Element>(x: &ArrayD<T>, axes: &[usize], f: impl Fn(&[T]) -> T) -> ArrayD<T> {
+    let kept: Vec<usize> = (0..x.ndim()).filter(|axis| !axes.contains(axis)).collect();
+    let shape: Vec<usize> = kept.iter().map(|axis| x.shape()[*axis]).collect();
+    let grouped = x.view().permuted_axes(IxDyn(&[kept.as_slice(), axes].concat())).as_standard_layout().into_owned();
+    let elements = grouped.into_raw_vec_and_offset().0;
+    let count: usize = axes.iter().map(|axis| x.shape()[*axis]).product();
+    let n_groups: usize = shape.iter().product();
+    let results = (0..n_groups).map(|group| f(&elements[group * count..(group + 1) * count])).collect();
+    ArrayD::from_shape_vec(IxDyn(&shape), results).expect("internal: one value a group")
+}
+
 /// A rearrangement of elements that works for any element type.
 pub(crate) trait Rearrange {
     fn apply<E: Clone + Default>(&self, x: &ArrayD<E>) -> ArrayD<E>;

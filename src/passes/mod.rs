@@ -6,8 +6,8 @@ mod differentiate;
 mod simplify;
 mod split;
 
-pub use bind::bind;
+pub use bind::{bind, check_bound};
 pub use copy::{Copier, prune};
 pub use differentiate::{differentiate, gradient_path, gradients};
 pub use simplify::simplify;
-pub use split::{Split, split};
+pub use split::{Split, resolve_prediction, resolve_training, split};

@@ -1,10 +1,13 @@
-//! Splitting by slicing: the prediction program is what the outputs need.
+//! Splitting by slicing: the prediction program is what the outputs need, with every `mode` node replaced by its value at
+//! prediction.
 //!
-//! A target in that slice is the user's mistake; [`Split::target_path`] is the way by which it got there.
+//! A target in that slice is the user's mistake; [`Split::target_paths`] are the ways by which it got there. What only the
+//! value at training needs is no part of the slice, so a target behind it is no mistake. [`resolve_training`] is the other
+//! half: the training program with `mode` nodes replaced by their value at training. Neither result has `mode` nodes.
 
-use super::prune;
-use crate::ir::{Graph, NodeId, Role};
-use crate::ops::{InputKind, Op};
+use super::Copier;
+use crate::ir::{Graph, NodeId, Output, Role};
+use crate::ops::{InputKind, Mode, Op};
 
 /// What splitting finds.
 #[derive(Debug)]
@@ -23,10 +26,48 @@ pub fn split(graph: &Graph) -> Split {
         .filter(|output| output.role == Role::Output)
         .filter_map(|output| path_to_target(graph, output.node))
         .collect();
-    Split { predict: prune(graph, |output| output.role == Role::Output), target_paths }
+    Split { predict: resolve(graph, Mode::PREDICTION, |output| output.role == Role::Output), target_paths }
 }
 
-/// A shortest path along operands from a node to a target leaf.
+/// The part of a graph that its outputs need at training.
+pub fn resolve_training(graph: &Graph) -> Graph {
+    resolve(graph, Mode::TRAINING, |_| true)
+}
+
+/// The part of a graph that the kept outputs need, with `mode` nodes replaced by their value at prediction: how losses and
+/// metrics are evaluated.
+pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool) -> Graph {
+    resolve(graph, Mode::PREDICTION, keep)
+}
+
+/// The operands that count in one mode: of a `mode` node only that at `slot`.
+fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Vec<NodeId> {
+    let operands = graph.operands(id);
+    if let Op::Mode(_) = graph.op(id) { vec![operands[slot]] } else { operands }
+}
+
+/// What the kept outputs need in one mode, with `mode` nodes replaced.
+fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph {
+    let mut needed = vec![false; graph.len()];
+    let mut stack: Vec<NodeId> = graph.outputs.iter().filter(|output| keep(output)).map(|output| output.node).collect();
+    while let Some(id) = stack.pop() {
+        if !std::mem::replace(&mut needed[id.index()], true) {
+            stack.extend(operands_in_mode(graph, id, slot));
+        }
+    }
+    let mut copier = Copier::new(graph);
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        if let Op::Mode(_) = graph.op(id) {
+            let chosen = copier.get(graph.operands(id)[slot]).expect("internal: operands are copied first");
+            copier.set(id, chosen);
+        } else {
+            copier.copy(id);
+        }
+    }
+    copier.finish(keep)
+}
+
+/// A shortest path from a node to a target leaf, along the operands that count at prediction.
 fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
     let mut came_from: Vec<Option<NodeId>> = vec![None; graph.len()];
     let mut seen = vec![false; graph.len()];
@@ -38,7 +79,7 @@ fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
             path.reverse();
             return Some(path);
         }
-        for operand in graph.operands(id) {
+        for operand in operands_in_mode(graph, id, Mode::PREDICTION) {
             if !std::mem::replace(&mut seen[operand.index()], true) {
                 came_from[operand.index()] = Some(id);
                 queue.push_back(operand);
@@ -46,4 +87,54 @@ fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{SourceId, Span};
+    use crate::ir::{Builder, DType, Provenance, TensorType, print, verify};
+    use crate::ops::{Input, Neg};
+
+    fn leaf(b: &mut Builder<'_>, name: &str, kind: InputKind) -> NodeId {
+        b.set_provenance(Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) });
+        b.emit(Input { kind, ty: TensorType::scalar(DType::F32) }, &[])
+    }
+
+    /// `output y = -mode(training, prediction)` and a loss of it, where one of the two is a target.
+    fn graph(training: InputKind, prediction: InputKind) -> Graph {
+        let mut graph = Graph::new();
+        let mut b = Builder::new(&mut graph, Provenance { name: "y".into(), span: Span::new(SourceId(0), 0, 0) });
+        let (t, p) = (leaf(&mut b, "t", training), leaf(&mut b, "p", prediction));
+        let value = b.emit(Mode, &[t, p]);
+        let twice = b.emit(Mode, &[value, p]);
+        let y = b.emit(Neg, &[twice]);
+        graph.add_output(Role::Output, "y", y);
+        graph.add_output(Role::Loss, "l", twice);
+        graph
+    }
+
+    #[test]
+    fn each_program_has_its_own_value() {
+        let graph = graph(InputKind::Target, InputKind::Input);
+        let split = split(&graph);
+        let train = resolve_training(&graph);
+        assert!(split.target_paths.is_empty(), "the target is behind the value at training only");
+        for (program, leaf) in [(&split.predict, "input p"), (&train, "target t")] {
+            verify(program).unwrap();
+            let text = print(program, "program");
+            assert_eq!(program.len(), 2, "{text}");
+            assert!(text.contains(leaf), "{text}");
+        }
+        assert_eq!(train.outputs.len(), 2);
+        assert!(matches!(train.op(train.output(Role::Loss, "l").unwrap()), Op::Input(_)));
+    }
+
+    #[test]
+    fn a_target_at_prediction_is_found() {
+        let graph = graph(InputKind::Input, InputKind::Target);
+        let paths = split(&graph).target_paths;
+        let ops: Vec<&str> = paths[0].iter().map(|id| graph.op(*id).name()).collect();
+        assert_eq!(ops, ["neg", "mode", "input"]);
+    }
 }

@@ -1,1 +1,49 @@
 //! Inner loops on plain slices.
+//!
+//! Takes slices, extents and strides; gives numbers. Nothing here knows a graph, a plan or a shape with names.
+//! Every kernel takes a [`Context`]: the instruction set to use and the threads to use it on. Kernels allocate nothing:
+//! one that needs scratch memory has a `..workspace_len` function beside it and takes the scratch as its last argument.
+//!
+//! Relies on: lengths that cover what extents and strides address (each kernel's `# Panics` names what it checks).
+//! Establishes: the same bits for every thread count, since work is split by shape alone and each result element is
+//! summed in an order that the split does not change. Instruction sets may differ in the last bits (fused
+//! multiply-add, lane counts), runs on one machine do not.
+//!
+//! This folder is the only place with `unsafe` code: vector intrinsics, and output slices written by several threads.
+
+pub mod conv;
+pub mod elementwise;
+pub mod gemm;
+pub mod integers;
+pub mod layout;
+pub mod math;
+pub mod pool;
+pub mod pooling;
+pub mod real;
+pub mod reduce;
+mod share;
+pub mod simd;
+mod tile;
+
+pub use pool::Pool;
+pub use real::Real;
+pub use simd::Level;
+
+/// What a kernel runs on: an instruction set that this machine has, and threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The instruction set.
+    pub level: Level,
+    /// The threads.
+    pub pool: &'a Pool,
+}
+
+impl<'a> Context<'a> {
+    /// The best instruction set of this machine on the given threads.
+    pub fn new(pool: &'a Pool) -> Self {
+        Context { level: Level::detect(), pool }
+    }
+}
+
+#[cfg(test)]
+mod testing;

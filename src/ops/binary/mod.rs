@@ -1,22 +1,26 @@
 //! Functions of two numbers, element by element: `z[i] = f(x[i], y[i])`.
 //!
 //! Operands/Results: `x: T[...]`, `y: T[...]` → `T[...]`. Constraints: (C1) equal shapes: broadcasting is a node of its
-//! own; (C2) both of floats, or both of whole numbers.
+//! own; (C2) both of floats, or both of whole numbers where the function is one of them.
 
 mod add;
+mod atan2;
 mod div;
 mod max;
 mod min;
 mod mul;
 mod pow;
+mod rem;
 mod sub;
 
 pub use add::Add;
+pub use atan2::Atan2;
 pub use div::Div;
 pub use max::Max;
 pub use min::Min;
 pub use mul::Mul;
 pub use pow::Pow;
+pub use rem::Rem;
 pub use sub::Sub;
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
@@ -26,6 +30,8 @@ use ndarray::Zip;
 /// What distinguishes one function of two numbers from another.
 pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
     const NAME: &'static str;
+    /// Whether the function is one of whole numbers too.
+    const TAKES_INTS: bool = true;
 
     fn apply<T: Element>(x: T, y: T) -> T;
     /// On whole numbers; wraps on overflow.
@@ -38,13 +44,29 @@ pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + D
 /// The type of a function of two values of one type: (C1) equal shapes.
 pub(crate) fn infer_pair(name: &str, operands: &[&TensorType]) -> Result<TensorType, OpError> {
     let [x, y] = take(name, operands)?;
+    let refusal = || match verb(name) {
+        Some(verb) => format!("cannot {verb} {x} and {y}"),
+        None => format!("{name} cannot take {x} and {y}"),
+    };
     if x.dtype != y.dtype {
-        return Err(OpError::dtype(format!("cannot {name} {x} and {y}: element types differ")));
+        return Err(OpError::dtype(format!("{}: element types differ (C2)", refusal())));
     }
     if x.shape != y.shape {
-        return Err(OpError::shape(format!("cannot {name} {x} and {y}")));
+        return Err(OpError::shape(format!("{} (C1)", refusal())));
     }
     Ok(x.clone())
+}
+
+/// What people say for an op.
+fn verb(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "add" => "add",
+        "sub" => "subtract",
+        "mul" => "multiply",
+        "div" => "divide",
+        "less" | "less_equal" | "equal" => "compare",
+        _ => return None,
+    })
 }
 
 macro_rules! binary_primitive {
@@ -55,7 +77,10 @@ macro_rules! binary_primitive {
             fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
                 let ty = infer_pair(<$op as Binary>::NAME, operands)?;
                 if ty.dtype == DType::Bool {
-                    return Err(OpError::dtype(format!("{} takes numbers, found {ty}", <$op as Binary>::NAME)));
+                    return Err(OpError::dtype(format!("{} takes numbers, found {ty} (C2)", <$op as Binary>::NAME)));
+                }
+                if ty.dtype == DType::I32 && !<$op as Binary>::TAKES_INTS {
+                    return Err(OpError::dtype(format!("{} takes f32, found {ty} (C2)", <$op as Binary>::NAME)));
                 }
                 Ok(ty)
             }
@@ -94,4 +119,4 @@ macro_rules! binary_primitive {
     )* };
 }
 
-binary_primitive!(Add, Sub, Mul, Div, Pow, Max, Min);
+binary_primitive!(Add, Sub, Mul, Div, Pow, Max, Min, Atan2, Rem);

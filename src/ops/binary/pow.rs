@@ -1,8 +1,11 @@
 //! `z = x^y`. Derivatives: `y x^(y-1)`, `z ln x` (0 where `x ≤ 0`).
+//!
+//! `0^0` is 1, and its derivative by `x` is 0. A constant exponent is lowered by one as a constant, so the derivatives of
+//! a whole power end where the calculus says: the third of `x²` is zero at 0 too, not `0 · 0^-1`.
 
 use super::Binary;
 use crate::ir::{Builder, NodeId};
-use crate::ops::Element;
+use crate::ops::{And, Element, Equal, Op};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Pow;
@@ -20,11 +23,10 @@ impl Binary for Pow {
 
     fn differential(b: &mut Builder<'_>, [x, y]: [NodeId; 2], z: NodeId, v: NodeId, slot: usize) -> NodeId {
         if slot == 0 {
-            let one = b.constant_like(1.0, y);
-            let lower = b.sub(y, one);
-            let power = b.emit(Pow, &[x, lower]);
-            let slope = b.mul(y, power);
-            return b.mul(v, slope);
+            return match constant_value(b, y) {
+                Some(exponent) => constant_power(b, x, exponent, v),
+                None => power(b, x, y, v),
+            };
         }
         let zero = b.zeros_like(x);
         let positive = b.emit(crate::ops::Less, &[zero, x]);
@@ -34,4 +36,44 @@ impl Binary for Pow {
         let slope = b.mul(z, log);
         b.mul(v, slope)
     }
+}
+
+/// The value of a node that is one constant repeated.
+fn constant_value(b: &Builder<'_>, id: NodeId) -> Option<f64> {
+    match b.graph().op(id) {
+        Op::Constant(constant) => Some(constant.value.0),
+        Op::Broadcast(_) => constant_value(b, b.graph().operands(id)[0]),
+        _ => None,
+    }
+}
+
+/// `v · y x^(y-1)` for a constant `y`.
+fn constant_power(b: &mut Builder<'_>, x: NodeId, exponent: f64, v: NodeId) -> NodeId {
+    if exponent == 0.0 {
+        return b.zeros_like(v);
+    }
+    if exponent == 1.0 {
+        return v;
+    }
+    let power = if exponent == 2.0 {
+        x
+    } else {
+        let lower = b.constant_like(exponent - 1.0, x);
+        b.emit(Pow, &[x, lower])
+    };
+    let slope = b.scale(exponent, power);
+    b.mul(v, slope)
+}
+
+/// `v · y x^(y-1)`, 0 where both are 0: there `x` is replaced before the power, since masking an infinite result
+/// afterwards would leave `0 · ∞` to further derivatives.
+fn power(b: &mut Builder<'_>, x: NodeId, y: NodeId, v: NodeId) -> NodeId {
+    let (zero, one) = (b.zeros_like(x), b.constant_like(1.0, x));
+    let (no_base, no_exponent) = (b.emit(Equal, &[x, zero]), b.emit(Equal, &[y, zero]));
+    let neither = b.emit(And, &[no_base, no_exponent]);
+    let base = b.select(neither, one, x);
+    let lower = b.sub(y, one);
+    let power = b.emit(Pow, &[base, lower]);
+    let slope = b.mul(y, power);
+    b.mul(v, slope)
 }

@@ -8,8 +8,7 @@ use ndarray::{ArrayD, IxDyn};
 
 /// The number of real elements in the window of each spatial position of the result (batch counted in).
 fn window_counts(attributes: &PoolAttributes, x_shape: &[usize], y_shape: &[usize]) -> Vec<usize> {
-    let channels = y_shape[y_shape.len() - 1].max(1);
-    let mut counts = vec![0; y_shape.iter().product::<usize>() / channels];
+    let mut counts = vec![0; y_shape[..y_shape.len() - 1].iter().product()];
     attributes.geometry(x_shape, y_shape).visit(|_, o, _| counts[o] += 1);
     counts
 }

@@ -6,9 +6,11 @@ use crate::ops::tensor::extents;
 use crate::ops::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use ndarray::{ArrayD, IxDyn};
 
+/// The winner of a window that lies in the padding alone.
+const NONE: usize = usize::MAX;
+
 /// For each element of the result, the position of the first maximal element of its window; NaN counts as largest.
 fn winners<T: Element>(attributes: &PoolAttributes, x: &[T], x_shape: &[usize], y_shape: &[usize]) -> Vec<usize> {
-    const NONE: usize = usize::MAX;
     let channels = x_shape[x_shape.len() - 1];
     let mut best = vec![NONE; y_shape.iter().product()];
     attributes.geometry(x_shape, y_shape).visit(|i, o, _| {
@@ -26,8 +28,9 @@ fn winners<T: Element>(attributes: &PoolAttributes, x: &[T], x_shape: &[usize], 
     best
 }
 
-fn gather<T: Element>(values: &[T], winners: &[usize], shape: &[usize]) -> Tensor<T> {
-    let picked = winners.iter().map(|i| values.get(*i).copied().unwrap_or(T::neg_infinity())).collect();
+/// The value at each winner, `absent` where there is none.
+fn pick<T: Element>(values: &[T], winners: &[usize], shape: &[usize], absent: T) -> Tensor<T> {
+    let picked = winners.iter().map(|i| values.get(*i).copied().unwrap_or(absent)).collect();
     Tensor::Float(ArrayD::from_shape_vec(IxDyn(shape), picked).expect("internal: one value an element"))
 }
 
@@ -66,7 +69,7 @@ impl Primitive for MaxPool {
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
         let x = operands[0].float().as_standard_layout();
         let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
-        gather(values, &winners(&self.attributes, values, x.shape(), &shape), &shape)
+        pick(values, &winners(&self.attributes, values, x.shape(), &shape), &shape, T::neg_infinity())
     }
 
     fn bind(&self, _sizes: &DimSizes) -> Self {
@@ -111,7 +114,8 @@ impl Primitive for MaxPoolScatter {
         let (x, g) = (operands[0].float().as_standard_layout(), operands[1].float().as_standard_layout());
         let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
         let mut sums = vec![T::zero(); values.len()];
-        for (winner, g) in winners(&self.attributes, values, x.shape(), g.shape()).into_iter().zip(g.iter()) {
+        let winners = winners(&self.attributes, values, x.shape(), g.shape());
+        for (winner, g) in winners.into_iter().zip(g.iter()).filter(|(winner, _)| *winner != NONE) {
             sums[winner] += *g;
         }
         Tensor::Float(ArrayD::from_shape_vec(IxDyn(&shape), sums).expect("internal: one value an element"))
@@ -158,7 +162,8 @@ impl Primitive for MaxPoolSelect {
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
         let (x, v) = (operands[0].float().as_standard_layout(), operands[1].float().as_standard_layout());
         let (values, shape) = (x.as_slice().unwrap_or(&[]), extents(result));
-        gather(v.as_slice().unwrap_or(&[]), &winners(&self.attributes, values, x.shape(), &shape), &shape)
+        let winners = winners(&self.attributes, values, x.shape(), &shape);
+        pick(v.as_slice().unwrap_or(&[]), &winners, &shape, T::zero())
     }
 
     fn bind(&self, _sizes: &DimSizes) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! Operands/Results: `x: f32[N, S..., C]` → `f32[N, O..., C]`, `O` as for convolution. Constraints: (C1) 1 to 3 spatial axes; (C3) the
 //! window fits the padded input. Padding never takes part: a maximum ignores it, an average counts real elements only.
+//! A window that lies in the padding alone has the maximum `-inf` and the average 0, and passes no gradient.
 //! The maximum's derivative selects the first maximal element of each window; `max_pool_scatter` and `max_pool_select` are
 //! each other's transpose, as `average_pool` and `average_pool_scatter` are.
 

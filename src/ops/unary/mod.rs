@@ -4,7 +4,15 @@
 //! The Jacobian is diagonal, so one rule serves as vjp and jvp.
 
 mod abs;
+mod acos;
+mod acosh;
+mod asin;
+mod asinh;
+mod atan;
+mod atanh;
+mod ceil;
 mod cos;
+mod cosh;
 mod erf;
 mod exp;
 mod expm1;
@@ -12,16 +20,27 @@ mod floor;
 mod log;
 mod log1p;
 mod neg;
+mod round;
 mod rsqrt;
 mod sigmoid;
 mod sign;
 mod sin;
+mod sinh;
 mod softplus;
 mod sqrt;
+mod tan;
 mod tanh;
 
 pub use abs::Abs;
+pub use acos::Acos;
+pub use acosh::Acosh;
+pub use asin::Asin;
+pub use asinh::Asinh;
+pub use atan::Atan;
+pub use atanh::Atanh;
+pub use ceil::Ceil;
 pub use cos::Cos;
+pub use cosh::Cosh;
 pub use erf::Erf;
 pub use exp::Exp;
 pub use expm1::Expm1;
@@ -29,12 +48,15 @@ pub use floor::Floor;
 pub use log::Log;
 pub use log1p::Log1p;
 pub use neg::Neg;
+pub use round::Round;
 pub use rsqrt::Rsqrt;
 pub use sigmoid::Sigmoid;
 pub use sign::Sign;
 pub use sin::Sin;
+pub use sinh::Sinh;
 pub use softplus::Softplus;
 pub use sqrt::Sqrt;
+pub use tan::Tan;
 pub use tanh::Tanh;
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
@@ -58,7 +80,7 @@ impl<U: Unary> Primitive for U {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x] = take(<U as Unary>::NAME, operands)?;
         if !x.is_float() {
-            return Err(OpError::dtype(format!("{} takes f32, found {x}", <U as Unary>::NAME)));
+            return Err(OpError::dtype(format!("{} takes f32, found {x} (C1)", <U as Unary>::NAME)));
         }
         Ok(x.clone())
     }

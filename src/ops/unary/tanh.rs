@@ -1,4 +1,4 @@
-//! `y = tanh x`. Derivative: `1 - y²`.
+//! `y = tanh x`. Derivative: `1 - y²`, as `(1 - y)(1 + y)`: exact where `y` is near ±1.
 
 use super::Unary;
 use crate::ir::{Builder, NodeId};
@@ -17,8 +17,8 @@ impl Unary for Tanh {
 
     fn differential(b: &mut Builder<'_>, _x: NodeId, y: NodeId, v: NodeId) -> NodeId {
         let one = b.constant_like(1.0, y);
-        let square = b.mul(y, y);
-        let slope = b.sub(one, square);
+        let (below, above) = (b.sub(one, y), b.add2(one, y));
+        let slope = b.mul(below, above);
         b.mul(v, slope)
     }
 }

@@ -1,0 +1,303 @@
+//! The kernels on the shapes that training meets. "Items" are floating-point operations for products and
+//! convolutions, elements elsewhere.
+//!
+//! `cargo bench --bench kernels -- gemm` runs a part; `ANABRANCH_BENCH_THREADS` is the number of threads (2).
+
+use anabranch::exec::kernels::conv::{self, ConvGeometry};
+use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
+use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use anabranch::exec::kernels::{Context, Pool, layout, pooling, reduce};
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+fn main() {
+    divan::main();
+}
+
+fn pool() -> Pool {
+    let threads = std::env::var("ANABRANCH_BENCH_THREADS").ok().and_then(|text| text.parse().ok());
+    Pool::new(threads.unwrap_or(2))
+}
+
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect()
+}
+
+/// Rows, inner, columns, and whether the operands are transposed.
+const PRODUCTS: [(&str, usize, usize, usize, [bool; 2]); 14] = [
+    ("NN 128x784x512", 128, 784, 512, [false, false]),
+    ("NN 64x512x512", 64, 512, 512, [false, false]),
+    ("NT 128x512x512", 128, 512, 512, [false, true]),
+    ("TN 784x128x512", 784, 128, 512, [true, false]),
+    ("NN 512x512x512", 512, 512, 512, [false, false]),
+    ("NN 1024x1024x1024", 1024, 1024, 1024, [false, false]),
+    ("NN 128x512x10", 128, 512, 10, [false, false]),
+    ("TN 512x128x10", 512, 128, 10, [true, false]),
+    ("NT 128x10x512", 128, 10, 512, [false, true]),
+    ("NN 128x512x1", 128, 512, 1, [false, false]),
+    ("NN 7x50x2", 7, 50, 2, [false, false]),
+    ("NN 64x9216x128", 64, 9216, 128, [false, false]),
+    ("TN 9216x64x128", 9216, 64, 128, [true, false]),
+    ("NN 1024x128x512", 1024, 128, 512, [false, false]),
+];
+
+#[divan::bench(args = PRODUCTS.map(|row| row.0))]
+fn gemm(bencher: Bencher<'_, '_>, name: &str) {
+    let &(_, rows, inner, columns, flips) = PRODUCTS.iter().find(|row| row.0 == name).unwrap();
+    product(bencher, Shape { batch: 1, rows, inner, columns }, flips);
+}
+
+#[divan::bench(args = ["scores 64 of 64x32x64", "context 64 of 64x64x32"])]
+fn gemm_batched(bencher: Bencher<'_, '_>, name: &str) {
+    if name.starts_with("scores") {
+        product(bencher, Shape { batch: 64, rows: 64, inner: 32, columns: 64 }, [false, true]);
+    } else {
+        product(bencher, Shape { batch: 64, rows: 64, inner: 64, columns: 32 }, [false, false]);
+    }
+}
+
+fn product(bencher: Bencher<'_, '_>, shape: Shape, flips: [bool; 2]) {
+    let Shape { batch, rows, inner, columns } = shape;
+    let (a, b) = (numbers(batch * rows * inner), numbers(batch * inner * columns));
+    let mut c = vec![0.0; batch * rows * columns];
+    let pool = pool();
+    let context = Context::new(&pool);
+    let strides = |flip: bool, rows: usize, columns: usize| if flip { (1, rows) } else { (columns, 1) };
+    let (a_strides, b_strides) = (strides(flips[0], rows, inner), strides(flips[1], inner, columns));
+    let mut workspace = vec![0.0; gemm::workspace_len::<f32>(&context, shape, a_strides, b_strides)];
+    let matrix =
+        |data, batch_stride, (row_stride, column_stride)| Matrix { data, batch_stride, row_stride, column_stride };
+    bencher.counter(ItemsCount::new(2 * batch * rows * inner * columns)).bench_local(|| {
+        let (a, b) = (matrix(&a[..], rows * inner, a_strides), matrix(&b[..], inner * columns, b_strides));
+        let c = MatrixMut { data: &mut c, batch_stride: rows * columns, row_stride: columns };
+        gemm::gemm(&context, shape, [a, b], 0.0, c, Epilogue::None, &mut workspace);
+    });
+}
+
+/// Batch, height and width, channels, kernel, stride, padding, groups.
+type Convolution = (&'static str, usize, usize, (usize, usize), usize, usize, (usize, usize), usize);
+
+const CONVOLUTIONS: [Convolution; 8] = [
+    ("7,5,5,2,1,3,0", 7, 5, (2, 1), 3, 1, (0, 0), 1),
+    ("64,28,28,1,32,3,0", 64, 28, (1, 32), 3, 1, (0, 0), 1),
+    ("64,26,26,32,64,3,0", 64, 26, (32, 64), 3, 1, (0, 0), 1),
+    ("32,32,32,64,64,3,1", 32, 32, (64, 64), 3, 1, (1, 1), 1),
+    ("32,32,32,64,256,1,0", 32, 32, (64, 256), 1, 1, (0, 0), 1),
+    ("depthwise 32,32,32,64,3,1", 32, 32, (64, 64), 3, 1, (1, 1), 64),
+    ("32,32,32,16,16,3,1", 32, 32, (16, 16), 3, 1, (1, 1), 1),
+    ("32,32,32,16,32,3 stride 2", 32, 32, (16, 32), 3, 2, (0, 1), 1),
+];
+
+struct ConvBench {
+    g: ConvGeometry,
+    x: Vec<f32>,
+    kernel: Vec<f32>,
+    y: Vec<f32>,
+    operations: usize,
+}
+
+fn convolution(name: &str) -> ConvBench {
+    let &(_, batch, side, channels, kernel, stride, padding, groups) =
+        CONVOLUTIONS.iter().find(|row| row.0 == name).unwrap();
+    let g = ConvGeometry::new(
+        batch,
+        channels,
+        groups,
+        &[conv::Dim { input: side, kernel, stride, dilation: 1, padding }; 2],
+    );
+    let operations = 2 * g.output_len() * kernel * kernel * channels.0 / groups;
+    ConvBench { g, x: numbers(g.input_len()), kernel: numbers(g.kernel_len()), y: numbers(g.output_len()), operations }
+}
+
+#[divan::bench(args = CONVOLUTIONS.map(|row| row.0))]
+fn conv_forward(bencher: Bencher<'_, '_>, name: &str) {
+    let mut c = convolution(name);
+    let pool = pool();
+    let context = Context::new(&pool);
+    let mut workspace = vec![0.0; conv::forward_workspace_len(&context, &c.g)];
+    bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
+        conv::forward(&context, &c.g, &c.x, &c.kernel, (None, false), &mut c.y, &mut workspace);
+    });
+}
+
+#[divan::bench(args = CONVOLUTIONS.map(|row| row.0))]
+fn conv_input_gradient(bencher: Bencher<'_, '_>, name: &str) {
+    let mut c = convolution(name);
+    let pool = pool();
+    let context = Context::new(&pool);
+    let mut workspace = vec![0.0; conv::input_gradient_workspace_len(&context, &c.g)];
+    bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
+        conv::input_gradient(&context, &c.g, &c.y, &c.kernel, &mut c.x, &mut workspace);
+    });
+}
+
+#[divan::bench(args = CONVOLUTIONS.map(|row| row.0))]
+fn conv_kernel_gradient(bencher: Bencher<'_, '_>, name: &str) {
+    let mut c = convolution(name);
+    let pool = pool();
+    let context = Context::new(&pool);
+    let mut workspace = vec![0.0; conv::kernel_gradient_workspace_len(&context, &c.g)];
+    bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
+        conv::kernel_gradient(&context, &c.g, &c.x, &c.y, &mut c.kernel, &mut workspace);
+    });
+}
+
+#[divan::bench(args = ["forward", "scatter"])]
+fn max_pooling(bencher: Bencher<'_, '_>, name: &str) {
+    let dim = pooling::Dim { input: 24, window: 2, stride: 2, padding: (0, 0) };
+    let g = pooling::PoolGeometry::new(64, 64, &[dim; 2]);
+    let (x, mut y, mut dx) = (numbers(g.input_len()), numbers(g.output_len()), numbers(g.input_len()));
+    let pool = pool();
+    let context = Context::new(&pool);
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| match name {
+        "forward" => pooling::max_forward(&context, &g, &x, &mut y),
+        _ => pooling::max_scatter(&context, &g, &x, &y, &mut dx),
+    });
+}
+
+#[divan::bench(args = ["all of 1M", "rows of 8192x128", "columns of 8192x128"])]
+fn sum(bencher: Bencher<'_, '_>, name: &str) {
+    let x = numbers(1 << 20);
+    let dims: &[(usize, bool)] = match name {
+        "all of 1M" => &[(1 << 20, true)],
+        "rows of 8192x128" => &[(8192, false), (128, true)],
+        _ => &[(8192, true), (128, false)],
+    };
+    let mut y = vec![0.0; dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product()];
+    let pool = pool();
+    let context = Context::new(&pool);
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
+        reduce::reduce(&context, reduce::Reduction::Sum, dims, &x, &mut y);
+    });
+}
+
+#[divan::bench(args = [(128, 1000), (64, 10), (4096, 64)])]
+fn softmax(bencher: Bencher<'_, '_>, (rows, row): (usize, usize)) {
+    let (x, mut y) = (numbers(rows * row), numbers(rows * row));
+    let pool = pool();
+    let context = Context::new(&pool);
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
+        reduce::softmax(&context, reduce::Softmax::Probabilities, row, &x, &mut y);
+    });
+}
+
+#[divan::bench]
+fn transpose_1024(bencher: Bencher<'_, '_>) {
+    let (x, mut y) = (numbers(1 << 20), numbers(1 << 20));
+    let dims = [layout::Dim { extent: 1024, from: 1, to: 1024 }, layout::Dim { extent: 1024, from: 1024, to: 1 }];
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| layout::copy(&dims, &x, 0, &mut y, 0));
+}
+
+#[divan::bench]
+fn fork_and_join(bencher: Bencher<'_, '_>) {
+    let pool = pool();
+    bencher.bench_local(|| pool.run(2, &|task| _ = divan::black_box(task)));
+}
+
+/// A program over sources `0..sources` with one destination for each result.
+fn program(
+    bencher: Bencher<'_, '_>,
+    n: usize,
+    sources: usize,
+    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+) {
+    let mut builder = Builder::new();
+    let loads: Vec<Value> = (0..sources).map(|i| builder.load(i, Access::Contiguous)).collect();
+    let results = build(&mut builder, &loads);
+    for (i, result) in results.iter().enumerate() {
+        builder.store(i, *result, None);
+    }
+    let program: Program<f32> = builder.finish();
+    let x: Vec<Vec<f32>> = (0..sources).map(|_| numbers(n).iter().map(|x| x.abs() + 0.01).collect()).collect();
+    let mut y: Vec<Vec<f32>> = results.iter().map(|_| vec![0.0; n]).collect();
+    let pool = pool();
+    let context = Context::new(&pool);
+    let mut workspace = vec![0.0; program.workspace_len(&context, n)];
+    let sources: Vec<_> = x.iter().map(|x| Source::numbers(x)).collect();
+    let mut destinations: Vec<_> = y.iter_mut().map(|y| Destination::new(y)).collect();
+    bencher.counter(ItemsCount::new(n)).bench_local(|| {
+        program.run(&context, n, &sources, &mut destinations, &mut workspace);
+    });
+}
+
+const MILLION: usize = 1 << 20;
+
+#[divan::bench]
+fn adam_1m(bencher: Bencher<'_, '_>) {
+    program(bencher, MILLION, 4, |builder, loads| {
+        let &[p, m, v, g] = loads else { unreachable!() };
+        let mut constant = |number| builder.constant(number);
+        let [b1, c1, b2, c2, epsilon, rate] = [0.9, 0.1, 0.999, 0.001, 1e-8, 0.001].map(&mut constant);
+        let kept = builder.binary(Binary::Mul, m, b1);
+        let fresh = builder.binary(Binary::Mul, g, c1);
+        let m = builder.binary(Binary::Add, kept, fresh);
+        let kept = builder.binary(Binary::Mul, v, b2);
+        let square = builder.unary(Unary::Square, g);
+        let fresh = builder.binary(Binary::Mul, square, c2);
+        let v = builder.binary(Binary::Add, kept, fresh);
+        let root = builder.unary(Unary::Sqrt, v);
+        let divisor = builder.binary(Binary::Add, root, epsilon);
+        let direction = builder.binary(Binary::Div, m, divisor);
+        let change = builder.binary(Binary::Mul, direction, rate);
+        vec![builder.binary(Binary::Sub, p, change), m, v]
+    });
+}
+
+#[divan::bench]
+fn chain_of_8_1m(bencher: Bencher<'_, '_>) {
+    program(bencher, MILLION, 2, |builder, loads| {
+        let mut value = loads[0];
+        for operation in
+            [Binary::Add, Binary::Mul, Binary::Sub, Binary::Max, Binary::Mul, Binary::Add, Binary::Min, Binary::Mul]
+        {
+            value = builder.binary(operation, value, loads[1]);
+        }
+        vec![value]
+    });
+}
+
+#[divan::bench]
+fn sigmoid_and_cross_entropy_1m(bencher: Bencher<'_, '_>) {
+    program(bencher, MILLION, 2, |builder, loads| {
+        let one = builder.constant(1.0);
+        let p = builder.unary(Unary::Sigmoid, loads[0]);
+        let q = builder.binary(Binary::Sub, one, p);
+        let (log_p, log_q) = (builder.unary(Unary::Log, p), builder.unary(Unary::Log, q));
+        let rest = builder.binary(Binary::Sub, one, loads[1]);
+        let (left, right) = (builder.binary(Binary::Mul, loads[1], log_p), builder.binary(Binary::Mul, rest, log_q));
+        let sum = builder.binary(Binary::Add, left, right);
+        let loss = builder.unary(Unary::Neg, sum);
+        vec![loss, builder.binary(Binary::Sub, p, loads[1])]
+    });
+}
+
+const FUNCTIONS: [(&str, Unary); 9] = [
+    ("copy sign", Unary::Neg),
+    ("exp", Unary::Exp),
+    ("log", Unary::Log),
+    ("tanh", Unary::Tanh),
+    ("sigmoid", Unary::Sigmoid),
+    ("softplus", Unary::Softplus),
+    ("erf", Unary::Erf),
+    ("sin", Unary::Sin),
+    ("sqrt", Unary::Sqrt),
+];
+
+#[divan::bench(args = FUNCTIONS.map(|row| row.0))]
+fn function_1m(bencher: Bencher<'_, '_>, name: &str) {
+    let (_, operation) = FUNCTIONS.into_iter().find(|row| row.0 == name).unwrap();
+    program(bencher, MILLION, 1, |builder, loads| vec![builder.unary(operation, loads[0])]);
+}
+
+#[divan::bench(args = [14, 63])]
+fn chain_of_8_tiny(bencher: Bencher<'_, '_>, n: usize) {
+    program(bencher, n, 2, |builder, loads| {
+        let mut value = loads[0];
+        for operation in
+            [Binary::Add, Binary::Mul, Binary::Sub, Binary::Max, Binary::Mul, Binary::Add, Binary::Min, Binary::Mul]
+        {
+            value = builder.binary(operation, value, loads[1]);
+        }
+        vec![value]
+    });
+}

@@ -1,0 +1,455 @@
+//! Matrix products `C = A · B + beta C`, in batches, with a bias and a ramp on the way out.
+//!
+//! Takes operands in place through a row stride and a column stride, so a transpose is a swap of two numbers and costs
+//! no copy. `B` is copied panel by panel into the workspace where its columns are not contiguous, or where it is large
+//! and read by many rows; `A` never is. Work is cut into blocks of rows or of columns, one block a thread; the inner
+//! dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
+
+use super::share::{Shared, block};
+use super::simd::{self, Kernel, Vector};
+use super::tile::{self, Finish, Panel, Walk};
+use super::{Context, Real};
+
+/// The extents of `batch` products of `rows × inner` by `inner × columns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub batch: usize,
+    pub rows: usize,
+    pub inner: usize,
+    pub columns: usize,
+}
+
+/// A matrix, or a batch of them, read in place. Strides count elements; a batch stride of 0 repeats one matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    pub data: &'a [T],
+    pub batch_stride: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+/// The result: rows of contiguous numbers.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    pub data: &'a mut [T],
+    pub batch_stride: usize,
+    pub row_stride: usize,
+}
+
+/// What is done to each number of the product before it is stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Epilogue<'a, T> {
+    /// Nothing.
+    None,
+    /// Adds one number per column.
+    Bias(&'a [T]),
+    /// Adds one number per column, then takes the maximum with 0.
+    BiasRelu(&'a [T]),
+}
+
+/// The inner dimension is summed in blocks of this length.
+const INNER_BLOCK: usize = 512;
+/// Columns of `B` packed together.
+const COLUMN_BLOCK: usize = 256;
+/// Rows of `A` that a packed block of `B` is used for before the next panel: they stay in the second-level cache.
+const ROW_BLOCK: usize = 196;
+/// Below this many products a second thread costs more than it gives.
+const PARALLEL_PRODUCTS: usize = 100_000;
+
+/// How many numbers of workspace [`gemm`] needs for these operands.
+pub fn workspace_len<T: Real>(context: &Context<'_>, shape: Shape, a: (usize, usize), b: (usize, usize)) -> usize {
+    let tasks = if products(shape) < PARALLEL_PRODUCTS { 1 } else { context.pool.threads() };
+    if swaps_roles(shape, a.0) { 0 } else { tasks * packed_len::<T>(context, shape, b.1) }
+}
+
+fn products(shape: Shape) -> usize {
+    shape.batch * shape.rows * shape.inner * shape.columns
+}
+
+/// A column vector as the result is computed as a row vector, if `A` then has contiguous columns.
+fn swaps_roles(shape: Shape, a_row_stride: usize) -> bool {
+    shape.columns == 1 && shape.rows > 1 && a_row_stride == 1
+}
+
+/// The packed part of `B` that one task holds, 0 where `B` is read in place.
+fn packed_len<T: Real>(context: &Context<'_>, shape: Shape, b_column_stride: usize) -> usize {
+    if packs(shape, b_column_stride) {
+        let width = tile::width::<T>(context.level);
+        shape.inner.min(INNER_BLOCK) * shape.columns.min(COLUMN_BLOCK).next_multiple_of(width)
+    } else {
+        0
+    }
+}
+
+fn packs(shape: Shape, b_column_stride: usize) -> bool {
+    (b_column_stride != 1 && shape.columns > 1) || (shape.rows >= 42 && shape.inner * shape.columns > 32 * 1024)
+}
+
+/// Computes `C = A · B + beta C`, then the epilogue. With `beta` 0 what `C` held is not read.
+///
+/// # Panics
+/// Where an operand, the result, the bias or the workspace is shorter than shape and strides reach.
+pub fn gemm<T: Real>(
+    context: &Context<'_>,
+    shape: Shape,
+    [a, b]: [Matrix<'_, T>; 2],
+    beta: T,
+    c: MatrixMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    workspace: &mut [T],
+) {
+    if shape.batch == 0 || shape.rows == 0 || shape.columns == 0 {
+        return;
+    }
+    check(shape, &a, &b, &c, epilogue);
+    let product = Product {
+        context: *context,
+        shape,
+        a,
+        b,
+        beta,
+        c: Shared::new(c.data),
+        c_strides: [c.batch_stride, c.row_stride],
+        epilogue,
+    };
+    let swapped = swaps_roles(shape, a.row_stride) && c.row_stride == 1 && matches!(epilogue, Epilogue::None);
+    let product = if swapped { product.transposed() } else { product };
+    product.run(workspace);
+}
+
+fn check<T>(shape: Shape, a: &Matrix<'_, T>, b: &Matrix<'_, T>, c: &MatrixMut<'_, T>, epilogue: Epilogue<'_, T>) {
+    let reach = |extents: [usize; 3], strides: [usize; 3]| {
+        1 + extents.iter().zip(strides).map(|(extent, stride)| (extent - 1) * stride).sum::<usize>()
+    };
+    let Shape { batch, rows, inner, columns } = shape;
+    if inner > 0 {
+        let a_reach = reach([batch, rows, inner], [a.batch_stride, a.row_stride, a.column_stride]);
+        let b_reach = reach([batch, inner, columns], [b.batch_stride, b.row_stride, b.column_stride]);
+        assert!(a_reach <= a.data.len() && b_reach <= b.data.len(), "an operand is shorter than its shape");
+    }
+    assert!(
+        reach([batch, rows, columns], [c.batch_stride, c.row_stride, 1]) <= c.data.len(),
+        "the result is too short"
+    );
+    assert!(rows == 1 || c.row_stride >= columns, "the rows of the result overlap");
+    assert!(batch == 1 || c.batch_stride >= (rows - 1) * c.row_stride + columns, "the results of a batch overlap");
+    if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
+        assert!(bias.len() >= columns, "the bias is shorter than the columns");
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Product<'a, T> {
+    context: Context<'a>,
+    shape: Shape,
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    beta: T,
+    c: Shared<'a, T>,
+    c_strides: [usize; 2],
+    epilogue: Epilogue<'a, T>,
+}
+
+/// What one task computes.
+#[derive(Clone)]
+struct Part {
+    batch: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+}
+
+impl<'a, T: Real> Product<'a, T> {
+    /// `Cᵀ = Bᵀ · Aᵀ` for a result of one column.
+    fn transposed(self) -> Self {
+        let flip = |matrix: Matrix<'a, T>| Matrix {
+            row_stride: matrix.column_stride,
+            column_stride: matrix.row_stride,
+            ..matrix
+        };
+        let shape = Shape { rows: 1, columns: self.shape.rows, ..self.shape };
+        let c_strides = [self.c_strides[0], self.shape.rows];
+        Product { shape, a: flip(self.b), b: flip(self.a), c_strides, ..self }
+    }
+
+    fn run(&self, workspace: &mut [T]) {
+        let Shape { batch, rows, columns, .. } = self.shape;
+        let tasks = if products(self.shape) < PARALLEL_PRODUCTS { 1 } else { self.context.pool.threads() };
+        let packed = packed_len::<T>(&self.context, self.shape, self.b.column_stride);
+        assert!(workspace.len() >= tasks * packed, "the workspace is too short");
+        let whole = Part { batch: 0..batch, rows: 0..rows, columns: 0..columns };
+        if tasks == 1 {
+            return self.part(whole, workspace);
+        }
+        let workspace = Shared::new(workspace);
+        let width = tile::width::<T>(self.context.level);
+        self.context.pool.run(tasks, &|task| {
+            let mut part = whole.clone();
+            if batch >= tasks {
+                part.batch = block(batch, tasks, 1, task);
+            } else if columns >= rows && columns >= tasks * width {
+                part.columns = block(columns, tasks, width, task);
+            } else {
+                part.rows = block(rows, tasks, 1, task);
+            }
+            // SAFETY: each task has its own stretch of the workspace.
+            self.part(part, unsafe { workspace.part(task * packed, packed) });
+        });
+    }
+
+    fn part(&self, part: Part, workspace: &mut [T]) {
+        let packs = packs(self.shape, self.b.column_stride);
+        for batch in part.batch.clone() {
+            if self.shape.columns == 1 && self.a.column_stride == 1 && self.b.row_stride == 1 && self.shape.inner > 1 {
+                self.dots(batch, part.rows.clone());
+                continue;
+            }
+            let column_block = if packs { COLUMN_BLOCK } else { usize::MAX };
+            let mut column = part.columns.start;
+            while column < part.columns.end {
+                let columns = (part.columns.end - column).min(column_block);
+                self.columns(batch, &part, column, columns, packs.then_some(&mut *workspace));
+                column += columns;
+            }
+        }
+    }
+
+    fn columns(&self, batch: usize, part: &Part, column: usize, columns: usize, workspace: Option<&mut [T]>) {
+        let Shape { inner, .. } = self.shape;
+        let width = tile::width::<T>(self.context.level);
+        let mut packed = workspace;
+        let mut depth = 0;
+        loop {
+            let length = (inner - depth).min(INNER_BLOCK);
+            let last = depth + length == inner;
+            if let Some(packed) = packed.as_deref_mut() {
+                self.pack(batch, depth, length, column, columns, packed);
+            }
+            let mut row = part.rows.start;
+            while row < part.rows.end {
+                let rows = (part.rows.end - row).min(ROW_BLOCK);
+                let mut offset = 0;
+                while offset < columns {
+                    let wide = (columns - offset).min(width);
+                    let (b, b_step) = match packed.as_deref() {
+                        Some(packed) => (packed[offset * length..].as_ptr(), width),
+                        None => (self.b_at(batch, depth, column + offset), self.b.row_stride),
+                    };
+                    let walk = Walk::run(length, self.a.column_stride as isize, b_step as isize);
+                    let place = [batch, row, column + offset];
+                    self.panel(place, [rows, wide], &walk, depth, b, last);
+                    offset += wide;
+                }
+                row += rows;
+            }
+            depth += length;
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn b_at(&self, batch: usize, depth: usize, column: usize) -> *const T {
+        let offset = batch * self.b.batch_stride + depth * self.b.row_stride + column * self.b.column_stride;
+        self.b.data.as_ptr().wrapping_add(offset)
+    }
+
+    fn panel(&self, place: [usize; 3], extent: [usize; 2], walk: &Walk, depth: usize, b: *const T, last: bool) {
+        let [batch, row, column] = place;
+        let a_offset = batch * self.a.batch_stride + row * self.a.row_stride + depth * self.a.column_stride;
+        let c_offset = batch * self.c_strides[0] + row * self.c_strides[1] + column;
+        let mut finish = Finish { beta: if depth == 0 { self.beta } else { T::one() }, ..Finish::store() };
+        if last && let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = self.epilogue {
+            finish.bias = bias[column..].as_ptr();
+            finish.relu = matches!(self.epilogue, Epilogue::BiasRelu(_));
+        }
+        let panel = Panel {
+            walk,
+            rows: extent[0],
+            columns: extent[1],
+            a: self.a.data.as_ptr().wrapping_add(a_offset),
+            a_row: self.a.row_stride as isize,
+            b,
+            c: self.c.pointer().wrapping_add(c_offset),
+            c_row: self.c_strides[1] as isize,
+            finish,
+        };
+        // SAFETY: `check` proved that shape and strides stay inside the slices; tasks have disjoint parts of `C`.
+        unsafe { tile::compute(self.context.level, panel) };
+    }
+
+    /// Copies `length × columns` of `B` into panels of the tile's width, each a run of rows.
+    fn pack(&self, batch: usize, depth: usize, length: usize, column: usize, columns: usize, packed: &mut [T]) {
+        let width = tile::width::<T>(self.context.level);
+        let start = batch * self.b.batch_stride + depth * self.b.row_stride + column * self.b.column_stride;
+        let from = &self.b.data[start.min(self.b.data.len())..];
+        let mut offset = 0;
+        while offset < columns {
+            let wide = (columns - offset).min(width);
+            let panel = &mut packed[offset * length..][..width * length];
+            let from = &from[(offset * self.b.column_stride).min(from.len())..];
+            if self.b.column_stride == 1 {
+                for (row, to) in panel.chunks_exact_mut(width).enumerate() {
+                    to[..wide].copy_from_slice(&from[row * self.b.row_stride..][..wide]);
+                }
+            } else {
+                for (row, to) in panel.chunks_exact_mut(width).enumerate() {
+                    for (i, to) in to[..wide].iter_mut().enumerate() {
+                        *to = from[row * self.b.row_stride + i * self.b.column_stride];
+                    }
+                }
+            }
+            offset += wide;
+        }
+    }
+
+    /// Rows of contiguous numbers times one contiguous column.
+    fn dots(&self, batch: usize, rows: std::ops::Range<usize>) {
+        let inner = self.shape.inner;
+        let vector = &self.b.data[batch * self.b.batch_stride..][..inner];
+        for row in rows {
+            let numbers = &self.a.data[batch * self.a.batch_stride + row * self.a.row_stride..][..inner];
+            let mut sum = simd::dispatch(self.context.level, Dot { left: numbers, right: vector });
+            if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = self.epilogue {
+                sum = sum + bias[0];
+            }
+            // SAFETY: tasks have disjoint rows of `C`, and `check` proved the place to be inside.
+            let c = unsafe { self.c.part(batch * self.c_strides[0] + row * self.c_strides[1], 1) };
+            if self.beta != T::zero() {
+                sum = self.beta * c[0] + sum;
+            }
+            let negative = matches!(self.epilogue, Epilogue::BiasRelu(_)) && sum < T::zero();
+            c[0] = if negative { T::zero() } else { sum };
+        }
+    }
+}
+
+/// The inner product of two slices of one length: four running vectors, folded in a fixed order.
+struct Dot<'a, T> {
+    left: &'a [T],
+    right: &'a [T],
+}
+
+impl<T: Real> Kernel<T> for Dot<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) -> T {
+        let length = self.left.len().min(self.right.len());
+        // SAFETY: every read is of numbers below `length`.
+        unsafe {
+            let (left, right) = (self.left.as_ptr(), self.right.as_ptr());
+            let mut sums = [V::splat(T::zero()); 4];
+            let mut i = 0;
+            while i + 4 * V::LANES <= length {
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    let at = i + j * V::LANES;
+                    *sum = V::load(left.add(at)).mul_add(V::load(right.add(at)), *sum);
+                }
+                i += 4 * V::LANES;
+            }
+            while i < length {
+                let rest = length - i;
+                sums[0] = V::load_partial(left.add(i), rest).mul_add(V::load_partial(right.add(i), rest), sums[0]);
+                i += V::LANES;
+            }
+            sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_close, at_every_level, numbers};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The layout of an operand: `n`ot transposed or transposed.
+    fn strides(transposed: bool, rows: usize, columns: usize) -> (usize, usize) {
+        if transposed { (1, rows) } else { (columns, 1) }
+    }
+
+    fn check_product<T: Real>(shape: Shape, flips: [bool; 2], beta: f64, epilogue: u8, tolerance: f64) {
+        let Shape { batch, rows, inner, columns } = shape;
+        let a_strides = strides(flips[0], rows, inner);
+        let b_strides = strides(flips[1], inner, columns);
+        let a = numbers::<T>(batch * rows * inner, 1);
+        let b = numbers::<T>(batch * inner * columns, 2);
+        let bias = numbers::<T>(columns, 3);
+        let c_row = columns + 3 * usize::from(columns > 1);
+        let start = numbers::<T>(batch * rows * c_row, 4);
+        let mut expected: Vec<f64> = start.iter().map(|x| x.to_double()).collect();
+        for n in 0..batch {
+            for i in 0..rows {
+                for j in 0..columns {
+                    let mut sum = 0.0;
+                    for p in 0..inner {
+                        sum += a[n * rows * inner + i * a_strides.0 + p * a_strides.1].to_double()
+                            * b[n * inner * columns + p * b_strides.0 + j * b_strides.1].to_double();
+                    }
+                    let c = &mut expected[n * rows * c_row + i * c_row + j];
+                    *c = sum + beta * *c;
+                    if epilogue > 0 {
+                        *c += bias[j].to_double();
+                    }
+                    if epilogue > 1 {
+                        *c = c.max(0.0);
+                    }
+                }
+            }
+        }
+        let compute = |context: &Context<'_>| {
+            let mut c = start.clone();
+            let mut workspace = vec![T::nan(); workspace_len::<T>(context, shape, a_strides, b_strides)];
+            let matrix = |data, size, strides: (usize, usize)| Matrix {
+                data,
+                batch_stride: size,
+                row_stride: strides.0,
+                column_stride: strides.1,
+            };
+            let epilogue = match epilogue {
+                0 => Epilogue::None,
+                1 => Epilogue::Bias(&bias[..]),
+                _ => Epilogue::BiasRelu(&bias[..]),
+            };
+            let result = MatrixMut { data: &mut c, batch_stride: rows * c_row, row_stride: c_row };
+            let (a, b) = (matrix(&a[..], rows * inner, a_strides), matrix(&b[..], inner * columns, b_strides));
+            gemm(context, shape, [a, b], T::from_double(beta), result, epilogue, &mut workspace);
+            c
+        };
+        at_every_level(compute, |level, c| {
+            let what = format!("{level} {shape:?} {flips:?} {beta} {epilogue}");
+            assert_close(&what, c, &expected, tolerance * (1.0 + inner as f64).sqrt());
+        });
+    }
+
+    #[test]
+    fn shapes_of_the_workloads() {
+        for (rows, inner, columns) in
+            [(7, 50, 2), (128, 784, 32), (64, 512, 10), (128, 512, 1), (65, 130, 300), (1, 513, 70), (200, 3, 300)]
+        {
+            for flips in [[false, false], [true, false], [false, true], [true, true]] {
+                let shape = Shape { batch: 1, rows, inner, columns };
+                check_product::<f32>(shape, flips, 0.0, 2, 1e-6);
+                check_product::<f32>(shape, flips, 0.0, 0, 1e-6);
+                check_product::<f64>(shape, flips, 1.0, 1, 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_inner_dimension_gives_zeros() {
+        check_product::<f32>(Shape { batch: 2, rows: 3, inner: 0, columns: 5 }, [false; 2], 0.0, 0, 0.0);
+        check_product::<f32>(Shape { batch: 2, rows: 0, inner: 4, columns: 5 }, [false; 2], 0.0, 0, 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn any_shape(batch in 1usize..4, rows in 1usize..70, inner in 0usize..90, columns in 1usize..80,
+                     flips: [bool; 2], beta in 0u8..3, epilogue in 0u8..3) {
+            let shape = Shape { batch, rows, inner, columns };
+            check_product::<f32>(shape, flips, f64::from(beta), epilogue, 1e-6);
+            check_product::<f64>(shape, flips, f64::from(beta), epilogue, 1e-14);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Maximum and average pooling over 1 to 3 spatial dimensions, channels last, with what their derivatives need.
+//!
+//! Images are `[batch, spatial.., channels]`. Padding adds no elements: a maximum is over the real elements of its
+//! window, an average divides by their number, as Keras and TensorFlow do with `same`. The gradient of a maximum goes
+//! to the first largest element of the window in row-major order; [`max_scatter`] sends numbers there, and
+//! [`max_select`], its transpose, fetches numbers from there.
+//!
+//! Work is split over images, and every number is summed over its windows in their order.
+
+use super::share::{Shared, block};
+use super::simd::{self, Kernel, Vector};
+use super::{Context, Real};
+
+/// The extents of a pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolGeometry {
+    batch: usize,
+    channels: usize,
+    dims: [Dim; 3],
+}
+
+/// One spatial dimension of a pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dim {
+    /// Extent of the input.
+    pub input: usize,
+    /// Extent of the window, at least 1.
+    pub window: usize,
+    /// At least 1.
+    pub stride: usize,
+    /// Places before and after the input; less than the window, so that no window is empty.
+    pub padding: (usize, usize),
+}
+
+impl Dim {
+    /// Extent of the output, 0 where the window does not fit.
+    pub fn output(&self) -> usize {
+        let padded = self.input + self.padding.0 + self.padding.1;
+        if padded < self.window { 0 } else { (padded - self.window) / self.stride + 1 }
+    }
+
+    fn window_at(&self, output: usize) -> std::ops::Range<usize> {
+        let start = output * self.stride;
+        let end = (start + self.window).saturating_sub(self.padding.0).min(self.input);
+        start.saturating_sub(self.padding.0).min(end)..end
+    }
+}
+
+/// Below this many elements read a second thread costs more than it gives.
+const PARALLEL_ELEMENTS: usize = 64 * 1024;
+
+impl PoolGeometry {
+    /// The geometry of `batch` images with 1 to 3 spatial dimensions.
+    ///
+    /// # Panics
+    /// For another number of dimensions, a zero window or stride, or padding as long as the window.
+    pub fn new(batch: usize, channels: usize, dims: &[Dim]) -> PoolGeometry {
+        assert!((1..=3).contains(&dims.len()), "a pooling has 1 to 3 spatial dimensions");
+        let valid = |dim: &Dim| dim.window > dim.padding.0 && dim.window > dim.padding.1 && dim.stride > 0;
+        assert!(dims.iter().all(valid), "a zero extent, or a window that may lie in the padding");
+        let mut all = [Dim { input: 1, window: 1, stride: 1, padding: (0, 0) }; 3];
+        all[3 - dims.len()..].copy_from_slice(dims);
+        PoolGeometry { batch, channels, dims: all }
+    }
+
+    /// The number of input elements.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.image_len()
+    }
+
+    /// The number of output elements.
+    pub fn output_len(&self) -> usize {
+        self.batch * self.output_image_len()
+    }
+
+    fn image_len(&self) -> usize {
+        self.dims.iter().map(|dim| dim.input).product::<usize>() * self.channels
+    }
+
+    fn output_image_len(&self) -> usize {
+        self.dims.iter().map(|dim| dim.output()).product::<usize>() * self.channels
+    }
+
+    /// Runs `image` for every image, in parallel where it is worth it.
+    fn each_image(&self, context: &Context<'_>, image: &(dyn Fn(usize) + Sync)) {
+        let tasks = if self.input_len() < PARALLEL_ELEMENTS { 1 } else { context.pool.threads().min(self.batch) };
+        context.pool.run(tasks, &|task| block(self.batch, tasks, 1, task).for_each(image));
+    }
+}
+
+/// The real elements of a window.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    start: [usize; 3],
+    end: [usize; 3],
+    /// Height, width and channels of the image.
+    extents: [usize; 3],
+}
+
+impl Window {
+    fn count(&self) -> usize {
+        (0..3).map(|i| self.end[i] - self.start[i]).product()
+    }
+
+    /// The places of the window's pixels, in row-major order.
+    #[inline(always)]
+    fn pixels(&self) -> impl Iterator<Item = usize> {
+        let [height, width, channels] = self.extents;
+        let (start, end) = (self.start, self.end);
+        (start[0]..end[0]).flat_map(move |z| {
+            (start[1]..end[1])
+                .flat_map(move |y| (start[2]..end[2]).map(move |x| ((z * height + y) * width + x) * channels))
+        })
+    }
+}
+
+/// What is done with the vectors of channels of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Max,
+    MaxScatter,
+    MaxSelect,
+    Average,
+    AverageScatter,
+}
+
+/// One image: `x` is what windows look at, `v` what is scattered or selected, `to` the result.
+struct Image<'a, T> {
+    geometry: &'a PoolGeometry,
+    operation: Operation,
+    x: &'a [T],
+    v: &'a [T],
+    to: &'a mut [T],
+}
+
+impl<T: Real> Kernel<T> for Image<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let (x, v, to) = (self.x.as_ptr(), self.v.as_ptr(), self.to.as_mut_ptr());
+        let channels = self.geometry.channels;
+        let [depth, height, width] = self.geometry.dims;
+        let mut place = 0;
+        for z in 0..depth.output() {
+            for y in 0..height.output() {
+                for column in 0..width.output() {
+                    let ranges = [depth.window_at(z), height.window_at(y), width.window_at(column)];
+                    let window = Window {
+                        start: ranges.each_ref().map(|range| range.start),
+                        end: ranges.each_ref().map(|range| range.end),
+                        extents: [height.input, width.input, channels],
+                    };
+                    let mut channel = 0;
+                    while channel < channels {
+                        let rest = channels - channel;
+                        // SAFETY: windows lie inside the image, `place` inside the output image, and only the
+                        // channels below `rest` are read and written; the passes checked the lengths.
+                        unsafe {
+                            let (x, v, to) = (x.wrapping_add(channel), v.wrapping_add(channel), to.add(channel));
+                            window_vectors::<V>(self.operation, &window, place, [x, v], to, rest);
+                        }
+                        channel += V::LANES;
+                    }
+                    place += channels;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn window_vectors<V: Vector>(
+    operation: Operation,
+    window: &Window,
+    place: usize,
+    [x, v]: [*const V::Element; 2],
+    to: *mut V::Element,
+    rest: usize,
+) {
+    // SAFETY: by the word of the caller.
+    unsafe {
+        let zero = V::splat(V::Element::default());
+        match operation {
+            Operation::Max => {
+                largest::<V>(window, x, rest).store_partial(to.add(place), rest);
+            }
+            Operation::Average => {
+                let mut sum = zero;
+                for pixel in window.pixels() {
+                    sum = sum.add(V::load_partial(x.add(pixel), rest));
+                }
+                sum.div(zero.constant(window.count() as f64)).store_partial(to.add(place), rest);
+            }
+            Operation::AverageScatter => {
+                let share = V::load_partial(v.add(place), rest).div(zero.constant(window.count() as f64));
+                for pixel in window.pixels() {
+                    let to = to.add(pixel);
+                    V::load_partial(to.cast_const(), rest).add(share).store_partial(to, rest);
+                }
+            }
+            Operation::MaxScatter => {
+                let largest = largest::<V>(window, x, rest);
+                let mut left = V::load_partial(v.add(place), rest);
+                for pixel in window.pixels() {
+                    let is_largest = is_same(V::load_partial(x.add(pixel), rest), largest);
+                    let to = to.add(pixel);
+                    let sum = V::load_partial(to.cast_const(), rest).add(left.select(is_largest, zero));
+                    sum.store_partial(to, rest);
+                    left = zero.select(is_largest, left);
+                }
+            }
+            Operation::MaxSelect => {
+                let largest = largest::<V>(window, x, rest);
+                let (one, mut found, mut chosen) = (zero.constant(1.0), zero, zero);
+                for pixel in window.pixels() {
+                    let is_largest = is_same(V::load_partial(x.add(pixel), rest), largest);
+                    let is_first = V::mask_and(is_largest, found.equal(zero));
+                    chosen = V::load_partial(v.add(pixel), rest).select(is_first, chosen);
+                    found = one.select(is_largest, found);
+                }
+                chosen.store_partial(to.add(place), rest);
+            }
+        }
+    }
+}
+
+/// Equal, or both NaN.
+#[inline(always)]
+fn is_same<V: Vector>(a: V, b: V) -> V::Mask {
+    let both = V::mask_and(a.mask_not(a.equal(a)), b.mask_not(b.equal(b)));
+    V::mask_or(a.equal(b), both)
+}
+
+#[inline(always)]
+unsafe fn largest<V: Vector>(window: &Window, x: *const V::Element, rest: usize) -> V {
+    // SAFETY: by the word of the caller.
+    unsafe {
+        let mut largest = V::splat(V::Element::default()).constant(f64::NEG_INFINITY);
+        for pixel in window.pixels() {
+            largest = largest.maximum(V::load_partial(x.add(pixel), rest));
+        }
+        largest
+    }
+}
+
+fn run<T: Real>(
+    context: &Context<'_>,
+    geometry: &PoolGeometry,
+    operation: Operation,
+    x: Option<&[T]>,
+    v: Option<&[T]>,
+    to: &mut [T],
+) {
+    let (input, output) = (geometry.image_len(), geometry.output_image_len());
+    let scatters = matches!(operation, Operation::MaxScatter | Operation::AverageScatter);
+    let (v_len, to_len) = if scatters { (output, input) } else { (input, output) };
+    assert!(x.is_none_or(|x| x.len() == geometry.input_len()), "the length of the operand");
+    assert!(v.is_none_or(|v| v.len() == geometry.batch * v_len), "the length of what is sent");
+    assert_eq!(to.len(), geometry.batch * to_len, "the length of the result");
+    if scatters {
+        to.fill(T::zero());
+    }
+    let shared = Shared::new(to);
+    geometry.each_image(context, &|image| {
+        // SAFETY: each image is one task's.
+        let to = unsafe { shared.part(image * to_len, to_len) };
+        let x = x.map_or(&[][..], |x| &x[image * input..][..input]);
+        let v = v.map_or(&[][..], |v| &v[image * v_len..][..v_len]);
+        simd::dispatch(context.level, Image { geometry, operation, x, v, to });
+    });
+}
+
+/// The largest element of each window.
+///
+/// # Panics
+/// Where a slice has another length than the geometry says; so do all functions here.
+pub fn max_forward<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], y: &mut [T]) {
+    run(context, geometry, Operation::Max, Some(x), None, y);
+}
+
+/// Adds `g`, one number per window, at the first largest element of the window in `x`; `dx` is overwritten.
+pub fn max_scatter<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], g: &[T], dx: &mut [T]) {
+    run(context, geometry, Operation::MaxScatter, Some(x), Some(g), dx);
+}
+
+/// Takes from `v`, shaped as `x`, what stands at the first largest element of each window in `x`.
+pub fn max_select<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], v: &[T], y: &mut [T]) {
+    run(context, geometry, Operation::MaxSelect, Some(x), Some(v), y);
+}
+
+/// The mean of the real elements of each window.
+pub fn average_forward<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], y: &mut [T]) {
+    run(context, geometry, Operation::Average, Some(x), None, y);
+}
+
+/// Spreads `g`, one number per window, over the real elements of the window; `dx` is overwritten.
+pub fn average_scatter<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, g: &[T], dx: &mut [T]) {
+    run(context, geometry, Operation::AverageScatter, None, Some(g), dx);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_close, at_every_level, numbers};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The places in the input of each window's real elements, by output place.
+    fn windows(batch: usize, channels: usize, dims: &[Dim]) -> Vec<Vec<usize>> {
+        let mut all = [Dim { input: 1, window: 1, stride: 1, padding: (0, 0) }; 3];
+        all[3 - dims.len()..].copy_from_slice(dims);
+        let mut windows = Vec::new();
+        let out = all.map(|dim| dim.output());
+        for n in 0..batch {
+            for o in 0..out.iter().product() {
+                let o = [o / out[1] / out[2], o / out[2] % out[1], o % out[2]];
+                let mut pixels = Vec::new();
+                for w in 0..all.iter().map(|dim| dim.window).product() {
+                    let w = [w / all[1].window / all[2].window, w / all[2].window % all[1].window, w % all[2].window];
+                    let place = |i: usize| {
+                        (o[i] * all[i].stride + w[i]).checked_sub(all[i].padding.0).filter(|p| *p < all[i].input)
+                    };
+                    if let (Some(z), Some(y), Some(x)) = (place(0), place(1), place(2)) {
+                        pixels.push(((n * all[0].input + z) * all[1].input + y) * all[2].input + x);
+                    }
+                }
+                for channel in 0..channels {
+                    windows.push(pixels.iter().map(|pixel| pixel * channels + channel).collect());
+                }
+            }
+        }
+        windows
+    }
+
+    fn check(batch: usize, channels: usize, dims: &[Dim]) {
+        let g = PoolGeometry::new(batch, channels, dims);
+        // A coarse grid, so that windows have equal elements.
+        let x: Vec<f32> = numbers::<f32>(g.input_len(), 1).iter().map(|x| (x * 3.0).round()).collect();
+        let v = numbers::<f32>(g.input_len(), 2);
+        let dy = numbers::<f32>(g.output_len(), 3);
+        let windows = windows(batch, channels, dims);
+        assert_eq!(windows.len(), g.output_len());
+        let mut expected = [(); 3].map(|()| Vec::new());
+        let mut scattered = [(); 2].map(|()| vec![0.0; g.input_len()]);
+        for (window, dy) in windows.iter().zip(&dy) {
+            let first = window.iter().copied().reduce(|a, b| if x[b] > x[a] { b } else { a }).unwrap_or(0);
+            expected[0].push(f64::from(x[first]));
+            expected[1].push(f64::from(v[first]));
+            expected[2].push(window.iter().map(|i| f64::from(x[*i])).sum::<f64>() / window.len() as f64);
+            scattered[0][first] += f64::from(*dy);
+            window.iter().for_each(|i| scattered[1][*i] += f64::from(*dy) / window.len() as f64);
+        }
+        let pass = |name: &str, expected: &[f64], compute: &dyn Fn(&Context<'_>, &mut [f32])| {
+            let run = |context: &Context<'_>| {
+                let mut result = vec![f32::NAN; expected.len()];
+                compute(context, &mut result);
+                result
+            };
+            at_every_level(run, |level, y| assert_close(&format!("{level} {name} {g:?}"), y, expected, 1e-6));
+        };
+        pass("max", &expected[0], &|context, y| max_forward(context, &g, &x, y));
+        pass("max select", &expected[1], &|context, y| max_select(context, &g, &x, &v, y));
+        pass("average", &expected[2], &|context, y| average_forward(context, &g, &x, y));
+        pass("max scatter", &scattered[0], &|context, dx| max_scatter(context, &g, &x, &dy, dx));
+        pass("average scatter", &scattered[1], &|context, dx| average_scatter(context, &g, &dy, dx));
+    }
+
+    fn dim(input: usize, window: usize, stride: usize, padding: (usize, usize)) -> Dim {
+        Dim { input, window, stride, padding }
+    }
+
+    #[test]
+    fn shapes_of_the_workloads() {
+        check(3, 64, &[dim(24, 2, 2, (0, 0)); 2]);
+        check(2, 64, &[dim(8, 8, 8, (0, 0)); 2]);
+        check(0, 3, &[dim(8, 2, 2, (0, 0))]);
+    }
+
+    prop_compose! {
+        fn any_dim()(input in 1usize..9, window in 1usize..4, stride in 1usize..4, before in 0usize..3, after in 0usize..3)
+            -> Dim {
+            dim(input, window, stride, (before.min(window - 1), after.min(window - 1)))
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn any_geometry(batch in 0usize..3, channels in 1usize..40, dims in prop::collection::vec(any_dim(), 1..4)) {
+            check(batch, channels, &dims);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The steps of a plan as calls of kernels.
+
+use super::tables::Tables;
+use crate::exec::kernels::conv::{self, ConvGeometry};
+use crate::exec::kernels::elementwise::{Destination, Program, Source};
+use crate::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use crate::exec::kernels::integers::{self, Arithmetic, Comparison};
+use crate::exec::kernels::pooling::{self, PoolGeometry};
+use crate::exec::kernels::reduce::{self, Reduction};
+use crate::exec::kernels::{Context, layout};
+use crate::ops::{Element, Op, Random, Tensor};
+use crate::plan::{BufferId, Operand, Storage};
+
+/// One matrix operand: strides of the batch, of rows and of columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MatrixOperand {
+    pub buffer: BufferId,
+    pub batch_stride: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+/// One strided copy.
+#[derive(Clone, Debug)]
+pub(super) struct CopyPart {
+    pub from: BufferId,
+    pub dims: Vec<layout::Dim>,
+    pub from_offset: usize,
+    pub to_offset: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ConvolutionPass {
+    Forward,
+    InputGradient,
+    KernelGradient,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PoolPass {
+    Max,
+    MaxScatter,
+    MaxSelect,
+    Average,
+    AverageScatter,
+}
+
+/// A step, ready to run.
+#[derive(Debug)]
+pub(super) enum Kernel<T> {
+    Group {
+        program: Program<T>,
+        n: usize,
+        sources: Vec<(BufferId, bool)>,
+        destinations: Vec<BufferId>,
+        workspace: usize,
+    },
+    Gemm {
+        shape: Shape,
+        x: MatrixOperand,
+        y: MatrixOperand,
+        to: BufferId,
+        workspace: usize,
+    },
+    Convolution {
+        pass: ConvolutionPass,
+        geometry: ConvGeometry,
+        operands: [BufferId; 2],
+        to: BufferId,
+        workspace: usize,
+    },
+    Pool {
+        pass: PoolPass,
+        geometry: PoolGeometry,
+        operands: Vec<BufferId>,
+        to: BufferId,
+    },
+    Reduce {
+        reduction: Reduction,
+        dims: Vec<(usize, bool)>,
+        from: BufferId,
+        to: BufferId,
+    },
+    ArgMax {
+        row: usize,
+        from: BufferId,
+        to: BufferId,
+    },
+    /// strided copies into one result, zeroed first if they do not cover it
+    Copies {
+        parts: Vec<CopyPart>,
+        zero: bool,
+        to: BufferId,
+    },
+    Random {
+        op: Random,
+        seed: BufferId,
+        step: BufferId,
+        to: BufferId,
+    },
+    Compare {
+        comparison: Comparison,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    Arithmetic {
+        operation: Arithmetic,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    SelectInt {
+        mask: BufferId,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    Truncate {
+        from: BufferId,
+        to: BufferId,
+    },
+    /// truth values that are carried are stored as whole numbers
+    MaskToInt {
+        from: BufferId,
+        to: BufferId,
+    },
+    /// an op without a kernel of its own, by its definition; allocates
+    Definition {
+        op: Op,
+        operands: Vec<Operand>,
+        to: BufferId,
+        ty: crate::ir::TensorType,
+    },
+}
+
+impl<T: Element> Kernel<T> {
+    /// Runs the step. The plan's checker proved that what it writes is apart from what it reads.
+    pub fn run(&self, context: &Context<'_>, tables: &mut Tables<T>) {
+        // SAFETY (all blocks of this function): each step's results overlap none of its operands, and nothing else uses
+        // the plan's memory while a step runs; groups that write over an operand say so to their program.
+        match self {
+            Self::Group { .. } => self.run_group(context, tables),
+            Self::Gemm { shape, x, y, to, workspace } => {
+                let matrix = |operand: &MatrixOperand| Matrix {
+                    // SAFETY: see above.
+                    data: unsafe { tables.floats(operand.buffer) },
+                    batch_stride: operand.batch_stride,
+                    row_stride: operand.row_stride,
+                    column_stride: operand.column_stride,
+                };
+                let (x, y) = (matrix(x), matrix(y));
+                // SAFETY: see above.
+                let data = unsafe { tables.floats_mut(*to) };
+                let c = MatrixMut { data, batch_stride: shape.rows * shape.columns, row_stride: shape.columns };
+                let workspace = &mut tables.workspace[..*workspace];
+                gemm::gemm(context, *shape, [x, y], T::zero(), c, Epilogue::None, workspace);
+            }
+            Self::Convolution { pass, geometry, operands, to, workspace } => {
+                // SAFETY: see above.
+                let (a, b, to) =
+                    unsafe { (tables.floats(operands[0]), tables.floats(operands[1]), tables.floats_mut(*to)) };
+                let workspace = &mut tables.workspace[..*workspace];
+                match pass {
+                    ConvolutionPass::Forward => conv::forward(context, geometry, a, b, (None, false), to, workspace),
+                    ConvolutionPass::InputGradient => conv::input_gradient(context, geometry, a, b, to, workspace),
+                    ConvolutionPass::KernelGradient => conv::kernel_gradient(context, geometry, a, b, to, workspace),
+                }
+            }
+            Self::Pool { pass, geometry, operands, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(operands[0]), tables.floats_mut(*to)) };
+                // SAFETY: see above.
+                let second = operands.get(1).map_or(x, |buffer| unsafe { tables.floats(*buffer) });
+                match pass {
+                    PoolPass::Max => pooling::max_forward(context, geometry, x, to),
+                    PoolPass::MaxScatter => pooling::max_scatter(context, geometry, x, second, to),
+                    PoolPass::MaxSelect => pooling::max_select(context, geometry, x, second, to),
+                    PoolPass::Average => pooling::average_forward(context, geometry, x, to),
+                    PoolPass::AverageScatter => pooling::average_scatter(context, geometry, x, to),
+                }
+            }
+            Self::Reduce { reduction, dims, from, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
+                reduce::reduce(context, *reduction, dims, x, to);
+            }
+            Self::ArgMax { row, from, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
+                reduce::argmax(x, *row, to);
+            }
+            Self::Copies { parts, zero, to } => run_copies(tables, parts, *zero, *to),
+            Self::Random { op, seed, step, to } => {
+                // SAFETY: see above.
+                let (seed, step, to) = unsafe { (tables.ints(*seed), tables.ints(*step), tables.floats_mut(*to)) };
+                op.fill(seed[0], step[0], to);
+            }
+            _ => self.run_integers(tables),
+        }
+    }
+
+    fn run_group(&self, context: &Context<'_>, tables: &mut Tables<T>) {
+        let Self::Group { program, n, sources, destinations, workspace } = self else { return };
+        let (mut source_table, mut destination_table) =
+            (std::mem::take(&mut tables.sources), std::mem::take(&mut tables.destinations));
+        source_table.clear();
+        destination_table.clear();
+        for (buffer, is_int) in sources {
+            source_table.push(if *is_int {
+                // SAFETY: groups never write whole numbers.
+                Source::integers(unsafe { tables.ints(*buffer) })
+            } else {
+                let (start, len) = tables.raw(*buffer);
+                // SAFETY: written only by a store declared over this load; the plan's checker proved it.
+                unsafe { Source::shared(start, len) }
+            });
+        }
+        for buffer in destinations {
+            let (start, len) = tables.raw(*buffer);
+            // SAFETY: as above, and no two stores share memory.
+            destination_table.push(unsafe { Destination::shared(start, len) });
+        }
+        program.run(context, *n, &source_table, &mut destination_table, &mut tables.workspace[..*workspace]);
+        (tables.sources, tables.destinations) = (source_table, destination_table);
+    }
+
+    fn run_integers(&self, tables: &mut Tables<T>) {
+        // SAFETY (all blocks of this function): as for `run`.
+        match self {
+            Self::Compare { comparison, operands, to } => {
+                // SAFETY: see above.
+                let (x, y, to) =
+                    unsafe { (tables.ints(operands[0]), tables.ints(operands[1]), tables.floats_mut(*to)) };
+                integers::compare(*comparison, x, y, to);
+            }
+            Self::Arithmetic { operation, operands, to } => {
+                // SAFETY: see above.
+                let (x, y, to) = unsafe { (tables.ints(operands[0]), tables.ints(operands[1]), tables.ints_mut(*to)) };
+                integers::arithmetic(*operation, x, y, to);
+            }
+            Self::SelectInt { mask, operands, to } => {
+                // SAFETY: see above.
+                let (mask, x, y, to) = unsafe {
+                    (tables.floats(*mask), tables.ints(operands[0]), tables.ints(operands[1]), tables.ints_mut(*to))
+                };
+                integers::select(mask, x, y, to);
+            }
+            Self::Truncate { from, to } | Self::MaskToInt { from, to } => {
+                // SAFETY: see above.
+                let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
+                integers::truncate(x, to);
+            }
+            Self::Definition { op, operands, to, ty } => run_definition(tables, op, operands, *to, ty),
+            _ => {}
+        }
+    }
+}
+
+fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
+    match tables.storage(to) {
+        Storage::Float => {
+            // SAFETY: a step's result overlaps none of its operands.
+            let result = unsafe { tables.floats_mut(to) };
+            if zero {
+                result.fill(T::zero());
+            }
+            for part in parts {
+                // SAFETY: as above.
+                let from = unsafe { tables.floats(part.from) };
+                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+            }
+        }
+        Storage::Int => {
+            // SAFETY: as above.
+            let result = unsafe { tables.ints_mut(to) };
+            if zero {
+                result.fill(0);
+            }
+            for part in parts {
+                // SAFETY: as above.
+                let from = unsafe { tables.ints(part.from) };
+                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+            }
+        }
+    }
+}
+
+/// An op by its own definition.
+fn run_definition<T: Element>(
+    tables: &mut Tables<T>,
+    op: &Op,
+    operands: &[Operand],
+    to: BufferId,
+    ty: &crate::ir::TensorType,
+) {
+    use crate::exec::Values;
+    use crate::ir::DType;
+    let tensors: Vec<Tensor<T>> = operands
+        .iter()
+        .map(|operand| {
+            let values = match tables.storage(operand.buffer) {
+                // SAFETY: nothing is written while operands are read.
+                Storage::Float => Values::Float(unsafe { tables.floats(operand.buffer) }.to_vec()),
+                // SAFETY: as above.
+                Storage::Int => Values::Int(unsafe { tables.ints(operand.buffer) }.to_vec()),
+            };
+            match (&values, operand.dtype) {
+                (Values::Float(masks), DType::Bool) => {
+                    let whole = masks.iter().map(|mask| i32::from(*mask != T::zero())).collect();
+                    Values::Int(whole).to_tensor(DType::Bool, &operand.shape)
+                }
+                _ => values.to_tensor(operand.dtype, &operand.shape),
+            }
+        })
+        .collect();
+    let references: Vec<&Tensor<T>> = tensors.iter().collect();
+    match op.evaluate(&references, ty) {
+        Tensor::Float(array) => {
+            // SAFETY: operands are copies by now.
+            let result = unsafe { tables.floats_mut(to) };
+            result.iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value);
+        }
+        Tensor::Bool(array) => {
+            // SAFETY: as above.
+            let result = unsafe { tables.floats_mut(to) };
+            result.iter_mut().zip(array.iter()).for_each(|(to, v)| *to = if *v { T::one() } else { T::zero() });
+        }
+        Tensor::Int(array) => {
+            // SAFETY: as above.
+            let result = unsafe { tables.ints_mut(to) };
+            result.iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value);
+        }
+    }
+}

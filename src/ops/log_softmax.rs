@@ -1,0 +1,72 @@
+//! `y = x - ln Σ e^x` along an axis.
+//!
+//! Operands/Results: `x: f32[...]` → `f32[...]`. Constraints: (C1) the axis exists.
+//! Gradient: `g - e^y Σ g`. Numerics: the largest element is taken out first, so nothing overflows and a probability near 0
+//! keeps its logarithm. NaN where every element is `-inf`.
+
+use super::{Element, Exp, Flow, OpError, Primitive, Site, Tensor, check_axes, take};
+use crate::ir::{Builder, DimSizes, NodeId, TensorType};
+use ndarray::Axis;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogSoftmax {
+    pub axis: usize,
+}
+
+impl LogSoftmax {
+    /// The sum along the axis, repeated along it.
+    fn total(&self, b: &mut Builder<'_>, v: NodeId) -> NodeId {
+        let shape = b.shape(v).to_vec();
+        let sum = b.sum(v, &[self.axis]);
+        b.unreduce(sum, &shape, &[self.axis])
+    }
+}
+
+impl Primitive for LogSoftmax {
+    const NAME: &'static str = "log_softmax";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+        let [x] = take(Self::NAME, operands)?;
+        if !x.is_float() {
+            return Err(OpError::dtype(format!("log_softmax takes f32, found {x}")));
+        }
+        check_axes(Self::NAME, &[self.axis], x.rank())?;
+        Ok(x.clone())
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("axis", self.axis.to_string())]
+    }
+
+    fn flow(&self, _slot: usize) -> Flow {
+        Flow::Differentiable
+    }
+
+    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, _slot: usize) -> NodeId {
+        let softmax = b.emit(Exp, &[site.result]);
+        let total = self.total(b, cotangent);
+        let shared = b.mul(softmax, total);
+        b.sub(cotangent, shared)
+    }
+
+    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, tangent: NodeId, _slot: usize) -> NodeId {
+        let softmax = b.emit(Exp, &[site.result]);
+        let weighted = b.mul(softmax, tangent);
+        let mean = self.total(b, weighted);
+        b.sub(tangent, mean)
+    }
+
+    fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+        let mut y = operands[0].float().clone();
+        for mut lane in y.lanes_mut(Axis(self.axis)) {
+            let peak = lane.iter().copied().fold(T::neg_infinity(), T::max);
+            let total = lane.iter().fold(T::zero(), |sum, x| sum + (*x - peak).exp());
+            lane.mapv_inplace(|x| (x - peak) - total.ln());
+        }
+        Tensor::Float(y)
+    }
+
+    fn bind(&self, _sizes: &DimSizes) -> Self {
+        self.clone()
+    }
+}

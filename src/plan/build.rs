@@ -1,0 +1,386 @@
+//! Builds the plan: units in order, a buffer for every value that outlives its unit, then memory.
+
+use super::access::broadcast_access;
+use super::group::{Group, Instruction, Load, Reference, Store};
+use super::memory;
+use super::order::{Class, Levels, Unit, count, levels, origin, tail_inner, units};
+use super::{Access, Buffer, BufferId, ConstantValue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
+use crate::ir::{DType, Graph, NodeId, Role};
+use crate::ops::{InputKind, Op};
+use std::collections::BTreeMap;
+
+/// Plans a bound, simplified graph.
+pub fn plan(graph: &Graph) -> Plan {
+    let levels = levels(graph);
+    let units = units(graph, &levels);
+    let mut builder = Planner::new(graph, levels);
+    builder.find_stored(&units);
+    for unit in &units {
+        match unit {
+            Unit::Group { n, nodes, tails } => builder.group(*n, nodes, tails),
+            Unit::Kernel(id) => builder.kernel(*id),
+        }
+    }
+    builder.finish()
+}
+
+struct Planner<'g> {
+    graph: &'g Graph,
+    levels: Levels,
+    /// the unit that computes a node
+    unit_of: Vec<Option<usize>>,
+    /// values that somebody outside their unit reads
+    stored: Vec<bool>,
+    buffers: Vec<Buffer>,
+    /// the buffer of a node's value
+    buffer_of: BTreeMap<NodeId, BufferId>,
+    steps: Vec<Step>,
+}
+
+impl<'g> Planner<'g> {
+    fn new(graph: &'g Graph, levels: Levels) -> Self {
+        Self {
+            graph,
+            levels,
+            unit_of: vec![None; graph.len()],
+            stored: vec![false; graph.len()],
+            buffers: Vec::new(),
+            buffer_of: BTreeMap::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Which values need memory: those read by another unit, and those that outputs view.
+    fn find_stored(&mut self, units: &[Unit]) {
+        for (i, unit) in units.iter().enumerate() {
+            match unit {
+                Unit::Group { nodes, tails, .. } => {
+                    for id in nodes.iter().chain(tails) {
+                        self.unit_of[id.index()] = Some(i);
+                    }
+                }
+                Unit::Kernel(id) => self.unit_of[id.index()] = Some(i),
+            }
+        }
+        for id in self.graph.ids().filter(|id| self.levels.needed[id.index()]) {
+            if matches!(self.levels.class[id.index()], Class::View | Class::Given) {
+                continue;
+            }
+            let is_tail = self.levels.class[id.index()] == Class::Tail;
+            for operand in self.graph.operands(id) {
+                let value = self.computed(operand);
+                let same_unit = self.unit_of[value.index()] == self.unit_of[id.index()];
+                let through_broadcast = self.views_broadcast(operand);
+                if !same_unit
+                    || through_broadcast
+                    || (is_tail && self.unit_of[value.index()] != self.unit_of[id.index()])
+                {
+                    self.stored[value.index()] = true;
+                }
+            }
+        }
+        for output in &self.graph.outputs {
+            let value = self.computed(output.node);
+            self.stored[value.index()] = true;
+        }
+    }
+
+    /// The node whose buffer a value is read from: broadcasts that are written out are values of their own.
+    fn computed(&self, mut id: NodeId) -> NodeId {
+        while self.levels.class[id.index()] == Class::View {
+            id = self.graph.operands(id)[0];
+        }
+        id
+    }
+
+    fn views_broadcast(&self, mut id: NodeId) -> bool {
+        while self.levels.class[id.index()] == Class::View {
+            if matches!(self.graph.op(id), Op::Broadcast(_)) {
+                return true;
+            }
+            id = self.graph.operands(id)[0];
+        }
+        false
+    }
+
+    fn add_buffer(&mut self, id: NodeId, place: Place) -> BufferId {
+        let ty = self.graph.ty(id);
+        let is_leaf = matches!(place, Place::Leaf { .. });
+        let buffer = Buffer {
+            storage: if is_leaf && ty.dtype == DType::Bool { Storage::Int } else { Storage::of(ty.dtype) },
+            len: count(self.graph, id),
+            place,
+            node: id,
+            is_bool: ty.dtype == DType::Bool,
+        };
+        self.buffers.push(buffer);
+        let buffer = BufferId(self.buffers.len() - 1);
+        self.buffer_of.insert(id, buffer);
+        buffer
+    }
+
+    /// The buffer that holds a value, made on first use for leaves and constants.
+    fn buffer(&mut self, id: NodeId) -> BufferId {
+        let id = self.computed(id);
+        if let Some(buffer) = self.buffer_of.get(&id) {
+            return *buffer;
+        }
+        let node = self.graph.node(id);
+        let place = match &node.op {
+            Op::Input(input) => Place::Leaf { kind: input.kind, name: node.provenance.name.clone() },
+            Op::Constant(constant) => Place::Constant(ConstantValue::Splat(constant.value.0)),
+            Op::Size(size) => Place::Constant(ConstantValue::Splat(size.dim.as_known().unwrap_or(0) as f64)),
+            Op::Iota(iota) => {
+                let extents: Vec<usize> = node.ty.shape.iter().map(|dim| dim.as_known().unwrap_or(0)).collect();
+                let inner = extents[iota.axis + 1..].iter().product();
+                Place::Constant(ConstantValue::Iota { extent: extents[iota.axis], inner })
+            }
+            // Offsets are given when all lifetimes are known.
+            _ => Place::Arena { offset: 0 },
+        };
+        self.add_buffer(id, place)
+    }
+
+    fn operand(&mut self, id: NodeId) -> Operand {
+        let ty = self.graph.ty(id);
+        let shape = ty.known_shape().unwrap_or_default();
+        Operand { buffer: self.buffer(id), shape, dtype: ty.dtype }
+    }
+
+    fn kernel(&mut self, id: NodeId) {
+        let operands: Vec<Operand> = self.graph.operands(id).into_iter().map(|operand| self.operand(operand)).collect();
+        let result = self.buffer(id);
+        let shape = self.graph.ty(id).known_shape().unwrap_or_default();
+        let op = self.graph.op(id).clone();
+        let read: usize = operands.iter().map(|operand| self.buffers[operand.buffer.0].len).sum();
+        let elements = (read + self.buffers[result.0].len) as u64;
+        let step = Step {
+            flops: kernel_flops(&op, &operands, &shape),
+            elements,
+            name: self.graph.node(id).provenance.name.clone(),
+            work: Work::Kernel { op, operands, result, shape },
+        };
+        self.steps.push(step);
+    }
+
+    fn group(&mut self, n: usize, nodes: &[NodeId], tails: &[NodeId]) {
+        let mut group = Group { n, ..Group::default() };
+        let mut at: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for &id in nodes {
+            let references: Vec<Reference> =
+                self.graph.operands(id).into_iter().map(|operand| self.reference(&mut group, &at, operand)).collect();
+            at.insert(id, group.instructions.len());
+            let node = self.graph.node(id);
+            group.instructions.push(Instruction {
+                op: node.op.clone(),
+                operands: references,
+                name: node.provenance.name.clone(),
+            });
+        }
+        let stored: Vec<NodeId> = nodes.iter().copied().filter(|id| self.stored[id.index()]).collect();
+        for id in stored {
+            let buffer = self.buffer(id);
+            group.stores.push(Store { buffer, value: Reference::Instruction(at[&id]), sum_inner: None, over: None });
+        }
+        for &id in tails {
+            let value = origin(self.graph, self.graph.operands(id)[0]);
+            let buffer = self.buffer(id);
+            let sum_inner = tail_inner(self.graph, id);
+            group.stores.push(Store { buffer, value: Reference::Instruction(at[&value]), sum_inner, over: None });
+        }
+        let loaded: usize = group.loads.iter().map(|load| self.buffers[load.buffer.0].len.min(n)).sum();
+        let stored: usize = group.stores.iter().map(|store| self.buffers[store.buffer.0].len).sum();
+        self.steps.push(Step {
+            flops: (n * (group.instructions.len() + tails.len())) as u64,
+            elements: (loaded + stored) as u64,
+            name: self.graph.node(nodes[nodes.len() - 1]).provenance.name.clone(),
+            work: Work::Group(group),
+        });
+    }
+
+    /// How an instruction of a group reads an operand.
+    fn reference(&mut self, group: &mut Group, at: &BTreeMap<NodeId, usize>, operand: NodeId) -> Reference {
+        let mut access = Access::Contiguous;
+        let mut id = operand;
+        while self.levels.class[id.index()] == Class::View {
+            if let Op::Broadcast(broadcast) = self.graph.op(id) {
+                access = broadcast_access(broadcast).unwrap_or(Access::Contiguous);
+            }
+            id = self.graph.operands(id)[0];
+        }
+        match self.graph.op(id) {
+            Op::Constant(constant) => return Reference::Constant(constant.value.0),
+            Op::Size(size) => return Reference::Constant(size.dim.as_known().unwrap_or(0) as f64),
+            _ => {}
+        }
+        if let (Some(&instruction), Access::Contiguous) = (at.get(&id), &access) {
+            return Reference::Instruction(instruction);
+        }
+        let buffer = self.buffer(id);
+        if self.buffers[buffer.0].len == 1 {
+            access = Access::Scalar;
+        }
+        let load = Load { buffer, access, is_int: self.buffers[buffer.0].storage == Storage::Int };
+        let position = group.loads.iter().position(|other| *other == load).unwrap_or_else(|| {
+            group.loads.push(load);
+            group.loads.len() - 1
+        });
+        Reference::Load(position)
+    }
+
+    fn finish(mut self) -> Plan {
+        let outputs: Vec<PlannedOutput> = (0..self.graph.outputs.len())
+            .map(|output| PlannedOutput { buffer: self.buffer(self.graph.outputs[output].node), output })
+            .collect();
+        let mut plan = Plan { buffers: self.buffers, steps: self.steps, outputs, float_len: 0, int_len: 0 };
+        let carried = carry(self.graph, &mut plan);
+        memory::assign(&mut plan, &carried);
+        plan
+    }
+}
+
+/// Makes next params and states end in their leaves: written in place by the group that computes them where nothing
+/// reads the old value later, else copied at the end. Gives the buffers that must stay alive to the end.
+fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
+    let leaf_of = |plan: &Plan, kind: InputKind, name: &str| {
+        plan.buffers
+            .iter()
+            .position(|buffer| matches!(&buffer.place, Place::Leaf { kind: k, name: n } if *k == kind && **n == *name))
+    };
+    let mut alive = Vec::new();
+    let mut copies = Vec::new();
+    for planned in plan.outputs.clone() {
+        let output = &graph.outputs[planned.output];
+        let kind = match output.role {
+            Role::Param => InputKind::Param,
+            Role::State => InputKind::State,
+            _ => {
+                alive.push(planned.buffer);
+                continue;
+            }
+        };
+        let leaf = match leaf_of(plan, kind, &output.name) {
+            Some(leaf) => BufferId(leaf),
+            None => {
+                // A value that the program writes but never reads still ends in the store.
+                let buffer = &plan.buffers[planned.buffer.0];
+                let is_bool = buffer.is_bool;
+                plan.buffers.push(Buffer {
+                    storage: if is_bool { Storage::Int } else { buffer.storage },
+                    len: buffer.len,
+                    place: Place::Leaf { kind, name: output.name.clone() },
+                    node: output.node,
+                    is_bool,
+                });
+                BufferId(plan.buffers.len() - 1)
+            }
+        };
+        if leaf == planned.buffer {
+            continue;
+        }
+        if !redirect(plan, planned.buffer, leaf) {
+            alive.push(planned.buffer);
+            copies.push((planned.buffer, leaf, output.name.clone()));
+        }
+    }
+    // Copies come last and read what no other copy writes, since leaves are no results of steps unless redirected.
+    for (from, to, name) in copies {
+        let elements = 2 * plan.buffers[to.0].len as u64;
+        plan.steps.push(Step { work: Work::Copy { from, to }, name, flops: 0, elements });
+    }
+    alive
+}
+
+/// Lets the step that writes `buffer` write the leaf instead, when that is safe.
+fn redirect(plan: &mut Plan, buffer: BufferId, leaf: BufferId) -> bool {
+    let is_computed = matches!(plan.buffers[buffer.0].place, Place::Arena { .. });
+    if !is_computed || plan.buffers[buffer.0].storage != plan.buffers[leaf.0].storage {
+        return false;
+    }
+    let outputs = plan.outputs.iter().filter(|output| output.buffer == buffer || output.buffer == leaf).count();
+    let Some(writer) = plan.steps.iter().position(|step| step.writes().contains(&buffer)) else { return false };
+    let read_later = plan.steps[writer + 1..].iter().any(|step| step.reads().contains(&leaf));
+    if outputs != 1 || read_later {
+        return false;
+    }
+    let Work::Group(group) = &mut plan.steps[writer].work else {
+        // A kernel reads its operands while it writes: it must not read the leaf itself.
+        return redirect_kernel(plan, writer, buffer, leaf);
+    };
+    let reads: Vec<usize> = (0..group.loads.len()).filter(|load| group.loads[*load].buffer == leaf).collect();
+    let over = match reads.as_slice() {
+        [] => None,
+        [load]
+            if group.loads[*load].access == Access::Contiguous
+                || (group.n == 1 && group.loads[*load].access == Access::Scalar) =>
+        {
+            Some(*load)
+        }
+        _ => return false,
+    };
+    let Some(store) = group.stores.iter_mut().find(|store| store.buffer == buffer) else { return false };
+    if store.sum_inner.is_some() && over.is_some() {
+        return false;
+    }
+    store.buffer = leaf;
+    store.over = over;
+    if let Some(load) = over {
+        group.loads[load].access = Access::Contiguous;
+    }
+    replace_reads(plan, buffer, leaf);
+    true
+}
+
+fn redirect_kernel(plan: &mut Plan, writer: usize, buffer: BufferId, leaf: BufferId) -> bool {
+    if plan.steps[writer].reads().contains(&leaf) {
+        return false;
+    }
+    let Work::Kernel { result, .. } = &mut plan.steps[writer].work else { return false };
+    *result = leaf;
+    replace_reads(plan, buffer, leaf);
+    true
+}
+
+/// What read the computed value reads the leaf from now on.
+fn replace_reads(plan: &mut Plan, buffer: BufferId, leaf: BufferId) {
+    for output in plan.outputs.iter_mut().filter(|output| output.buffer == buffer) {
+        output.buffer = leaf;
+    }
+    for step in &mut plan.steps {
+        match &mut step.work {
+            Work::Group(group) => {
+                group.loads.iter_mut().filter(|load| load.buffer == buffer).for_each(|load| load.buffer = leaf);
+            }
+            Work::Kernel { operands, .. } => {
+                operands.iter_mut().filter(|operand| operand.buffer == buffer).for_each(|o| o.buffer = leaf);
+            }
+            Work::Copy { from, .. } if *from == buffer => *from = leaf,
+            Work::Copy { .. } => {}
+        }
+    }
+}
+
+/// Floating-point operations of a kernel.
+fn kernel_flops(op: &Op, operands: &[Operand], shape: &[usize]) -> u64 {
+    let result: usize = shape.iter().product();
+    let flops = match op {
+        Op::MatMul(matmul) => {
+            let x = &operands[0].shape;
+            let inner = if matmul.transpose_x { x[x.len() - 2] } else { x[x.len() - 1] };
+            2 * result * inner
+        }
+        Op::Convolution(_) => {
+            let kernel = &operands[1].shape;
+            2 * result * kernel[..kernel.len() - 1].iter().product::<usize>()
+        }
+        Op::ConvolutionInputGradient(_) => {
+            let kernel = &operands[1].shape;
+            2 * operands[0].shape.iter().product::<usize>() * kernel[..kernel.len() - 1].iter().product::<usize>()
+        }
+        Op::ConvolutionKernelGradient(_) => {
+            2 * operands[1].shape.iter().product::<usize>() * shape[..shape.len() - 1].iter().product::<usize>()
+        }
+        _ => operands.iter().map(|operand| operand.shape.iter().product::<usize>()).max().unwrap_or(result),
+    };
+    flops as u64
+}

@@ -1,0 +1,53 @@
+//! Fused groups: element-wise nodes that run as one loop.
+//!
+//! A group is a straight line of instructions over one index range `0..n`. Its operands are buffers read by an
+//! [`Access`], its results buffers written element by element, or sums over runs of trailing elements.
+
+use super::{Access, BufferId};
+use crate::ops::Op;
+
+/// What an instruction reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reference {
+    Load(usize),
+    Constant(f64),
+    Instruction(usize),
+}
+
+/// One element-wise operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instruction {
+    pub op: Op,
+    pub operands: Vec<Reference>,
+    pub name: std::sync::Arc<str>,
+}
+
+/// A buffer read by a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    pub buffer: BufferId,
+    pub access: Access,
+    /// whole numbers, converted as they are read
+    pub is_int: bool,
+}
+
+/// A buffer written by a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    pub buffer: BufferId,
+    pub value: Reference,
+    /// store sums over runs of this many elements instead of the elements
+    pub sum_inner: Option<usize>,
+    /// the contiguous load whose memory the buffer takes over
+    pub over: Option<usize>,
+}
+
+/// A fused group.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Group {
+    /// elements of the index range
+    pub n: usize,
+    pub loads: Vec<Load>,
+    pub instructions: Vec<Instruction>,
+    pub stores: Vec<Store>,
+}

@@ -1,0 +1,116 @@
+//! A plan as text: groups, places, costs.
+
+use super::{Access, BufferId, ConstantValue, Place, Plan, Reference, Storage, Work};
+use crate::ir::Graph;
+use std::fmt::Write as _;
+
+/// The plan as text, stable to the byte. `graph` is the graph that was planned. Bytes are those of an f32 run.
+pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
+    let mut text = format!("{title} {{\n");
+    let flops: u64 = plan.steps.iter().map(|step| step.flops).sum();
+    let elements: u64 = plan.steps.iter().map(|step| step.elements).sum();
+    let groups = plan.steps.iter().filter(|step| matches!(step.work, Work::Group(_))).count();
+    let _ = writeln!(
+        text,
+        "  steps {} (fused groups {groups}), {flops} flop, {} bytes moved",
+        plan.steps.len(),
+        4 * elements
+    );
+    let _ =
+        writeln!(text, "  peak {} bytes of floats, {} bytes of whole numbers", 4 * plan.float_len, 4 * plan.int_len);
+    for (i, step) in plan.steps.iter().enumerate() {
+        let cost = format!("{} flop, {} bytes", step.flops, 4 * step.elements);
+        match &step.work {
+            Work::Kernel { op, operands, result, shape } => {
+                let operands: Vec<String> = operands
+                    .iter()
+                    .map(|operand| format!("{}{:?}", place(plan, operand.buffer), operand.shape))
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    "  {i:3} {} {}{shape:?} = {}({})  # {cost}",
+                    step.name,
+                    place(plan, *result),
+                    op.name(),
+                    operands.join(", ")
+                );
+            }
+            Work::Copy { from, to } => {
+                let _ = writeln!(
+                    text,
+                    "  {i:3} {} {} = copy({})  # {cost}",
+                    step.name,
+                    place(plan, *to),
+                    place(plan, *from)
+                );
+            }
+            Work::Group(group) => {
+                let _ = writeln!(text, "  {i:3} {} group over {}  # {cost}", step.name, group.n);
+                for (l, load) in group.loads.iter().enumerate() {
+                    let kind = if load.is_int { " as float" } else { "" };
+                    let _ = writeln!(
+                        text,
+                        "        l{l} = load {}{}{kind}",
+                        place(plan, load.buffer),
+                        access(&load.access)
+                    );
+                }
+                for (v, instruction) in group.instructions.iter().enumerate() {
+                    let operands: Vec<String> = instruction.operands.iter().map(reference).collect();
+                    let _ = writeln!(
+                        text,
+                        "        v{v} = {}({})  # {}",
+                        instruction.op.name(),
+                        operands.join(", "),
+                        instruction.name
+                    );
+                }
+                for store in &group.stores {
+                    let value = match store.sum_inner {
+                        Some(inner) => format!("sum({} by {inner})", reference(&store.value)),
+                        None => reference(&store.value),
+                    };
+                    let over = store.over.map_or(String::new(), |load| format!(" over l{load}"));
+                    let _ = writeln!(text, "        store {} = {value}{over}", place(plan, store.buffer));
+                }
+            }
+        }
+    }
+    for output in &plan.outputs {
+        let named = &graph.outputs[output.output];
+        let _ = writeln!(text, "  return {} {} = {}", named.role.as_str(), named.name, place(plan, output.buffer));
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn place(plan: &Plan, id: BufferId) -> String {
+    let buffer = &plan.buffers[id.0];
+    match &buffer.place {
+        Place::Arena { offset } => {
+            let table = if buffer.storage == Storage::Int { "int" } else { "float" };
+            format!("{table}@{offset}+{}", buffer.len)
+        }
+        Place::Leaf { kind, name } => format!("{} {name}", kind.as_str()),
+        Place::Constant(ConstantValue::Splat(value)) => format!("{value:?}"),
+        Place::Constant(ConstantValue::Iota { extent, inner }) => format!("positions({extent} by {inner})"),
+    }
+}
+
+fn access(access: &Access) -> String {
+    match access {
+        Access::Contiguous => String::new(),
+        Access::Scalar => " scalar".to_string(),
+        Access::Cyclic { period } => format!(" every {period}"),
+        Access::Stretched { inner } => format!(" each for {inner}"),
+        Access::Strided { dims } => format!(" strided {dims:?}"),
+    }
+}
+
+fn reference(reference: &Reference) -> String {
+    match reference {
+        Reference::Load(load) => format!("l{load}"),
+        Reference::Constant(value) => format!("{value:?}"),
+        Reference::Instruction(instruction) => format!("v{instruction}"),
+    }
+}
