@@ -2,11 +2,13 @@
 
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::exec::ExecutorOptions;
 use crate::export;
-use crate::ir::{self, Graph, Role};
+use crate::ir::{self, BATCH, DimSizes, Graph, Role};
 use crate::pipeline::Compiled;
 use crate::syntax;
+use crate::train::Program;
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,10 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
     emit: Vec<Stage>,
 
+    /// The size of a run-time dim, for the plan; `batch` is 32 unless given
+    #[arg(long = "size", value_name = "DIM=N", value_parser = size)]
+    sizes: Vec<(String, usize)>,
+
     /// Write the stages into this folder instead, each as a file of its own
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -45,6 +51,8 @@ enum Stage {
     Train,
     /// the programs that run
     Simplified,
+    /// how the programs run at given sizes: order, fused groups, memory
+    Plan,
     /// the programs that run, as YAML that reads back
     Yaml,
     /// the programs that run, as Graphviz drawings
@@ -63,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let mut parts: Vec<Part> = Vec::new();
     let stages = if arguments.emit.is_empty() { Stage::value_variants() } else { &arguments.emit };
     for stage in stages {
-        parts.extend(stage_parts(*stage, &compiled));
+        parts.extend(stage_parts(*stage, &compiled, &arguments.sizes)?);
     }
     match &arguments.output {
         None => {
@@ -78,9 +86,14 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     Ok(())
 }
 
-fn stage_parts(stage: Stage, compiled: &Compiled) -> Vec<Part> {
+fn size(text: &str) -> Result<(String, usize), String> {
+    let (name, extent) = text.split_once('=').ok_or("expected DIM=N")?;
+    Ok((name.trim().to_string(), extent.trim().parse().map_err(|_| format!("`{extent}` is not a size"))?))
+}
+
+fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> Result<Vec<Part>, Diagnostics> {
     let simplified = &compiled.simplified;
-    match stage {
+    Ok(match stage {
         Stage::Ast => vec![("ast.txt", syntax::print(&compiled.tree))],
         Stage::Ir => vec![("ir.txt", ir::print(&compiled.module.graph, "ir"))],
         Stage::Predict => vec![("predict.txt", ir::print(&compiled.predict, "predict"))],
@@ -90,6 +103,10 @@ fn stage_parts(stage: Stage, compiled: &Compiled) -> Vec<Part> {
             ("simplified-predict.txt", ir::print(&simplified.predict, "predict")),
             ("simplified-evaluate.txt", ir::print(&simplified.evaluate, "evaluate")),
             ("simplified-train.txt", ir::print(&simplified.train, "train")),
+        ],
+        Stage::Plan => vec![
+            ("predict.plan.txt", plan_text(&simplified.predict, "predict", sizes)?),
+            ("train.plan.txt", plan_text(&simplified.train, "train", sizes)?),
         ],
         Stage::Yaml => {
             let document = |graph: &Graph, title: &str| format!("# {title}\n---\n{}", export::yaml(graph));
@@ -102,7 +119,23 @@ fn stage_parts(stage: Stage, compiled: &Compiled) -> Vec<Part> {
             ("predict.dot", export::dot(&simplified.predict, "predict")),
             ("train.dot", export::dot(&simplified.train, "train")),
         ],
+    })
+}
+
+/// The plan of a program in f32.
+fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<String, Diagnostics> {
+    let mut known = DimSizes::from([(BATCH.into(), 32)]);
+    known.extend(sizes.iter().map(|(name, extent)| (name.as_str().into(), *extent)));
+    let batch = known.remove(BATCH).unwrap_or_default();
+    let unknown = graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(crate::ir::Dim::symbols));
+    if let Some(name) = unknown.into_iter().find(|name| &**name != BATCH && !known.contains_key(name)) {
+        let finding = Diagnostic::error(Code::E0305, format!("a plan needs the size of `{name}`"))
+            .with_help(format!("give one: `--size {name}=16`"));
+        return Err(finding.into());
     }
+    let options = ExecutorOptions::default();
+    let mut program = Program::<f32>::new(graph.clone(), options);
+    Ok(program.executor(batch, &known)?.plan_text(title).unwrap_or_default())
 }
 
 /// Each file is written under a temporary name and renamed, so none is ever half there.

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
 }
 
 fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, span: Span) -> Outcome {
-    let mut predictor = Predictor::<T>::open(&arguments.folder, saved, span, arguments.execution.options())?;
+    let mut predictor = Predictor::<T>::open(&arguments.folder, saved, span, &arguments.execution.options())?;
     let data = load(&saved.data_source(&arguments.data), &predictor.specs()?)?;
     let predictions = predictor.predict(&data, arguments.batch_size)?;
     let tensors: Vec<TensorRef<'_>> = predictions

@@ -73,7 +73,7 @@ impl ExecutionArguments {
             ExecutorChoice::Planned => Mode::Planned,
             ExecutorChoice::Reference => Mode::Reference,
         };
-        ExecutorOptions { mode, threads: self.threads }
+        ExecutorOptions { mode, threads: self.threads, pool: None }
     }
 }
 
@@ -132,7 +132,7 @@ fn train_and_save<T: Element>(
     let start = Instant::now();
     let mut progress = Progress::new(session.console);
     let options = arguments.execution.options();
-    let run: Finished<T> = train::run(compiled, config, &data, options, &mut |event| progress.observe(event))?;
+    let run: Finished<T> = train::run(compiled, config, &data, &options, &mut |event| progress.observe(event))?;
     progress.finish();
     if let Some(finding) = &run.diverged {
         let target = beside(&config.output);

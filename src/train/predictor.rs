@@ -97,7 +97,7 @@ pub struct Prediction {
 
 /// A model that predicts.
 #[derive(Debug)]
-pub struct Predictor<T> {
+pub struct Predictor<T: Element> {
     program: Program<T>,
     fields: Fields,
     store: Store<T>,
@@ -110,7 +110,7 @@ impl<T: Element> Predictor<T> {
     ///
     /// # Errors
     /// E0608 when the program is broken, E0601 and E0606 when the params cannot be read or do not fit.
-    pub fn open(folder: &Path, saved: &SavedProgram, span: Span, options: ExecutorOptions) -> Result<Self, Diagnostics> {
+    pub fn open(folder: &Path, saved: &SavedProgram, span: Span, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
         let graph = saved.program.graph(span)?;
         let mut fields = Fields::default();
         for input in &saved.inputs {
@@ -119,7 +119,7 @@ impl<T: Element> Predictor<T> {
         check_program(&graph, &saved.inputs)?;
         let store = read_store(&graph, &folder.join(PARAMS_FILE))?;
         let ClockForm { step, epoch, seed } = saved.clock;
-        let (program, clock) = (Program::new(graph, options), Clock { step, epoch, seed });
+        let (program, clock) = (Program::new(graph, options.clone()), Clock { step, epoch, seed });
         Ok(Self { program, fields, store, clock, precision: saved.precision })
     }
 
@@ -194,7 +194,9 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
     for id in graph.ids() {
         let (op, name) = (graph.op(id), &graph.node(id).provenance.name);
         match op {
-            Op::Gradient(_) => return Err(broken(format!("`{name}` is a derivative that is not written out")).into()),
+            Op::Gradient(_) | Op::Mode(_) => {
+                return Err(broken(format!("`{name}` is a {}, which is not written out", op.name())).into());
+            }
             Op::Input(leaf) if leaf.kind == InputKind::Target => {
                 return Err(broken(format!("it reads the target `{name}`")).into());
             }

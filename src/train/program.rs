@@ -6,14 +6,13 @@
 use crate::data::Dataset;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Store};
-use crate::ir::{BATCH, DimSizes, Graph, verify};
+use crate::ir::{BATCH, DimSizes, Graph};
 use crate::ops::{Element, Op};
-use crate::passes::bind;
 use std::sync::Arc;
 
 /// A graph and its executors.
 #[derive(Debug)]
-pub struct Program<T> {
+pub struct Program<T: Element> {
     graph: Graph,
     options: ExecutorOptions,
     /// of the run-time dims other than `batch`
@@ -33,7 +32,7 @@ impl<T: Element> Program<T> {
     /// The executor for a number of rows; `sizes` are those of the other run-time dims.
     ///
     /// # Errors
-    /// E0603 when an extent would be negative under the sizes, E0701 when a tensor would be too large, E0702.
+    /// E0303 and E0603 when the sizes do not fit the program, E0701 when a tensor would be too large, E0702.
     pub fn executor(&mut self, n_rows: usize, sizes: &DimSizes) -> Result<&mut Executor<T>, Diagnostics> {
         if self.sizes != *sizes {
             self.sizes = sizes.clone();
@@ -45,8 +44,7 @@ impl<T: Element> Program<T> {
                 let mut sizes = self.sizes.clone();
                 sizes.insert(Arc::from(BATCH), n_rows);
                 check_extents(&self.graph, &sizes)?;
-                check_rules(&self.graph, &sizes)?;
-                self.executors.push((n_rows, Executor::new(&self.graph, &sizes, self.options)?));
+                self.executors.push((n_rows, Executor::new(&self.graph, &sizes, &self.options)?));
                 self.executors.len() - 1
             }
         };
@@ -113,15 +111,6 @@ fn check_extents(graph: &Graph, sizes: &DimSizes) -> Result<(), Diagnostics> {
         }
     }
     Ok(())
-}
-
-/// The ops' rules hold with the sizes put in: a slice lies within what it cuts, a window within what it moves over.
-fn check_rules(graph: &Graph, sizes: &DimSizes) -> Result<(), Diagnostics> {
-    verify(&bind(graph, sizes)).map_err(|reason| {
-        Diagnostic::error(Code::E0603, "the data's sizes do not fit the program")
-            .with_note(format!("found: {}: {reason}", show_sizes(sizes)))
-            .into()
-    })
 }
 
 /// `T = 3, batch = 7`

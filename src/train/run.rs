@@ -120,7 +120,7 @@ pub fn run<T: Element>(
     compiled: &Compiled,
     config: &RunConfig,
     data: &RunData,
-    options: ExecutorOptions,
+    options: &ExecutorOptions,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished<T>, Diagnostics> {
     let mut trainer = Trainer::<T>::new(compiled, config.seed, options)?;

@@ -9,7 +9,7 @@ use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::Diagnostics;
 use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
-use crate::ir::{DimSizes, Role};
+use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
 use crate::ops::Element;
 use crate::pipeline::Compiled;
@@ -58,7 +58,7 @@ impl Weighted {
 
 /// A model in training.
 #[derive(Debug)]
-pub struct Trainer<T> {
+pub struct Trainer<T: Element> {
     fields: Fields,
     train: Program<T>,
     evaluate: Program<T>,
@@ -77,10 +77,13 @@ impl<T: Element> Trainer<T> {
     ///
     /// # Errors
     /// E0702 when the initial program does not fit in memory.
-    pub fn new(compiled: &Compiled, seed: u64, options: ExecutorOptions) -> Result<Self, Diagnostics> {
+    pub fn new(compiled: &Compiled, seed: u64, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+        // One set of threads serves every program of the model.
+        let options = ExecutorOptions { pool: Some(options.pool()), ..options.clone() };
+        let program = |graph: &Graph| Program::new(graph.clone(), options.clone());
         let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
         let simplified = &compiled.simplified;
-        let store = initial_store(Program::new(simplified.init.clone(), options), clock)?;
+        let store = initial_store(program(&simplified.init), clock)?;
         let is_weight = |info: &crate::lower::ParamInfo| {
             let shape = info.ty.known_shape().unwrap_or_default();
             info.owner == Owner::Combiner && shape.iter().product::<usize>() <= MOST_WEIGHTS_SHOWN
@@ -89,9 +92,9 @@ impl<T: Element> Trainer<T> {
         let reported = reported(&simplified.train);
         Ok(Self {
             fields: Fields::of(&compiled.module),
-            train: Program::new(simplified.train.clone(), options),
-            evaluate: Program::new(simplified.evaluate.clone(), options),
-            gradients: Program::new(simplified.gradients.clone(), options),
+            train: program(&simplified.train),
+            evaluate: program(&simplified.evaluate),
+            gradients: program(&simplified.gradients),
             store,
             clock,
             values: vec![f64::NAN; reported.len()],
@@ -239,7 +242,7 @@ pub(super) fn fold_seed(seed: u64) -> i32 {
 }
 
 /// The losses, metrics and those objectives that are not losses by name.
-fn reported(graph: &crate::ir::Graph) -> Vec<Reported> {
+fn reported(graph: &Graph) -> Vec<Reported> {
     let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
     let outputs = graph.outputs.iter().filter(|output| match output.role {
         Role::Loss | Role::Metric => true,
