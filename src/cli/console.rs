@@ -65,11 +65,10 @@ impl Console {
     pub(super) fn print(self, text: &str) -> Result<(), Diagnostic> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Diagnostic::error(
-                Code::E0605,
-                "cannot write to standard output",
-            )
-            .with_note(format!("found: {error}"))),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Diagnostic::error(Code::E0605, "cannot write to standard output")
+                    .with_note(format!("found: {error}")))
+            }
             _ => Ok(()),
         }
     }

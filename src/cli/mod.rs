@@ -16,9 +16,9 @@ mod run;
 mod spec;
 mod std;
 
+use ::std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use console::{Choice, Console, MessageFormat};
-use ::std::process::ExitCode;
 
 use crate::diag::{Diagnostics, SourceMap};
 

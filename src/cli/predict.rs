@@ -57,11 +57,7 @@ fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, span: Span) 
     let predictions = predictor.predict(&data, arguments.batch_size)?;
     let tensors: Vec<TensorRef<'_>> = predictions
         .iter()
-        .map(|(name, prediction)| TensorRef {
-            name,
-            shape: &prediction.shape,
-            values: (&prediction.values).into(),
-        })
+        .map(|(name, prediction)| TensorRef { name, shape: &prediction.shape, values: (&prediction.values).into() })
         .collect();
     write_npz(&arguments.output, &tensors)?;
     Ok(())

@@ -34,10 +34,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
             None => {
                 let names = entries.iter().map(|entry| entry.name.as_str());
                 let finding = Diagnostic::error(Code::E0201, format!("the standard library has no `{name}`"));
-                return Err(finding
-                    .with_suggestion(name, names)
-                    .with_help("`anabranch std` lists what it has")
-                    .into());
+                return Err(finding.with_suggestion(name, names).with_help("`anabranch std` lists what it has").into());
             }
         },
     };

@@ -85,7 +85,8 @@ impl Document {
             }
             let operand = |operand: &usize| ids.get(*operand).copied().ok_or(*operand);
             let operands: Result<Vec<NodeId>, usize> = form.operands.iter().map(operand).collect();
-            let operands = operands.map_err(|operand| node(format!("it reads node {operand}, which is not above it")))?;
+            let operands =
+                operands.map_err(|operand| node(format!("it reads node {operand}, which is not above it")))?;
             let provenance = Provenance { name: form.name.as_str().into(), span };
             let added = Builder::new(&mut graph, provenance).add(form.op.clone(), &operands);
             let id = added.map_err(|error| node(error.to_string()))?;

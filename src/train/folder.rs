@@ -56,7 +56,9 @@ fn cannot_write(target: &Path, reason: impl std::fmt::Display) -> Diagnostic {
 /// E0605 when something else stands there, or no folder can be made there.
 pub fn check_target(target: &Path) -> Result<(), Diagnostic> {
     if target.file_name().is_none() {
-        return Err(cannot_write(target, "it has no name of its own").with_help("name a new folder, such as `runs/first`"));
+        return Err(
+            cannot_write(target, "it has no name of its own").with_help("name a new folder, such as `runs/first`")
+        );
     }
     match fs::symlink_metadata(target) {
         Ok(found) => {

@@ -110,7 +110,12 @@ impl<T: Element> Predictor<T> {
     ///
     /// # Errors
     /// E0608 when the program is broken, E0601 and E0606 when the params cannot be read or do not fit.
-    pub fn open(folder: &Path, saved: &SavedProgram, span: Span, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+    pub fn open(
+        folder: &Path,
+        saved: &SavedProgram,
+        span: Span,
+        options: &ExecutorOptions,
+    ) -> Result<Self, Diagnostics> {
         let graph = saved.program.graph(span)?;
         let mut fields = Fields::default();
         for input in &saved.inputs {
