@@ -121,7 +121,7 @@ fn mistakes_are_explained_and_leave_nothing_behind() {
     note("wrong column", fails(folder, &["run", "bad.yaml"]));
     with("bad.anb", &SPEC.replace("dense", "dence"));
     note("typo in the spec", fails(folder, &["check", "bad.anb"]));
-    with("bad.anb", &SPEC.replace("x |> dense(units=1)", "x[:, 0:1] * y"));
+    with("bad.anb", &SPEC.replace("x |> dense(units=1)", "dense(x, units=1) + y"));
     note("output needs a target", fails(folder, &["check", "bad.anb"]));
     write_data(folder, 3, |i| i as f32);
     note("wrong shape", fails(folder, &["run", "run.yaml"]));

@@ -64,7 +64,7 @@ pub fn check_target(target: &Path) -> Result<(), Diagnostic> {
         Ok(found) => {
             let is_ours = found.is_dir() && target.join(RECORD_FILE).is_file();
             let is_empty = || fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-            if !is_ours && !(found.is_dir() && is_empty()) {
+            if !(is_ours || found.is_dir() && is_empty()) {
                 return Err(cannot_write(target, "something that no run wrote stands there")
                     .with_help("name another folder with `--output`, or remove what is there"));
             }

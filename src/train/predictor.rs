@@ -205,15 +205,17 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
             Op::Input(leaf) if leaf.kind == InputKind::Target => {
                 return Err(broken(format!("it reads the target `{name}`")).into());
             }
-            Op::Input(leaf) if leaf.kind == InputKind::Input => {
-                if !inputs.iter().any(|input| *input.name == **name && input.ty == leaf.ty) {
-                    return Err(broken(format!("it reads `{name}` : {}, which is not listed", leaf.ty)).into());
-                }
+            Op::Input(leaf)
+                if leaf.kind == InputKind::Input
+                    && !inputs.iter().any(|input| *input.name == **name && input.ty == leaf.ty) =>
+            {
+                return Err(broken(format!("it reads `{name}` : {}, which is not listed", leaf.ty)).into());
             }
-            Op::Input(leaf) if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::Seed) => {
-                if leaf.ty != TensorType::scalar(DType::I32) {
-                    return Err(broken(format!("`{name}` is {}, not i32", leaf.ty)).into());
-                }
+            Op::Input(leaf)
+                if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::Seed)
+                    && leaf.ty != TensorType::scalar(DType::I32) =>
+            {
+                return Err(broken(format!("`{name}` is {}, not i32", leaf.ty)).into());
             }
             _ => {}
         }

@@ -228,12 +228,12 @@ impl<T: Element> Trainer<T> {
 pub(super) fn for_each_batch(
     n_rows: usize,
     batch_size: u32,
-    mut visit: impl FnMut(&[u32]) -> Result<(), Diagnostics>,
+    visit: impl FnMut(&[u32]) -> Result<(), Diagnostics>,
 ) -> Result<(), Diagnostics> {
     let rows = u32::try_from(n_rows).unwrap_or(u32::MAX);
     let batcher = Batcher { rows, batch_size, shuffle: None, drop_last: false };
     let order = batcher.order(0);
-    batcher.batches(&order).try_for_each(|rows| visit(rows))
+    batcher.batches(&order).try_for_each(visit)
 }
 
 /// A seed as the programs take it. Both halves count.
