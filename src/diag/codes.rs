@@ -105,6 +105,10 @@ codes! {
         "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs.";
     E0607 "training diverged"
         "A loss became NaN or infinite. The run stops and keeps the last good params.";
+    E0608 "invalid saved program"
+        "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version.\nTrain again with this version of anabranch.";
+    E0609 "file not formatted"
+        "`anabranch fmt --check` found a spec that is not in the canonical layout. `anabranch fmt FILE` sets it.";
     E0701 "limit exceeded"
         "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
     E0702 "program does not fit in memory"

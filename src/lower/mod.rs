@@ -25,7 +25,7 @@ mod train;
 mod value;
 
 pub use library::{STANDARD_LIBRARY, StandardFile};
-pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use module::{Constraint, Contract, DataInfo, Module, Owner, ParamInfo, ParamPattern, StateInfo};
 pub use reference::{Entry, library_index};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
