@@ -67,6 +67,8 @@ pub fn compile_with(
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
+    let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
+    findings.extend(analyse::lints(&module, &files, &options.deny));
     if findings.iter().any(Diagnostic::is_error) {
         return Err(Diagnostics(findings));
     }

@@ -48,6 +48,9 @@ impl Lowering {
             }
             StatementKind::Let { name, value } => {
                 let value = self.expr(&mut own(name), value)?;
+                if let Value::Tensor(tensor) = &value {
+                    self.module.values.insert(name.name.clone(), (tensor.node, name.span));
+                }
                 self.declare(file, name, value)
             }
             StatementKind::LayerBinding { name, value } => {
