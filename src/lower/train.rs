@@ -7,7 +7,7 @@ use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{NodeId, Role};
 use crate::ops::{self, Gradient};
-use crate::passes::gradient_path;
+use crate::passes::gradient_reach;
 use crate::syntax::ast::{Argument, DefinitionKind, Expr, Pattern, TrainEntry, TrainEntryKind};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -141,10 +141,8 @@ impl Lowering {
         let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
         for objective in self.objectives.clone() {
             let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
-            for (path, param) in params.iter().filter(|(path, _)| wanted(path)) {
-                if gradient_path(&self.graph, objective.node, *param).is_none() {
-                    continue;
-                }
+            let reached = gradient_reach(&self.graph, objective.node);
+            for (path, param) in params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]) {
                 let frame = Frame { value_path: path.clone(), ..file.clone() };
                 let mut b = self.builder(&frame, span);
                 let part = b.emit(Gradient, &[objective.node, *param]);

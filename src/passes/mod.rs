@@ -8,6 +8,6 @@ mod split;
 
 pub use bind::bind;
 pub use copy::{Copier, prune};
-pub use differentiate::{differentiate, gradient_path, gradients};
+pub use differentiate::{differentiate, gradient_path, gradient_reach, gradients};
 pub use simplify::simplify;
 pub use split::{Split, split};
