@@ -230,7 +230,9 @@ impl Lowering {
         self.enter(&name, definition.home, super::value::Home::Spec, group.span)?;
         let next = self.optimizer_body(&mut frame, &definition.definition, arguments, group.span);
         self.calls.pop();
-        let next = self.project(&mut frame, path, next?, param.constraint, group.span)?;
+        // The constraint is the spec's own, so what is wrong with it is said at the param.
+        let mut own = Frame { value_path: path.clone(), ..Frame::file() };
+        let next = self.project(&mut own, path, next?, param.constraint, param.span)?;
         let found = self.ty(next).clone();
         if found != param.ty {
             return Err(self.error(
@@ -301,7 +303,6 @@ impl Lowering {
         constraint: Option<Constraint>,
         span: Span,
     ) -> Lowered<TensorValue> {
-        frame.value_path = path.clone();
         match constraint {
             None => Ok(next),
             Some(Constraint::Interval(low, high)) => {
