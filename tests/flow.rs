@@ -2,7 +2,7 @@
 
 mod common;
 
-use anabranch::analyse::{flow, flow_svg};
+use anabranch::analyse::{flow, flow_svg, weight_curvatures};
 use common::Run;
 
 const MODEL: &str = "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
@@ -48,4 +48,22 @@ fn the_drawing_shows_paths_and_stops() {
     // `alpha_loss` to the three kernels, `model_loss` to alpha.
     assert_eq!(svg.matches("stroke-dasharray").count(), 5);
     assert_eq!(svg, flow_svg(&run.compiled.module));
+}
+
+#[test]
+fn a_weights_safe_step_follows_from_the_losses() {
+    let of = |call: &str| {
+        let text = format!(
+            "input x: f32[batch]\nparam p: f32 = 8\nparam q: f32 = 2\nloss a = p * x\nloss b = q * x
+            loss total = {call}\ntrain {{ minimize total optimizer sgd(lr=0.01) }}"
+        );
+        let mut run = Run::new(&text);
+        run.feed("x", &[1.0]);
+        let graph = weight_curvatures(&run.compiled.module)?;
+        Some(run.run(&graph, 1)["total.alpha"][0])
+    };
+    // 2 (a + b)², so the largest safe step is 1 / (a + b)² = 0.01; divided by the squared sum it is 1 whatever the scale.
+    assert_eq!(of("balanced(a, b, normalise=false)"), Some(200.0));
+    assert_eq!(of("balanced(a, b)"), Some(2.0));
+    assert_eq!(of("a + b"), None);
 }

@@ -52,34 +52,49 @@ pub fn flow_svg(module: &Module) -> String {
         edges(&mut svg, &table, *row, place, &params);
     }
     for goal in &goals {
-        let through = |name: &str| table.coefficients.iter().find(|c| *c.objective == *goal.name && *c.loss == *name);
-        for loss in &losses {
-            if let Some(coefficient) = through(&loss.name) {
-                edge(&mut svg, goal, loss, Cell::Path, Some(&coefficient.expression));
-            }
-        }
-        // What the objective trains itself, past its losses: their weights.
-        if let Some(row) = table.rows.iter().position(|row| *row.name == *goal.name) {
-            let own = |i: &usize| !rows.iter().any(|row| table.rows[*row].cells[*i] == Cell::Path);
-            for i in (0..params.len()).filter(own) {
-                edge(&mut svg, goal, &params[i], table.rows[row].cells[i], None);
-            }
-        }
+        goal_edges(&mut svg, &table, goal, (&params, &losses), &rows);
     }
     for (places, fill) in [(&params, "#e8f0fe"), (&losses, "#fef7e0"), (&goals, "#e6f4ea")] {
-        for place in places {
-            let Place { name, x, y, width } = place;
-            let (text_x, text_y) = (x + 8, y + 16);
-            let name = escape(name);
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{BOX_HEIGHT}\" rx=\"4\" fill=\"{fill}\" stroke=\"#555\"/>\
-                 <text x=\"{text_x}\" y=\"{text_y}\">{name}</text>"
-            );
-        }
+        boxes(&mut svg, places, fill);
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// From an objective to its losses, with their coefficients, and to what it trains past them.
+fn goal_edges(
+    svg: &mut String,
+    table: &FlowTable,
+    goal: &Place,
+    (params, losses): (&[Place], &[Place]),
+    rows: &[usize],
+) {
+    let through = |name: &str| table.coefficients.iter().find(|c| *c.objective == *goal.name && *c.loss == *name);
+    for loss in losses {
+        if let Some(coefficient) = through(&loss.name) {
+            edge(svg, goal, loss, Cell::Path, Some(&coefficient.expression));
+        }
+    }
+    // What the objective trains itself, past its losses: their weights.
+    if let Some(row) = table.rows.iter().position(|row| *row.name == *goal.name) {
+        let own = |i: &usize| !rows.iter().any(|row| table.rows[*row].cells[*i] == Cell::Path);
+        for i in (0..params.len()).filter(own) {
+            edge(svg, goal, &params[i], table.rows[row].cells[i], None);
+        }
+    }
+}
+
+fn boxes(svg: &mut String, places: &[Place], fill: &str) {
+    for place in places {
+        let Place { name, x, y, width } = place;
+        let (text_x, text_y) = (x + 8, y + 16);
+        let name = escape(name);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{BOX_HEIGHT}\" rx=\"4\" fill=\"{fill}\" stroke=\"#555\"/>\
+             <text x=\"{text_x}\" y=\"{text_y}\">{name}</text>"
+        );
+    }
 }
 
 fn column<'a>(x: usize, names: impl Iterator<Item = &'a str>) -> Vec<Place> {

@@ -4,7 +4,7 @@ use super::expression::expression;
 use super::study::studies;
 use crate::ir::NodeId;
 use crate::lower::Module;
-use crate::passes::gradient_path;
+use crate::passes::gradient_reach;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -65,8 +65,9 @@ pub fn flow(module: &Module) -> FlowTable {
     }
     let rows = subjects.into_iter().map(|(name, subject)| {
         let depends = module.graph.slice_back([subject]);
+        let reached = gradient_reach(&module.graph, subject);
         let cell = |param: NodeId| {
-            if gradient_path(&module.graph, subject, param).is_some() {
+            if reached[param.index()] {
                 Cell::Path
             } else if depends[param.index()] {
                 Cell::Stopped

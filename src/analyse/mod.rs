@@ -1,6 +1,7 @@
 //! Questions about graphs: which loss trains which param, whether contracts hold. Reads graphs, returns findings.
 
 mod contracts;
+mod curvature;
 mod drawing;
 mod expression;
 mod flow;
@@ -10,6 +11,7 @@ mod lints;
 mod study;
 
 pub use contracts::contracts;
+pub use curvature::weight_curvatures;
 pub use drawing::flow_svg;
 pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
 pub use leaks::target_leaks;

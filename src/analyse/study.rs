@@ -64,20 +64,7 @@ pub fn studies(module: &Module) -> Vec<Study> {
 }
 
 fn study(module: &Module, base: &Graph, known: &BTreeMap<NodeId, Interval>, name: Arc<str>, node: NodeId) -> Study {
-    let reached = reach(base, node, &[], false);
-    // The loss that is the objective itself, up to its batch mean, is not one of its parts.
-    let own = module.losses.get(&name).map(|(node, _)| *node);
-    let parts = module.losses.iter().map(|(name, (node, span))| (name.clone(), *node, *span));
-    let parts: Vec<_> = parts
-        .chain(module.branches.iter().map(|(name, (node, span))| (name.clone(), *node, *span)))
-        .filter(|(_, part, _)| *part != node && Some(*part) != own && reached[part.index()])
-        .collect();
-    let mut branches: Vec<(Arc<str>, NodeId, Span)> = Vec::new();
-    for part in parts {
-        if !branches.iter().any(|(_, node, _)| *node == part.1) {
-            branches.push(part);
-        }
-    }
+    let branches = parts(module, base, &name, node);
     let losses: Vec<NodeId> = branches.iter().map(|(_, node, _)| *node).collect();
     let direct = reach(base, node, &losses, false);
     let is_bounded = |constraint: Option<Constraint>| matches!(constraint, Some(Constraint::Interval(..)));
@@ -115,6 +102,25 @@ fn study(module: &Module, base: &Graph, known: &BTreeMap<NodeId, Interval>, name
     let at_zero = bounds(&|_| Interval::ZERO);
     let span = module.losses.get(&name).map_or(module.graph.node(node).provenance.span, |(_, span)| *span);
     Study { name, node, span, graph, branches, weights, usual, at_zero }
+}
+
+/// The losses that an objective combines: named ones and what combiners were given, each once.
+fn parts(module: &Module, base: &Graph, name: &str, node: NodeId) -> Vec<(Arc<str>, NodeId, Span)> {
+    let reached = reach(base, node, &[], false);
+    // The loss that is the objective itself, up to its batch mean, is not one of its parts.
+    let own = module.losses.get(name).map(|(node, _)| *node);
+    let parts = module.losses.iter().map(|(name, (node, span))| (name.clone(), *node, *span));
+    let parts: Vec<_> = parts
+        .chain(module.branches.iter().map(|(name, (node, span))| (name.clone(), *node, *span)))
+        .filter(|(_, part, _)| *part != node && Some(*part) != own && reached[part.index()])
+        .collect();
+    let mut branches: Vec<(Arc<str>, NodeId, Span)> = Vec::new();
+    for part in parts {
+        if !branches.iter().any(|(_, node, _)| *node == part.1) {
+            branches.push(part);
+        }
+    }
+    branches
 }
 
 /// Marks what a node depends on without passing through `barriers`: along open gradients, or with `any` along everything.

@@ -23,8 +23,8 @@ pub struct Module {
     pub losses: IndexMap<Arc<str>, (NodeId, Span)>,
     /// What combiners were given as losses, by `PATH.PARAMETER`.
     pub branches: IndexMap<Arc<str>, (NodeId, Span)>,
-    /// The file's `let` values that are tensors.
-    pub values: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// The file's `let`s that nothing names.
+    pub idle_values: IndexMap<Arc<str>, Span>,
     /// Where the spec names each run-time dim.
     pub dims: IndexMap<Arc<str>, Vec<Span>>,
     pub contracts: Vec<Contract>,

@@ -111,7 +111,7 @@ impl Run {
         self.run(&graph, batch)
     }
 
-    fn run(&mut self, graph: &Graph, batch: usize) -> BTreeMap<String, Vec<f64>> {
+    pub fn run(&mut self, graph: &Graph, batch: usize) -> BTreeMap<String, Vec<f64>> {
         let options = ExecutorOptions { mode: Mode::Planned, ..ExecutorOptions::default() };
         let sizes = BTreeMap::from([("batch".into(), batch)]);
         let mut executor = Executor::<f64>::new(graph, &sizes, &options).expect("fits");

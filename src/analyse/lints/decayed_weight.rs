@@ -31,8 +31,9 @@ pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (path, param) in module.params.iter().filter(|(_, param)| is_weight(param)) {
         let Some(next) = module.graph.output(Role::Param, path) else { continue };
+        let step = unclamped(&module.graph, next);
         let mut graph = without_gradients(&module.graph);
-        let slope = gradients(&mut graph, unclamped(&module.graph, next), &[param.node])[0];
+        let slope = gradients(&mut graph, step, &[param.node])[0];
         let kept = intervals(&graph, &BTreeMap::new())[slope.index()].high;
         let depends = reach(&graph, next, &[], true);
         let is_other = |id: &NodeId| {
@@ -49,7 +50,7 @@ pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
         findings.push(
             Diagnostic::warning(Code::L0010, headline)
                 .at(param.span, why)
-                .with_label(module.graph.node(next).provenance.span, "by this optimizer")
+                .with_label(module.graph.node(step).provenance.span, "by this optimizer")
                 .with_help(format!("give it an optimizer of its own: `optimizer sgd(lr=0.01) for {path}`; clip by `value` or `norm`, which look at one param alone")),
         );
     }

@@ -12,12 +12,13 @@ pub(super) fn run(module: &Module, _studies: &[Study]) -> Vec<Diagnostic> {
     let leaves = data
         .into_iter()
         .flat_map(|(kind, items)| items.iter().map(move |(name, info)| (kind, name.clone(), info.node, info.span)));
-    let values = module.values.iter().map(|(name, (node, span))| ("value", name.clone(), *node, *span));
-    let unused = leaves.chain(values).filter(|(_, _, node, _)| !used[node.index()]);
-    unused
-        .map(|(kind, name, _, span)| {
-            let headline = format!("{kind} `{name}` is not used");
-            Diagnostic::warning(Code::L0005, headline).at(span, "no output, loss, metric or update depends on it")
-        })
-        .collect()
+    let idle_data = leaves.filter(|(_, _, node, _)| !used[node.index()]).map(|(kind, name, _, span)| {
+        let headline = format!("{kind} `{name}` is not used");
+        Diagnostic::warning(Code::L0005, headline).at(span, "no output, loss, metric or update depends on it")
+    });
+    // By name: a value may serve a derivative that does not compute with it.
+    let idle_values = module.idle_values.iter().map(|(name, span)| {
+        Diagnostic::warning(Code::L0005, format!("value `{name}` is not used")).at(*span, "nothing names it")
+    });
+    idle_data.chain(idle_values).collect()
 }
