@@ -256,7 +256,7 @@ fn compare(settings: &Settings, workload: &Workload) -> Result<Vec<Value>, Failu
         };
         rows.push(json!({
             "workload": workload.name, "engine": runner.name, "p50_ms": over("p50", 0.5), "p10_ms": over("p10", 0.5),
-            "p90_ms": over("p90", 0.5), "best_burst_ms": over("p50", 0.0), "rounds": runner.bursts.len(),
+            "p90_ms": over("p90", 0.5), "least_ms": over("least", 0.0), "rounds": runner.bursts.len(),
             "first_step_s": runner.first_step_s, "peak_mb": peak["peak_mb"],
         }));
     }
@@ -267,7 +267,7 @@ fn compare(settings: &Settings, workload: &Workload) -> Result<Vec<Value>, Failu
 fn table(workload: &Workload, rows: &[Value]) -> String {
     let mut text = format!(
         "{:4} {:20} {:>9} {:>9} {:>9} {:>9} {:>7} {:>11} {:>8}\n",
-        workload.name, "engine", "p50 ms", "p10 ms", "p90 ms", "best ms", "ours ÷", "first step s", "peak MB"
+        workload.name, "engine", "p50 ms", "p10 ms", "p90 ms", "least ms", "ours ÷", "first step s", "peak MB"
     );
     let ours = rows.first().and_then(|row| row["p50_ms"].as_f64()).unwrap_or(f64::NAN);
     for row in rows {
@@ -279,7 +279,7 @@ fn table(workload: &Workload, rows: &[Value]) -> String {
             number("p50_ms"),
             number("p10_ms"),
             number("p90_ms"),
-            number("best_burst_ms"),
+            number("least_ms"),
             ours / number("p50_ms"),
             number("first_step_s"),
             number("peak_mb")
