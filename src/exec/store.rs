@@ -2,7 +2,7 @@
 
 use crate::ir::DType;
 use crate::ops::{Element, Tensor};
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
@@ -69,6 +69,16 @@ pub enum StoreKind {
     State,
 }
 
+/// A key that is looked up without a copy of its name.
+#[derive(Hash)]
+struct Key<'a>(StoreKind, &'a str);
+
+impl Equivalent<(StoreKind, Arc<str>)> for Key<'_> {
+    fn equivalent(&self, (kind, name): &(StoreKind, Arc<str>)) -> bool {
+        self.0 == *kind && self.1 == &**name
+    }
+}
+
 /// One carried value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry<T> {
@@ -99,11 +109,20 @@ impl<T: Element> Store<T> {
 
     /// A value, if there is one of that name.
     pub fn find(&self, kind: StoreKind, name: &str) -> Option<&Values<T>> {
-        self.entries.get(&(kind, Arc::<str>::from(name))).map(|entry| &entry.values)
+        self.entries.get(&Key(kind, name)).map(|entry| &entry.values)
     }
 
     pub fn find_mut(&mut self, kind: StoreKind, name: &str) -> Option<&mut Values<T>> {
-        self.entries.get_mut(&(kind, Arc::<str>::from(name))).map(|entry| &mut entry.values)
+        self.entries.get_mut(&Key(kind, name)).map(|entry| &mut entry.values)
+    }
+
+    /// As [`Store::find_mut`], looking first where the value was found the last time, and noting where it is.
+    pub(crate) fn find_again(&mut self, last: &mut usize, kind: StoreKind, name: &str) -> Option<&mut Values<T>> {
+        let is_there = self.entries.get_index(*last).is_some_and(|(key, _)| Key(kind, name).equivalent(key));
+        if !is_there {
+            *last = self.entries.get_index_of(&Key(kind, name))?;
+        }
+        self.entries.get_index_mut(*last).map(|(_, entry)| &mut entry.values)
     }
 
     /// # Panics

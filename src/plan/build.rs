@@ -4,7 +4,9 @@ use super::access::broadcast_access;
 use super::group::{Group, Instruction, Load, Reference, Store};
 use super::memory;
 use super::order::{Class, Levels, Unit, count, levels, origin, tail_inner, units};
-use super::{Access, Buffer, BufferId, ConstantValue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
+use super::{
+    Access, Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work,
+};
 use crate::ir::{DType, Graph, NodeId, Role};
 use crate::ops::{InputKind, Op};
 use std::collections::BTreeMap;
@@ -63,11 +65,12 @@ impl<'g> Planner<'g> {
             }
         }
         for id in self.graph.ids().filter(|id| self.levels.needed[id.index()]) {
-            if matches!(self.levels.class[id.index()], Class::View | Class::Given) {
+            if matches!(self.levels.class[id.index()], Class::View | Class::Given | Class::Absorbed) {
                 continue;
             }
             let is_tail = self.levels.class[id.index()] == Class::Tail;
-            for operand in self.graph.operands(id) {
+            for i in 0..self.levels.reading.operands(id).len() {
+                let operand = self.levels.reading.operands(id)[i];
                 let value = self.computed(operand);
                 let same_unit = self.unit_of[value.index()] == self.unit_of[id.index()];
                 let through_broadcast = self.views_broadcast(operand);
@@ -148,17 +151,21 @@ impl<'g> Planner<'g> {
     }
 
     fn kernel(&mut self, id: NodeId) {
-        let operands: Vec<Operand> = self.graph.operands(id).into_iter().map(|operand| self.operand(operand)).collect();
+        let fused = self.levels.reading.fused(id);
+        let read = self.levels.reading.operands(id).to_vec();
+        let mut operands: Vec<Operand> = read.into_iter().map(|operand| self.operand(operand)).collect();
         let result = self.buffer(id);
         let shape = self.graph.ty(id).known_shape().unwrap_or_default();
-        let op = self.graph.op(id).clone();
+        let op = self.graph.op(fused.map_or(id, |fused| fused.product)).clone();
         let read: usize = operands.iter().map(|operand| self.buffers[operand.buffer.0].len).sum();
         let elements = (read + self.buffers[result.0].len) as u64;
+        let bias = fused.and_then(|fused| operands.pop().map(|bias| (bias.buffer, fused.relu)));
+        let epilogue = bias.map(|(bias, relu)| Epilogue { bias, relu });
         let step = Step {
             flops: kernel_flops(&op, &operands, &shape),
             elements,
             name: self.graph.node(id).provenance.name.clone(),
-            work: Work::Kernel { op, operands, result, shape },
+            work: Work::Kernel { op, operands, epilogue, result, shape },
         };
         self.steps.push(step);
     }
@@ -167,8 +174,9 @@ impl<'g> Planner<'g> {
         let mut group = Group { n, ..Group::default() };
         let mut at: BTreeMap<NodeId, usize> = BTreeMap::new();
         for &id in nodes {
+            let operands = self.levels.reading.operands(id).to_vec();
             let references: Vec<Reference> =
-                self.graph.operands(id).into_iter().map(|operand| self.reference(&mut group, &at, operand)).collect();
+                operands.into_iter().map(|operand| self.reference(&mut group, &at, operand)).collect();
             at.insert(id, group.instructions.len());
             let node = self.graph.node(id);
             group.instructions.push(Instruction {
@@ -351,8 +359,9 @@ fn replace_reads(plan: &mut Plan, buffer: BufferId, leaf: BufferId) {
             Work::Group(group) => {
                 group.loads.iter_mut().filter(|load| load.buffer == buffer).for_each(|load| load.buffer = leaf);
             }
-            Work::Kernel { operands, .. } => {
+            Work::Kernel { operands, epilogue, .. } => {
                 operands.iter_mut().filter(|operand| operand.buffer == buffer).for_each(|o| o.buffer = leaf);
+                epilogue.iter_mut().filter(|epilogue| epilogue.bias == buffer).for_each(|e| e.bias = leaf);
             }
             Work::Copy { from, .. } if *from == buffer => *from = leaf,
             Work::Copy { .. } => {}

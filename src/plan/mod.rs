@@ -11,6 +11,7 @@
 mod access;
 mod build;
 mod check;
+mod epilogue;
 mod group;
 mod memory;
 mod order;
@@ -89,7 +90,7 @@ pub enum Work {
     /// Fused element-wise operations.
     Group(Group),
     /// One primitive op by its own kernel; operands and result have the graph's shapes.
-    Kernel { op: Op, operands: Vec<Operand>, result: BufferId, shape: Vec<usize> },
+    Kernel { op: Op, operands: Vec<Operand>, epilogue: Option<Epilogue>, result: BufferId, shape: Vec<usize> },
     /// The new value of a carried leaf, or a result, copied to where it is read after the run.
     Copy { from: BufferId, to: BufferId },
 }
@@ -100,6 +101,15 @@ pub struct Operand {
     pub buffer: BufferId,
     pub shape: Vec<usize>,
     pub dtype: DType,
+}
+
+/// What a product does to its numbers before it stores them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epilogue {
+    /// one number a column, added
+    pub bias: BufferId,
+    /// whether the larger of the sum and 0 is taken
+    pub relu: bool,
 }
 
 /// One step of the plan with what it costs.
@@ -139,7 +149,10 @@ impl Step {
     pub fn reads(&self) -> Vec<BufferId> {
         match &self.work {
             Work::Group(group) => group.loads.iter().map(|load| load.buffer).collect(),
-            Work::Kernel { operands, .. } => operands.iter().map(|operand| operand.buffer).collect(),
+            Work::Kernel { operands, epilogue, .. } => {
+                let bias = epilogue.iter().map(|epilogue| epilogue.bias);
+                operands.iter().map(|operand| operand.buffer).chain(bias).collect()
+            }
             Work::Copy { from, .. } => vec![*from],
         }
     }

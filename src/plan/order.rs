@@ -7,6 +7,7 @@
 //! compute is computed where it is used, and not kept.
 
 use super::access::is_elementwise;
+use super::epilogue::Reading;
 use crate::ir::{DType, Graph, NodeId};
 use crate::ops::Op;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub(super) enum Class {
     Tail,
     /// by its own kernel
     Kernel,
+    /// inside the kernel of a later node
+    Absorbed,
 }
 
 /// The class of an op by itself; broadcasts and sums are settled by what uses them and what they read.
@@ -45,8 +48,13 @@ fn classify(graph: &Graph, id: NodeId) -> Class {
 }
 
 /// Classes of all needed nodes.
-fn classes(graph: &Graph, needed: &[bool]) -> Vec<Class> {
-    let mut class: Vec<Class> = graph.ids().map(|id| classify(graph, id)).collect();
+fn classes(graph: &Graph, needed: &[bool], reading: &Reading) -> Vec<Class> {
+    let class = |id| match reading.fused(id) {
+        Some(_) => Class::Kernel,
+        None if reading.is_absorbed(id) => Class::Absorbed,
+        None => classify(graph, id),
+    };
+    let mut class: Vec<Class> = graph.ids().map(class).collect();
     let mut whole = vec![false; graph.len()];
     for output in &graph.outputs {
         whole[output.node.index()] = true;
@@ -54,12 +62,12 @@ fn classes(graph: &Graph, needed: &[bool]) -> Vec<Class> {
     // A broadcast that something reads as a whole buffer is written out.
     for id in graph.ids().rev().filter(|id| needed[id.index()]) {
         let is_broadcast = matches!(graph.op(id), Op::Broadcast(_));
-        for (user, _) in graph.users(id).into_iter().filter(|(user, _)| needed[user.index()]) {
+        for user in reading.users(id) {
             whole[id.index()] |= match class[user.index()] {
                 Class::Kernel | Class::Tail => true,
-                Class::View if matches!(graph.op(user), Op::Broadcast(_)) => is_broadcast,
+                Class::View if matches!(graph.op(*user), Op::Broadcast(_)) => is_broadcast,
                 Class::View => whole[user.index()],
-                Class::Elementwise | Class::Given => false,
+                Class::Elementwise | Class::Given | Class::Absorbed => false,
             };
         }
         if is_broadcast && whole[id.index()] {
@@ -106,6 +114,7 @@ pub(super) struct Levels {
     pub class: Vec<Class>,
     pub level: Vec<usize>,
     pub needed: Vec<bool>,
+    pub reading: Reading,
 }
 
 /// The number of elements of a node's value.
@@ -115,15 +124,16 @@ pub(super) fn count(graph: &Graph, id: NodeId) -> usize {
 
 pub(super) fn levels(graph: &Graph) -> Levels {
     let needed = graph.slice_back(graph.outputs.iter().map(|output| output.node));
-    let class = classes(graph, &needed);
+    let reading = Reading::of(graph, &needed);
+    let class = classes(graph, &needed, &reading);
     let mut level = vec![0; graph.len()];
     for id in graph.ids().filter(|id| needed[id.index()]) {
-        let operands = graph.operands(id);
+        let operands = reading.operands(id);
         let highest = |step: &dyn Fn(NodeId) -> usize| {
             operands.iter().map(|operand| level[operand.index()] + step(*operand)).max().unwrap_or(0)
         };
         level[id.index()] = match class[id.index()] {
-            Class::Given => 0,
+            Class::Given | Class::Absorbed => 0,
             Class::View => highest(&|_| 0),
             Class::Kernel => highest(&|_| 1),
             Class::Tail => highest(&|_| 0),
@@ -133,7 +143,7 @@ pub(super) fn levels(graph: &Graph) -> Levels {
             }
         };
     }
-    let mut levels = Levels { class, level, needed };
+    let mut levels = Levels { class, level, needed, reading };
     sink(graph, &mut levels);
     levels
 }
@@ -143,7 +153,7 @@ fn joins(graph: &Graph, class: &[Class], operand: NodeId, n: usize) -> bool {
     match class[operand.index()] {
         Class::Given => true,
         Class::Elementwise => count(graph, operand) == n,
-        Class::Kernel | Class::Tail => false,
+        Class::Kernel | Class::Tail | Class::Absorbed => false,
         Class::View => match graph.op(operand) {
             Op::Broadcast(_) => matches!(class[origin(graph, operand).index()], Class::Given),
             _ => joins(graph, class, graph.operands(operand)[0], n),
@@ -173,17 +183,15 @@ fn sink(graph: &Graph, levels: &mut Levels) {
             continue;
         }
         let n = count(graph, id);
-        let users = graph.users(id);
-        let group = |(user, _): &(NodeId, usize)| {
+        let group = |user: &NodeId| {
             let same = match levels.class[user.index()] {
                 Class::Elementwise => count(graph, *user) == n,
                 Class::Tail => true,
                 _ => false,
             };
-            (same && levels.needed[user.index()]).then(|| levels.level[user.index()])
+            same.then(|| levels.level[user.index()])
         };
-        let needed: Vec<_> = users.iter().filter(|(user, _)| levels.needed[user.index()]).collect();
-        let targets: Option<Vec<usize>> = needed.iter().map(|user| group(user)).collect();
+        let targets: Option<Vec<usize>> = levels.reading.users(id).iter().map(group).collect();
         if let Some(targets) = targets
             && let Some(&first) = targets.first()
             && targets.iter().all(|target| *target == first)
@@ -215,11 +223,11 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
             Class::Elementwise => groups.entry((level, count(graph, id))).or_default().push(id),
             Class::Kernel => keyed.push((level, false, id, Unit::Kernel(id))),
             Class::Tail => tails.entry(origin(graph, graph.operands(id)[0])).or_default().push(id),
-            Class::Given | Class::View => {}
+            Class::Given | Class::View | Class::Absorbed => {}
         }
     }
     for ((level, n), nodes) in groups {
-        let parts = if n > SMALL { components(graph, &nodes) } else { vec![nodes] };
+        let parts = if n > SMALL { components(graph, &levels.reading, &nodes) } else { vec![nodes] };
         for nodes in parts {
             let all: Vec<NodeId> = nodes.iter().filter_map(|id| tails.get(id)).flatten().copied().collect();
             let inner = all.first().and_then(|id| tail_inner(graph, *id));
@@ -234,13 +242,13 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
 }
 
 /// Splits a group into connected parts: nodes that share an operand of the group or read one value.
-fn components(graph: &Graph, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
+fn components(graph: &Graph, reading: &Reading, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
     let mut sets = Sets((0..nodes.len()).collect());
     let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
     for (i, id) in nodes.iter().enumerate() {
         readers.entry(*id).or_insert(i);
-        for operand in graph.operands(*id) {
-            let value = origin(graph, operand);
+        for operand in reading.operands(*id) {
+            let value = origin(graph, *operand);
             // Small operands, such as a learning rate, tie nothing together.
             if matches!(graph.op(value), Op::Constant(_)) || count(graph, value) <= SMALL {
                 continue;

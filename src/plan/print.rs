@@ -21,14 +21,18 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
     for (i, step) in plan.steps.iter().enumerate() {
         let cost = format!("{} flop, {} bytes", step.flops, 4 * step.elements);
         match &step.work {
-            Work::Kernel { op, operands, result, shape } => {
+            Work::Kernel { op, operands, epilogue, result, shape } => {
                 let operands: Vec<String> = operands
                     .iter()
                     .map(|operand| format!("{}{:?}", place(plan, operand.buffer), operand.shape))
                     .collect();
+                let after = epilogue.map_or(String::new(), |epilogue| {
+                    let relu = if epilogue.relu { ", then max(0)" } else { "" };
+                    format!(" + {}{relu}", place(plan, epilogue.bias))
+                });
                 let _ = writeln!(
                     text,
-                    "  {i:3} {} {}{shape:?} = {}({})  # {cost}",
+                    "  {i:3} {} {}{shape:?} = {}({}){after}  # {cost}",
                     step.name,
                     place(plan, *result),
                     op.name(),

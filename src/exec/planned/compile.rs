@@ -14,7 +14,7 @@ use crate::ir::{DType, TensorType};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 use crate::ops::pooling::PoolAttributes;
 use crate::ops::{Element, MatMul, Op};
-use crate::plan::{Access, BufferId, Group, Instruction, Operand, Plan, Reference, Storage, Work};
+use crate::plan::{Access, BufferId, Epilogue, Group, Instruction, Operand, Plan, Reference, Storage, Work};
 
 /// The kernels of a plan's steps, and how many elements of workspace they need at most.
 pub(super) fn compile<T: Element>(plan: &Plan, context: &Context<'_>) -> (Vec<Kernel<T>>, usize) {
@@ -25,9 +25,9 @@ pub(super) fn compile<T: Element>(plan: &Plan, context: &Context<'_>) -> (Vec<Ke
         .map(|step| match &step.work {
             Work::Group(group) => compile_group(group, context),
             Work::Copy { from, to } => compile_copy(plan, *from, *to),
-            Work::Kernel { op, operands, result, shape } => {
+            Work::Kernel { op, operands, epilogue, result, shape } => {
                 let storage = plan.buffers[result.0].storage;
-                compile_kernel(op, operands, *result, shape, storage, context)
+                compile_kernel(op, operands, *epilogue, *result, shape, storage, context)
             }
         })
         .inspect(|kernel| most = most.max(workspace(kernel)))
@@ -147,6 +147,10 @@ fn instruction_value<T: Element>(builder: &mut Builder<T>, instruction: &Instruc
         _ => None,
     };
     if let Some(binary) = binary {
+        // A square is an operation of its own: optimizers' moments are recognised by it.
+        if binary == Binary::Mul && operands[0] == operands[1] {
+            return builder.unary(Unary::Square, operands[0]);
+        }
         return builder.binary(binary, operands[0], operands[1]);
     }
     match &instruction.op {
@@ -174,6 +178,7 @@ fn instruction_value<T: Element>(builder: &mut Builder<T>, instruction: &Instruc
 fn compile_kernel<T: Element>(
     op: &Op,
     operands: &[Operand],
+    epilogue: Option<Epilogue>,
     to: BufferId,
     shape: &[usize],
     storage: Storage,
@@ -182,11 +187,12 @@ fn compile_kernel<T: Element>(
     let first = operands.first().map(|operand| operand.buffer);
     let pair = || [operands[0].buffer, operands[1].buffer];
     let kernel = match op {
-        Op::MatMul(matmul) => Some(compile_matmul(matmul, operands, to, shape, context)),
+        Op::MatMul(matmul) => Some(compile_matmul(matmul, operands, epilogue, to, shape, context)),
         Op::Convolution(op) => {
             let geometry = convolution_geometry(&op.attributes, &operands[0].shape, &operands[1].shape);
             let workspace = conv::forward_workspace_len(context, &geometry);
-            Some(Kernel::Convolution { pass: ConvolutionPass::Forward, geometry, operands: pair(), to, workspace })
+            let pass = ConvolutionPass::Forward;
+            Some(Kernel::Convolution { pass, geometry, operands: pair(), epilogue, to, workspace })
         }
         Op::ConvolutionInputGradient(op) => {
             let geometry = convolution_geometry(&op.attributes, shape, &operands[1].shape);
@@ -195,6 +201,7 @@ fn compile_kernel<T: Element>(
                 pass: ConvolutionPass::InputGradient,
                 geometry,
                 operands: pair(),
+                epilogue: None,
                 to,
                 workspace,
             })
@@ -206,6 +213,7 @@ fn compile_kernel<T: Element>(
                 pass: ConvolutionPass::KernelGradient,
                 geometry,
                 operands: pair(),
+                epilogue: None,
                 to,
                 workspace,
             })
@@ -291,6 +299,7 @@ fn compile_integers<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> 
 fn compile_matmul<T: Element>(
     matmul: &MatMul,
     operands: &[Operand],
+    epilogue: Option<Epilogue>,
     to: BufferId,
     shape: &[usize],
     context: &Context<'_>,
@@ -308,7 +317,7 @@ fn compile_matmul<T: Element>(
     let shape = Shape { batch, rows: shape[rank - 2], inner, columns: shape[rank - 1] };
     let workspace =
         gemm::workspace_len::<T>(context, shape, (x.row_stride, x.column_stride), (y.row_stride, y.column_stride));
-    Kernel::Gemm { shape, x, y, to, workspace }
+    Kernel::Gemm { shape, x, y, epilogue, to, workspace }
 }
 
 fn convolution_geometry(attributes: &ConvolutionAttributes, x: &[usize], kernel: &[usize]) -> ConvGeometry {

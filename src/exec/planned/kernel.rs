@@ -60,6 +60,7 @@ pub(super) enum Kernel<T> {
         shape: Shape,
         x: MatrixOperand,
         y: MatrixOperand,
+        epilogue: Option<crate::plan::Epilogue>,
         to: BufferId,
         workspace: usize,
     },
@@ -67,6 +68,7 @@ pub(super) enum Kernel<T> {
         pass: ConvolutionPass,
         geometry: ConvGeometry,
         operands: [BufferId; 2],
+        epilogue: Option<crate::plan::Epilogue>,
         to: BufferId,
         workspace: usize,
     },
@@ -179,7 +181,7 @@ impl<T: Element> Kernel<T> {
         // the plan's memory while a step runs; groups that write over an operand say so to their program.
         match self {
             Self::Group { .. } => self.run_group(context, tables),
-            Self::Gemm { shape, x, y, to, workspace } => {
+            Self::Gemm { shape, x, y, epilogue, to, workspace } => {
                 let matrix = |operand: &MatrixOperand| Matrix {
                     // SAFETY: see above.
                     data: unsafe { tables.floats(operand.buffer) },
@@ -191,16 +193,26 @@ impl<T: Element> Kernel<T> {
                 // SAFETY: see above.
                 let data = unsafe { tables.floats_mut(*to) };
                 let c = MatrixMut { data, batch_stride: shape.rows * shape.columns, row_stride: shape.columns };
+                let epilogue = match epilogue {
+                    // SAFETY: see above.
+                    Some(e) if e.relu => Epilogue::BiasRelu(unsafe { tables.floats(e.bias) }),
+                    // SAFETY: see above.
+                    Some(e) => Epilogue::Bias(unsafe { tables.floats(e.bias) }),
+                    None => Epilogue::None,
+                };
                 let workspace = &mut tables.workspace[..*workspace];
-                gemm::gemm(context, *shape, [x, y], T::zero(), c, Epilogue::None, workspace);
+                gemm::gemm(context, *shape, [x, y], T::zero(), c, epilogue, workspace);
             }
-            Self::Convolution { pass, geometry, operands, to, workspace } => {
+            Self::Convolution { pass, geometry, operands, epilogue, to, workspace } => {
                 // SAFETY: see above.
                 let (a, b, to) =
                     unsafe { (tables.floats(operands[0]), tables.floats(operands[1]), tables.floats_mut(*to)) };
+                // SAFETY: see above.
+                let bias = epilogue.map(|epilogue| unsafe { tables.floats(epilogue.bias) });
+                let relu = epilogue.is_some_and(|epilogue| epilogue.relu);
                 let workspace = &mut tables.workspace[..*workspace];
                 match pass {
-                    ConvolutionPass::Forward => conv::forward(context, geometry, a, b, (None, false), to, workspace),
+                    ConvolutionPass::Forward => conv::forward(context, geometry, a, b, (bias, relu), to, workspace),
                     ConvolutionPass::InputGradient => conv::input_gradient(context, geometry, a, b, to, workspace),
                     ConvolutionPass::KernelGradient => conv::kernel_gradient(context, geometry, a, b, to, workspace),
                 }

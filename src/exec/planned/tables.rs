@@ -17,7 +17,8 @@ struct Address {
 #[derive(Clone, Debug)]
 enum Leaf {
     Feed(usize),
-    Carried(StoreKind, Arc<str>),
+    /// a value of the store, and its position there the last time
+    Carried(StoreKind, Arc<str>, usize),
     Step,
     Epoch,
     Seed,
@@ -87,14 +88,16 @@ impl<T: Element> Tables<T> {
     /// When the store lacks a param or state, or has it in another size.
     pub fn resolve(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) {
         *self.clock = [clock.step, clock.epoch, clock.seed, i32::from(clock.epoch_end)];
-        for (buffer, leaf) in &self.leaves {
+        for (buffer, leaf) in &mut self.leaves {
             let place = match leaf {
                 Leaf::Feed(feed) => {
                     let len = feeds[*feed].len();
                     address(&mut feeds[*feed], len)
                 }
-                Leaf::Carried(kind, name) => {
-                    let Some(values) = store.find_mut(*kind, name) else { panic!("internal: the store lacks {name}") };
+                Leaf::Carried(kind, name, last) => {
+                    let Some(values) = store.find_again(last, *kind, name) else {
+                        panic!("internal: the store lacks {name}")
+                    };
                     let len = values.len();
                     address(values, len)
                 }
@@ -227,8 +230,8 @@ fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed]) -> Leaf {
         InputKind::Epoch => Leaf::Epoch,
         InputKind::Seed => Leaf::Seed,
         InputKind::EpochEnd => Leaf::EpochEnd,
-        InputKind::Param => Leaf::Carried(StoreKind::Param, name.clone()),
-        InputKind::State => Leaf::Carried(StoreKind::State, name.clone()),
+        InputKind::Param => Leaf::Carried(StoreKind::Param, name.clone(), 0),
+        InputKind::State => Leaf::Carried(StoreKind::State, name.clone(), 0),
         InputKind::Input | InputKind::Target => {
             let feed = feeds.iter().position(|feed| feed.kind == kind && feed.name == *name);
             Leaf::Feed(feed.unwrap_or_else(|| panic!("internal: no feed for {name}")))

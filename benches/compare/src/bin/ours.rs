@@ -1,0 +1,152 @@
+//! `ours WORKLOAD DATA_FOLDER [THREADS]`: anabranch on one workload, by the protocol of the peers.
+
+use anabranch::diag::{SourceMap, render_plain};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
+use anabranch::ir::{DimSizes, Role};
+use anabranch::lower::Options;
+use anabranch::pipeline::compile;
+use anabranch_compare::{Workload, now, quantile, workload};
+use ndarray::{ArrayD, IxDyn, OwnedRepr};
+use ndarray_npy::NpzReader;
+use serde_json::json;
+use std::error::Error;
+use std::fs::File;
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+type Failure = Box<dyn Error>;
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let (name, folder) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
+    let threads = arguments.next().map_or(Ok(2), |text| text.parse())?;
+    let workload = workload(&name).ok_or("no such workload")?;
+    let archive = NpzReader::new(File::open(format!("{folder}/{name}.npz"))?)?;
+    let mut training = Training::new(workload, archive, threads)?;
+    let (mut losses, mut first) = (Vec::new(), 0.0);
+    for step in 0..10 {
+        training.step();
+        losses.push(training.executor.scalar(training.total));
+        first = if step == 0 { now() } else { first };
+    }
+    let engine = if threads == 1 { "anabranch_1_thread" } else { "anabranch" };
+    println!("{}", json!({"engine": engine, "workload": name, "first_step_at": first, "losses": losses}));
+    training.step();
+    for line in std::io::stdin().lock().lines() {
+        let Ok(seconds) = line?.trim().parse::<f64>() else { break };
+        println!("{}", training.burst(Duration::from_secs_f64(seconds)));
+    }
+    println!("{}", json!({"peak_mb": peak_mb()?}));
+    Ok(())
+}
+
+/// The whole data set of one feed.
+enum Rows {
+    Float(Vec<f32>),
+    Int(Vec<i32>),
+}
+
+struct Training {
+    executor: Executor<f32>,
+    store: Store<f32>,
+    rows: Vec<Rows>,
+    batches: usize,
+    step: usize,
+    total: usize,
+}
+
+impl Training {
+    fn new(workload: &Workload, mut archive: NpzReader<File>, threads: usize) -> Result<Self, Failure> {
+        let mut sources = SourceMap::default();
+        let id = sources.add(format!("{}.anb", workload.name), workload.spec);
+        let compiled =
+            compile(&mut sources, id, &Options::default()).map_err(|findings| render_plain(&findings.0, &sources))?;
+        let sizes = DimSizes::from([("batch".into(), workload.batch)]);
+        let options = ExecutorOptions { threads, ..ExecutorOptions::default() };
+        let executor = Executor::<f32>::new(&compiled.simplified.train, &sizes, &options)
+            .map_err(|findings| render_plain(&findings.0, &sources))?;
+        if std::env::var_os("COMPARE_PLAN").is_some() {
+            eprintln!("{}", executor.plan_text(workload.name).unwrap_or_default());
+        }
+        let store = first_values(workload, &executor, &mut archive)?;
+        let mut rows = Vec::new();
+        for feed in executor.feeds() {
+            let field = workload.fields.iter().find(|field| *field.1 == *feed.name).ok_or("an input without data")?;
+            let key = format!("data/{}", field.0);
+            rows.push(match archive.by_name::<OwnedRepr<f32>, IxDyn>(&key) {
+                Ok(array) => Rows::Float(array.into_raw_vec_and_offset().0),
+                Err(_) => Rows::Int(archive.by_name::<OwnedRepr<i32>, IxDyn>(&key)?.into_raw_vec_and_offset().0),
+            });
+        }
+        let batch_len: usize = executor.feeds()[0].shape.iter().product();
+        let whole = match &rows[0] {
+            Rows::Float(values) => values.len(),
+            Rows::Int(values) => values.len(),
+        };
+        let total = executor.port(Role::Loss, "total").ok_or("no loss is called total")?;
+        Ok(Self { executor, store, rows, batches: whole / batch_len, step: 0, total })
+    }
+
+    fn step(&mut self) {
+        let batch = self.step % self.batches;
+        for (feed, rows) in self.rows.iter().enumerate() {
+            match rows {
+                Rows::Float(rows) => {
+                    let to = self.executor.feed_float(feed).expect("a feed of floats");
+                    to.copy_from_slice(&rows[batch * to.len()..][..to.len()]);
+                }
+                Rows::Int(rows) => {
+                    let to = self.executor.feed_int(feed).expect("a feed of whole numbers");
+                    to.copy_from_slice(&rows[batch * to.len()..][..to.len()]);
+                }
+            }
+        }
+        self.executor.run(&mut self.store, Clock { step: self.step as i32, ..Clock::default() });
+        self.step += 1;
+    }
+
+    fn burst(&mut self, length: Duration) -> serde_json::Value {
+        let mut times = Vec::with_capacity(1 << 17);
+        let start = Instant::now();
+        while times.is_empty() || start.elapsed() < length && times.len() < 1 << 17 {
+            let before = Instant::now();
+            self.step();
+            times.push(before.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let at = |part| quantile(&times, part);
+        json!({"p50": at(0.5), "p10": at(0.1), "p90": at(0.9), "least": at(0.0), "n": times.len()})
+    }
+}
+
+/// Params from the archive; everything else that is carried starts at 0.
+fn first_values(
+    workload: &Workload,
+    executor: &Executor<f32>,
+    archive: &mut NpzReader<File>,
+) -> Result<Store<f32>, Failure> {
+    let mut store = Store::new();
+    for port in executor.ports() {
+        let kind = match port.role {
+            Role::Param => StoreKind::Param,
+            Role::State => StoreKind::State,
+            _ => continue,
+        };
+        let mut values = Values::zeros(port.dtype, port.shape.iter().product());
+        if kind == StoreKind::Param {
+            let key = workload.params.iter().find(|param| *param.1 == *port.name);
+            let key = key.ok_or_else(|| format!("no first value for {}", port.name))?.0;
+            let array: ArrayD<f32> = archive.by_name(&format!("param/{key}"))?;
+            assert_eq!(array.len(), values.len(), "{key}");
+            values = Values::Float(array.into_raw_vec_and_offset().0);
+        }
+        store.insert(kind, port.name.clone(), port.shape.clone(), values);
+    }
+    Ok(store)
+}
+
+fn peak_mb() -> Result<f64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).ok_or("no peak of memory")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no peak of memory")?.parse::<f64>()? / 1024.0)
+}

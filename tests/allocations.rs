@@ -1,0 +1,78 @@
+//! A training step allocates nothing: counted by the allocator of this test binary, on every thread.
+
+use anabranch::diag::{SourceMap, render_plain};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
+use anabranch::ir::{DimSizes, Role};
+use anabranch::lower::Options;
+use anabranch::pipeline::compile;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands every call to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: by the contract of this function.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: by the contract of this function.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SPECS: [(&str, &str, usize); 3] = [
+    ("w1", include_str!("../benches/compare/specs/w1.anb"), 7),
+    ("w2", include_str!("../benches/compare/specs/w2.anb"), 16),
+    ("w3", include_str!("../benches/compare/specs/w3.anb"), 4),
+];
+
+/// An executor and a store with its first values.
+fn training(name: &str, text: &str, batch: usize, threads: usize) -> (Executor<f32>, Store<f32>) {
+    let mut sources = SourceMap::default();
+    let id = sources.add(name, text);
+    let compiled = compile(&mut sources, id, &Options::default())
+        .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
+    let options = ExecutorOptions { threads, ..ExecutorOptions::default() };
+    let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), &options).unwrap();
+    let mut store = Store::new();
+    for port in init.ports().to_vec() {
+        let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+        store.insert(kind, port.name, port.shape.clone(), Values::zeros(port.dtype, port.shape.iter().product()));
+    }
+    init.run(&mut store, Clock::default());
+    let sizes = DimSizes::from([("batch".into(), batch)]);
+    (Executor::new(&compiled.simplified.train, &sizes, &options).unwrap(), store)
+}
+
+// One test: others would allocate beside it.
+#[test]
+fn steps_allocate_nothing() {
+    for (name, text, batch) in SPECS {
+        for threads in [1, 2] {
+            let (mut executor, mut store) = training(name, text, batch, threads);
+            for step in 0..3 {
+                executor.run(&mut store, Clock { step, ..Clock::default() });
+            }
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for step in 3..23 {
+                for feed in 0..executor.feeds().len() {
+                    if let Some(values) = executor.feed_float(feed) {
+                        values.fill(0.5);
+                    }
+                }
+                executor.run(&mut store, Clock { step, ..Clock::default() });
+            }
+            let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+            assert_eq!(allocations, 0, "{name} on {threads} threads");
+        }
+    }
+}
