@@ -183,6 +183,10 @@ impl Lowering {
     }
 
     /// A value as a tensor: numbers become constants, lists are stacked along a new first axis.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the lowering converts, and notes what it finds; the value is the argument"
+    )]
     pub(super) fn to_tensor(&mut self, frame: &mut Frame, value: Value, span: Span) -> Lowered<TensorValue> {
         match value {
             Value::Tensor(tensor) => self.in_current(tensor, span),
