@@ -22,6 +22,7 @@ mod statements;
 mod train;
 mod value;
 
+pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use library::{STANDARD_LIBRARY, StandardFile};
 pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
 
