@@ -25,6 +25,8 @@ standard_files!(
     "activations.anb",
     "initializers.anb",
     "layers.anb",
+    "normalization.anb",
+    "sequences.anb",
     "losses.anb",
     "metrics.anb",
     "combiners.anb",
