@@ -24,6 +24,7 @@ mod statements;
 mod train;
 mod value;
 
+pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use library::{STANDARD_LIBRARY, StandardFile};
 pub use module::{Constraint, Contract, DataInfo, Module, Owner, ParamInfo, ParamPattern, StateInfo};
 pub use reference::{Entry, library_index};

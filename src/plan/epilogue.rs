@@ -128,9 +128,9 @@ fn rectifies(graph: &Graph, id: NodeId) -> Option<NodeId> {
     if !matches!(graph.op(id), Op::Max(_)) || !graph.ty(id).is_float() {
         return None;
     }
-    match graph.operands(id).as_slice() {
-        &[zero, operand] if is_zero(graph, zero) => Some(operand),
-        &[operand, zero] if is_zero(graph, zero) => Some(operand),
+    match *graph.operands(id).as_slice() {
+        [zero, operand] if is_zero(graph, zero) => Some(operand),
+        [operand, zero] if is_zero(graph, zero) => Some(operand),
         _ => None,
     }
 }
