@@ -67,9 +67,11 @@ pub fn compile_with(
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
-    if findings.iter().any(Diagnostic::is_error) {
-        return Err(Diagnostics(findings));
-    }
+    stop_at_errors(&findings)?;
+    // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
+    let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
+    findings.extend(analyse::lints(&module, &files, &options.deny));
+    stop_at_errors(&findings)?;
     let whole = differentiate(&resolve_training(&module.graph));
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
@@ -83,6 +85,10 @@ pub fn compile_with(
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
     Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings })
+}
+
+fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {
+    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(findings.to_vec())) } else { Ok(()) }
 }
 
 fn parse(sources: &SourceMap, source: SourceId) -> Result<ast::File, Diagnostics> {

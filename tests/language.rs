@@ -195,3 +195,10 @@ fn constraints_by_function_hold_after_every_update() {
     near(run.param("c"), &[1.5, 2.0]);
     near(run.param("d"), &[0.65, 0.35, 0.0]);
 }
+
+#[test]
+fn labels_become_rows() {
+    let mut run = Run::new("input label: i32[batch]\noutput rows = one_hot(label, 3)");
+    run.feed_int("label", &[2, 0]);
+    assert_eq!(run.predict(2)["rows"], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+}

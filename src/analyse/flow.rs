@@ -1,8 +1,10 @@
 //! Gradient flow: which loss trains which param.
 
+use super::expression::expression;
+use super::study::studies;
 use crate::ir::NodeId;
 use crate::lower::Module;
-use crate::passes::gradient_path;
+use crate::passes::gradient_reach;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -32,6 +34,16 @@ impl Cell {
 pub struct FlowTable {
     pub params: Vec<Arc<str>>,
     pub rows: Vec<FlowRow>,
+    /// by how much each loss counts in the gradient of each objective
+    pub coefficients: Vec<Coefficient>,
+}
+
+/// ∂ objective / ∂ loss, in the spec's names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coefficient {
+    pub objective: Arc<str>,
+    pub loss: Arc<str>,
+    pub expression: String,
 }
 
 /// One loss, or one value that a contract speaks of.
@@ -53,8 +65,9 @@ pub fn flow(module: &Module) -> FlowTable {
     }
     let rows = subjects.into_iter().map(|(name, subject)| {
         let depends = module.graph.slice_back([subject]);
+        let reached = gradient_reach(&module.graph, subject);
         let cell = |param: NodeId| {
-            if gradient_path(&module.graph, subject, param).is_some() {
+            if reached[param.index()] {
                 Cell::Path
             } else if depends[param.index()] {
                 Cell::Stopped
@@ -64,7 +77,24 @@ pub fn flow(module: &Module) -> FlowTable {
         };
         FlowRow { name, cells: module.params.values().map(|param| cell(param.node)).collect() }
     });
-    FlowTable { rows: rows.collect(), params: module.params.keys().cloned().collect() }
+    FlowTable {
+        rows: rows.collect(),
+        params: module.params.keys().cloned().collect(),
+        coefficients: coefficients(module),
+    }
+}
+
+fn coefficients(module: &Module) -> Vec<Coefficient> {
+    let mut coefficients = Vec::new();
+    for study in studies(module) {
+        let names = study.branches.iter().map(|branch| (branch.node, branch.name.clone())).collect();
+        coefficients.extend(study.branches.iter().map(|branch| Coefficient {
+            objective: study.name.clone(),
+            loss: branch.name.clone(),
+            expression: expression(&study.graph, branch.coefficient, &names),
+        }));
+    }
+    coefficients
 }
 
 impl FlowTable {
@@ -83,6 +113,14 @@ impl FlowTable {
                 let _ = write!(line, "  {:column$}", row.cells[i].as_str());
             }
             lines.push(line);
+        }
+        let mut objective = "";
+        for coefficient in &self.coefficients {
+            if *coefficient.objective != *objective {
+                objective = &coefficient.objective;
+                lines.push(format!("\nthe gradient of {objective} is the sum of"));
+            }
+            lines.push(format!("  {} * d {}", coefficient.expression, coefficient.loss));
         }
         lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
     }

@@ -1,12 +1,21 @@
 //! Questions about graphs: which loss trains which param, whether contracts hold. Reads graphs, returns findings.
 
 mod contracts;
+mod curvature;
+mod drawing;
+mod expression;
 mod flow;
+pub mod interval;
 mod leaks;
+mod lints;
+mod study;
 
 pub use contracts::contracts;
-pub use flow::{Cell, FlowTable, flow};
+pub use curvature::weight_curvatures;
+pub use drawing::flow_svg;
+pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
 pub use leaks::target_leaks;
+pub use lints::{LINTS, Lint, lints, moving_monitor};
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId};

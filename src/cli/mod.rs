@@ -1,1 +1,99 @@
+//! The command line: one file a command, no logic of its own.
+//!
+//! The only part of the crate that prints, exits, and reads the environment or the time of day. Results go to standard
+//! output, findings and progress to standard error. Exit codes: 0 when all went well, 2 when the user's input is at fault
+//! (clap's own code for a wrong command line); anything else is a bug in anabranch.
 
+mod check;
+mod compile;
+mod console;
+mod explain;
+mod flow;
+mod fmt;
+mod predict;
+mod progress;
+mod run;
+mod spec;
+mod std;
+
+use ::std::process::ExitCode;
+use clap::{Parser, Subcommand};
+use console::{Choice, Console, MessageFormat};
+
+use crate::diag::{Diagnostics, SourceMap};
+
+const EXAMPLES: &str = "\
+Examples:
+  anabranch run examples/digits/run.yaml
+  anabranch predict examples/digits/runs/digits --data digits.csv -o predictions.npz
+  anabranch compile examples/localizer/localizer.anb --emit train
+  anabranch flow examples/localizer/localizer.anb";
+
+/// A declarative graph compiler from a model spec to an executable training program
+#[derive(Debug, Parser)]
+#[command(name = "anabranch", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How findings are written to standard error; json is one object a line
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    message_format: MessageFormat,
+
+    /// Whether findings are coloured
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Choice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a spec and print its stages
+    Compile(compile::Arguments),
+    /// Train by a run config and write the run's folder
+    Run(run::Arguments),
+    /// Predict by a run's folder, without the spec
+    Predict(predict::Arguments),
+    /// Print which loss trains which param
+    Flow(flow::Arguments),
+    /// Compile a spec and report what is found, nothing else
+    Check(check::Arguments),
+    /// Format specs in place
+    Fmt(fmt::Arguments),
+    /// Explain the code of a finding
+    Explain(explain::Arguments),
+    /// List the standard library, or print one of its definitions
+    Std(std::Arguments),
+}
+
+/// What a command works with.
+struct Session {
+    sources: SourceMap,
+    console: Console,
+}
+
+/// How a command ends: fine, or with findings that are the user's to mend.
+type Outcome = Result<(), Diagnostics>;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.message_format, arguments.color);
+    let mut session = Session { sources: SourceMap::default(), console };
+    let outcome = match &arguments.command {
+        Command::Compile(arguments) => compile::run(arguments, &mut session),
+        Command::Run(arguments) => run::run(arguments, &mut session),
+        Command::Predict(arguments) => predict::run(arguments, &mut session),
+        Command::Flow(arguments) => flow::run(arguments, &mut session),
+        Command::Check(arguments) => check::run(arguments, &mut session),
+        Command::Fmt(arguments) => fmt::run(arguments, &mut session),
+        Command::Explain(arguments) => explain::run(arguments, &mut session),
+        Command::Std(arguments) => std::run(arguments, &mut session),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(findings) => {
+            session.console.findings(&findings.0, &session.sources);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -105,10 +105,36 @@ codes! {
         "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs.";
     E0607 "training diverged"
         "A loss became NaN or infinite. The run stops and keeps the last good params.";
+    E0608 "invalid saved program"
+        "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version.\nTrain again with this version of anabranch.";
+    E0609 "file not formatted"
+        "`anabranch fmt --check` found a spec that is not in the canonical layout. `anabranch fmt FILE` sets it.";
     E0701 "limit exceeded"
         "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
     E0702 "program does not fit in memory"
         "The plan's peak is above the limit. The note names the largest tensors.";
+    L0001 "weight-collapse"
+        "A trained weight only multiplies losses, as in `alpha * a + (1 - alpha) * b`. Descent lowers that by weighing down the\nlarger loss until the weight rests at its bound and the loss is switched off. Stop the weight in the weighted sum and\ntrain it by a loss of its own (`balanced`), or give it a counterweight (`uncertainty`).";
+    L0002 "loss-can-rise"
+        "The objective's derivative by one of its losses is not provably at least 0, as in `square(alpha * a - (1 - alpha) * b)`:\nwhere it is negative, training raises that loss. Weigh losses by factors that are at least 0.";
+    L0003 "never-trained"
+        "A param keeps its first value, since no objective reaches it or every `over` leaves it out.";
+    L0004 "blocked-loss"
+        "A loss trains nothing: no objective contains it, every path to it is stopped, or it passes no gradient to any param.";
+    L0005 "unused"
+        "An input, target or value that no output, loss, metric or update depends on.";
+    L0006 "once-named-dim"
+        "A run-time dim is named in one place only, so nothing checks it. A misspelt `const` or dim looks like that.";
+    L0007 "unstable"
+        "A formula underflows or overflows where a stable one says the same, such as `log(softmax(x))` and `log_softmax(x)`.";
+    L0008 "unbounded-below"
+        "The objective has no lower bound once a loss reaches 0: a trained weight follows the loss without end. Hold the weight\nin an interval or use a combiner that is never negative.";
+    L0009 "constant-weight"
+        "A loss's weight is computed from params or states and is yet always the same number, as a weight over its own mean.";
+    L0010 "decayed-weight"
+        "Weight decay or joint gradient clipping reaches a weight of losses. Give such weights an optimizer of their own.";
+    L0011 "moving-monitor"
+        "Early stopping or the best checkpoint is decided by a loss whose weights move, so its values do not compare. Watch a\nbranch's loss or a metric.";
 }
 
 impl std::fmt::Display for Code {

@@ -3,6 +3,8 @@
 //! Two dims are equal when their canonical forms are, so `2*T + T` equals `3*T`, while `floor(T/2)*2` stays distinct
 //! from `T`. Arithmetic is checked: an extent beyond `MAX_EXTENT` is refused, never wrapped.
 
+mod form;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -4,7 +4,8 @@ use super::dim::{Dim, DimSizes};
 use std::fmt;
 
 /// The element type of a tensor. `F32` is *the* float of a spec: a run with `--precision f64` computes it in f64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DType {
     F32,
     I32,
@@ -25,7 +26,7 @@ impl DType {
 pub type Shape = Vec<Dim>;
 
 /// Element type and shape.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TensorType {
     pub dtype: DType,
     pub shape: Shape,

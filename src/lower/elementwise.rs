@@ -66,6 +66,12 @@ impl Lowering {
             }
             (Value::Dim(_), Value::Dim(_) | Value::Number { is_integer: true, .. })
             | (Value::Number { is_integer: true, .. }, Value::Dim(_)) => self.fold_dims(op, left, right, span),
+            // Whether an optional argument was given is known at compile time, whatever was given.
+            (Value::Tensor(_), Value::None) | (Value::None, Value::Tensor(_)) => match op {
+                BinaryOp::Equal => Ok(Some(Value::Bool(false))),
+                BinaryOp::NotEqual => Ok(Some(Value::Bool(true))),
+                _ => Ok(None),
+            },
             (Value::Tensor(_), _) | (_, Value::Tensor(_)) => Ok(None),
             _ => match op {
                 BinaryOp::Equal => Ok(same(left, right).map(Value::Bool)),

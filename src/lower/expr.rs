@@ -55,6 +55,7 @@ impl Lowering {
 
     /// What a name stands for: local names, then the spec's, then the library's, then the built-in ones.
     pub(super) fn name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<Value> {
+        self.named.insert(name.clone());
         let value = match self.find(frame, name) {
             Some(value) => value,
             None => match &**name {

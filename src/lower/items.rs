@@ -48,6 +48,7 @@ impl Lowering {
             }
             StatementKind::Let { name, value } => {
                 let value = self.expr(&mut own(name), value)?;
+                self.module.idle_values.insert(name.name.clone(), name.span);
                 self.declare(file, name, value)
             }
             StatementKind::LayerBinding { name, value } => {

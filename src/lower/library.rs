@@ -26,6 +26,8 @@ standard_files!(
     "constraints.anb",
     "initializers.anb",
     "layers.anb",
+    "normalization.anb",
+    "sequences.anb",
     "losses.anb",
     "metrics.anb",
     "combiners.anb",

@@ -24,8 +24,9 @@ mod statements;
 mod train;
 mod value;
 
+pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use library::{STANDARD_LIBRARY, StandardFile};
-pub use module::{Constraint, Contract, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use module::{Constraint, Contract, DataInfo, Module, Owner, ParamInfo, ParamPattern, StateInfo};
 pub use reference::{Entry, library_index};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
@@ -161,6 +162,8 @@ pub(crate) struct Lowering {
     projections: IndexMap<Arc<str>, Value>,
     /// names of `const`s that are not numbers
     other_constants: BTreeSet<Arc<str>>,
+    /// names that were looked up
+    named: BTreeSet<Arc<str>>,
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
 }
@@ -186,6 +189,7 @@ impl Lowering {
             masks: BTreeMap::new(),
             projections: IndexMap::new(),
             other_constants: BTreeSet::new(),
+            named: BTreeSet::new(),
             later_items: IndexMap::new(),
         }
     }
@@ -197,6 +201,8 @@ impl Lowering {
         if self.findings.iter().any(Diagnostic::is_error) {
             return Err(Diagnostics(self.findings));
         }
+        let named = self.named;
+        self.module.idle_values.retain(|name, _| !named.contains(name));
         self.module.graph = self.graph;
         self.module.init = self.init;
         Ok((self.module, self.findings))

@@ -21,6 +21,12 @@ pub struct Module {
     pub states: IndexMap<Arc<str>, StateInfo>,
     /// The losses as written, per sample or scalar, by name.
     pub losses: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// What combiners were given as losses, by `PATH.PARAMETER`.
+    pub branches: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// The file's `let`s that nothing names.
+    pub idle_values: IndexMap<Arc<str>, Span>,
+    /// Where the spec names each run-time dim.
+    pub dims: IndexMap<Arc<str>, Vec<Span>>,
     pub contracts: Vec<Contract>,
     /// `assert every param is trained`
     pub every_param_trained: Option<Span>,

@@ -166,6 +166,9 @@ impl Lowering {
         let dtype = self.dtype(&ty.element)?;
         let pattern = ty.dims.as_deref().unwrap_or(&[]);
         let is_loss = definition.kind == DefinitionKind::Combiner;
+        if is_loss && tensor.which == super::value::Which::Step && self.ty(tensor).is_float() {
+            self.note_branch(frame, &parameter.name.name, tensor, span);
+        }
         if is_loss && pattern.is_empty() && self.ty(tensor).is_per_sample() {
             tensor = self.mean(frame, tensor, &[0], span);
         }
@@ -199,6 +202,15 @@ impl Lowering {
                 Err(self.report(finding))
             }
         }
+    }
+
+    /// Notes what a combiner is given as a loss, for analysis.
+    fn note_branch(&mut self, frame: &Frame, name: &str, tensor: super::value::TensorValue, span: Span) {
+        let path = frame.child_path(name);
+        let taken = self.module.branches.keys().filter(|other| other.starts_with(&*path)).count();
+        let path = if taken == 0 { path } else { format!("{path}_{}", taken + 1).into() };
+        let span = self.user_span(span);
+        self.module.branches.insert(path, (tensor.node, span));
     }
 
     /// Matches extents against a pattern; gives the names it binds, or `None` when they do not fit.

@@ -150,7 +150,12 @@ impl Lowering {
         if let ExprKind::Name(name) = &expr.kind {
             let known = frame.locals.as_ref().and_then(|locals| locals.get(name)).or_else(|| self.globals.get(name));
             match known.map(|binding| binding.value.clone()) {
-                None => return Ok(if &**name == BATCH { Dim::batch() } else { Dim::symbol(name) }),
+                None if &**name == BATCH => return Ok(Dim::batch()),
+                None => {
+                    let span = self.user_span(expr.span);
+                    self.module.dims.entry(name.clone()).or_default().push(span);
+                    return Ok(Dim::symbol(name));
+                }
                 Some(Value::Poison) => return Err(Reported),
                 Some(_) => {}
             }

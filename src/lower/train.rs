@@ -7,7 +7,7 @@ use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{NodeId, Role};
 use crate::ops::{self, Gradient};
-use crate::passes::gradient_path;
+use crate::passes::gradient_reach;
 use crate::syntax::ast::{Argument, DefinitionKind, Expr, Pattern, TrainEntry, TrainEntryKind};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -141,10 +141,8 @@ impl Lowering {
         let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
         for objective in self.objectives.clone() {
             let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
-            for (path, param) in params.iter().filter(|(path, _)| wanted(path)) {
-                if gradient_path(&self.graph, objective.node, *param).is_none() {
-                    continue;
-                }
+            let reached = gradient_reach(&self.graph, objective.node);
+            for (path, param) in params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]) {
                 let frame = Frame { value_path: path.clone(), ..file.clone() };
                 let mut b = self.builder(&frame, span);
                 let part = b.emit(Gradient, &[objective.node, *param]);
@@ -232,7 +230,9 @@ impl Lowering {
         self.enter(&name, definition.home, super::value::Home::Spec, group.span)?;
         let next = self.optimizer_body(&mut frame, &definition.definition, arguments, group.span);
         self.calls.pop();
-        let next = self.project(&mut frame, path, next?, param.constraint, group.span)?;
+        // The constraint is the spec's own, so what is wrong with it is said at the param.
+        let mut own = Frame { value_path: path.clone(), ..Frame::file() };
+        let next = self.project(&mut own, path, next?, param.constraint, param.span)?;
         let found = self.ty(next).clone();
         if found != param.ty {
             return Err(self.error(
@@ -303,7 +303,6 @@ impl Lowering {
         constraint: Option<Constraint>,
         span: Span,
     ) -> Lowered<TensorValue> {
-        frame.value_path = path.clone();
         match constraint {
             None => Ok(next),
             Some(Constraint::Interval(low, high)) => {

@@ -8,7 +8,7 @@ use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, ArrayView1, Axis, Zip};
 use std::cmp::Ordering;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ArgSort {
     pub axis: usize,
     pub descending: bool,

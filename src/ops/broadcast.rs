@@ -8,7 +8,7 @@ use crate::ir::{Builder, Dim, DimSizes, NodeId, TensorType, show_shape};
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, Axis, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Broadcast {
     pub shape: Vec<Dim>,
     pub axes: Vec<usize>,

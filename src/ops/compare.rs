@@ -12,7 +12,7 @@ use ndarray::{ArrayD, Zip};
 macro_rules! comparison {
     ($($(#[$doc:meta])* $op:ident $name:literal $accepts_bool:literal $compare:expr;)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub struct $op;
 
         impl Primitive for $op {

@@ -7,7 +7,7 @@ use super::{Element, Flow, OpError, Primitive, Site, Slice, Tensor};
 use crate::ir::{Builder, Dim, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, Axis};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Concat {
     pub axis: usize,
 }

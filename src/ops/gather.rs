@@ -10,7 +10,7 @@ use super::{Element, Flow, OpError, Primitive, ScatterAdd, Site, Tensor, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Gather {
     /// the value of rows that the table does not have
     pub fill: Scalar,

@@ -6,7 +6,8 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 
 /// What a leaf is fed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InputKind {
     /// `input`: fed at prediction and at training
     Input,
@@ -39,7 +40,7 @@ impl InputKind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Input {
     pub kind: InputKind,
     pub ty: TensorType,

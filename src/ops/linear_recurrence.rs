@@ -11,7 +11,7 @@ use super::{Element, Flow, OpError, Pad, Primitive, Site, Slice, Tensor};
 use crate::ir::{Builder, Dim, DimSizes, NodeId, TensorType};
 use ndarray::{Axis, Zip};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct LinearRecurrence {
     pub axis: usize,
     pub reverse: bool,

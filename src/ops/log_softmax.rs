@@ -8,7 +8,7 @@ use super::{Element, Exp, Flow, OpError, Primitive, Site, Tensor, check_axes, ta
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use ndarray::Axis;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct LogSoftmax {
     pub axis: usize,
 }

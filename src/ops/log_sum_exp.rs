@@ -10,7 +10,7 @@ use super::tensor::map_groups;
 use super::{Element, Exp, Flow, Max, OpError, Primitive, Site, Tensor, check_axes, show_list, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct LogSumExp {
     pub axes: Vec<usize>,
 }

@@ -11,7 +11,7 @@ use ndarray::Zip;
 macro_rules! logic {
     ($($(#[$doc:meta])* $op:ident $name:literal $infer:expr, $evaluate:expr;)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub struct $op;
 
         impl Primitive for $op {

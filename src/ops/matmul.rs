@@ -8,7 +8,7 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, ArrayView2, Axis, Ix2, IxDyn};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MatMul {
     pub transpose_x: bool,
     pub transpose_y: bool,

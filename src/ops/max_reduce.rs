@@ -8,7 +8,7 @@ use super::{Element, Equal, Flow, OpError, Primitive, Site, Tensor, check_axes, 
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 use ndarray::Axis;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MaxReduce {
     pub axes: Vec<usize>,
 }

@@ -191,7 +191,8 @@ pub trait Primitive: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash 
 macro_rules! table {
     ($($op:ident,)*) => {
         /// A primitive op with its attributes.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum Op { $($op($op),)* }
 
         $(impl From<$op> for Op {

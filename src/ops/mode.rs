@@ -7,7 +7,7 @@
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Mode;
 
 impl Mode {

@@ -10,7 +10,7 @@ use crate::ir::{Builder, Dim, DimSizes, NodeId, Shape, TensorType, show_shape};
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, IxDyn, SliceInfo};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Pad {
     pub starts: Vec<Dim>,
     pub strides: Vec<usize>,

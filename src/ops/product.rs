@@ -15,7 +15,7 @@ use super::{
 };
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType, element_count};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Product {
     pub axes: Vec<usize>,
 }

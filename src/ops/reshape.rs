@@ -8,7 +8,7 @@ use crate::ir::{Builder, DimSizes, NodeId, Shape, TensorType, element_count, sho
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Reshape {
     pub shape: Shape,
 }

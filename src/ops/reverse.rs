@@ -7,7 +7,7 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, show_li
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, Axis};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Reverse {
     pub axes: Vec<usize>,
 }

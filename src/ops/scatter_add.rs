@@ -11,7 +11,7 @@ use crate::ir::{Builder, DType, Dim, DimSizes, NodeId, TensorType};
 use crate::ops::tensor::extents;
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ScatterAdd {
     /// R
     pub rows: Dim,

@@ -5,7 +5,7 @@
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DType, Dim, DimSizes, NodeId, TensorType};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Size {
     pub dim: Dim,
 }

@@ -9,7 +9,7 @@ use crate::ir::{Builder, Dim, DimSizes, MAX_EXTENT, NodeId, Shape, TensorType, s
 use crate::ops::tensor::{Rearrange, extents};
 use ndarray::{ArrayD, SliceInfo, SliceInfoElem};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Slice {
     pub starts: Vec<Dim>,
     pub extents: Shape,

@@ -8,7 +8,7 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use ndarray::Axis;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Softmax {
     pub axis: usize,
 }

@@ -10,7 +10,7 @@ use super::{ArgSort, Element, Flow, OpError, Primitive, PutAlong, Site, TakeAlon
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use ndarray::{Axis, Zip};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Sort {
     pub axis: usize,
     pub descending: bool,

@@ -7,7 +7,7 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, show_li
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 use ndarray::Axis;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Sum {
     pub axes: Vec<usize>,
 }

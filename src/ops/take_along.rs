@@ -11,7 +11,7 @@ use super::{Element, Flow, OpError, Primitive, PutAlong, Site, Tensor, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TakeAlong {
     pub axis: usize,
     /// the value for indices outside

@@ -7,7 +7,7 @@ use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use crate::ops::tensor::Rearrange;
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Transpose {
     pub permutation: Vec<usize>,
 }

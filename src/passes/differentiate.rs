@@ -102,6 +102,21 @@ fn cotangent_provenance(graph: &Graph, id: NodeId) -> Provenance {
     Provenance { name, span: primal.span }
 }
 
+/// Marks the nodes that a gradient of `from` reaches, `from` included.
+pub fn gradient_reach(graph: &Graph, from: NodeId) -> Vec<bool> {
+    let mut reached = vec![false; graph.len()];
+    let mut stack = vec![from];
+    while let Some(id) = stack.pop() {
+        if std::mem::replace(&mut reached[id.index()], true) {
+            continue;
+        }
+        let operands = graph.operands(id).into_iter().enumerate();
+        let open = operands.filter(|(slot, _)| graph.op(id).flow(*slot) == Flow::Differentiable);
+        stack.extend(open.map(|(_, operand)| operand));
+    }
+    reached
+}
+
 /// A shortest differentiable path from `from` back to `to`, both included, following operands; `None` when a gradient of
 /// `from` never reaches `to`.
 pub fn gradient_path(graph: &Graph, from: NodeId, to: NodeId) -> Option<Vec<NodeId>> {

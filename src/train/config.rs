@@ -21,7 +21,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 use fields::Reader;
 
 /// The element type of floats in a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Precision {
     #[default]
     F32,

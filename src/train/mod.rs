@@ -1,3 +1,25 @@
-//! Training a compiled program: its run configuration.
+//! Training and prediction around compiled programs.
+//!
+//! [`Trainer`] holds the params and states of a model and runs its programs on rows of a dataset: a training step, an
+//! evaluation, the gradients. [`run()`] is a whole run by a [`RunConfig`](config::RunConfig): data, epochs, history, divergence;
+//! it reports to an observer and gives a [`Finished`] run, which [`save`] writes as a folder. [`Predictor`] reads such a folder
+//! and needs no spec.
+//!
+//! Results depend on the spec, the config and the data alone, so no time of day is kept in any of them.
 
 pub mod config;
+mod fields;
+mod folder;
+mod history;
+mod predictor;
+mod program;
+mod run;
+mod trainer;
+
+pub use fields::Fields;
+pub use folder::{RunRecord, check_target, save};
+pub use history::{EpochRecord, History};
+pub use predictor::{Prediction, Predictor, SavedProgram};
+pub use program::Program;
+pub use run::{Event, Finished, RunData, load_data, overrides, run};
+pub use trainer::{LossWeight, Reported, Trainer, Weighted};

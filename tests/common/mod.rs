@@ -30,7 +30,10 @@ pub fn errors_with_files(text: &str, files: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn headlines(compiled: Result<Compiled, Diagnostics>) -> Vec<String> {
-    compiled.err().map(|errors| errors.0.into_iter().map(|error| error.headline).collect()).unwrap_or_default()
+    compiled
+        .err()
+        .map(|errors| errors.0.into_iter().filter(|error| error.is_error()).map(|error| error.headline).collect())
+        .unwrap_or_default()
 }
 
 pub struct Run {
@@ -108,7 +111,7 @@ impl Run {
         self.run(&graph, batch)
     }
 
-    fn run(&mut self, graph: &Graph, batch: usize) -> BTreeMap<String, Vec<f64>> {
+    pub fn run(&mut self, graph: &Graph, batch: usize) -> BTreeMap<String, Vec<f64>> {
         let options = ExecutorOptions { mode: Mode::Planned, ..ExecutorOptions::default() };
         let sizes = BTreeMap::from([("batch".into(), batch)]);
         let mut executor = Executor::<f64>::new(graph, &sizes, &options).expect("fits");

@@ -7,7 +7,7 @@ use crate::lower::arguments::Matched;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
 use crate::ops;
-use crate::passes::{gradient_path, gradients};
+use crate::passes::{gradient_reach, gradients};
 
 /// K×K programs are solved densely.
 const MAX_LOSSES: usize = 64;
@@ -55,9 +55,9 @@ fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
         losses.push(l.batch_mean(frame, tensor, m.span).node);
     }
     let params: Vec<NodeId> = l.module.params.values().map(|param| param.node).collect();
-    let reaches = |loss: NodeId, param: NodeId| gradient_path(&l.graph, loss, param).is_some();
-    let shared: Vec<NodeId> =
-        params.into_iter().filter(|param| losses.iter().filter(|loss| reaches(**loss, *param)).count() >= 2).collect();
+    let reached: Vec<Vec<bool>> = losses.iter().map(|loss| gradient_reach(&l.graph, *loss)).collect();
+    let is_shared = |param: &NodeId| reached.iter().filter(|reached| reached[param.index()]).count() >= 2;
+    let shared: Vec<NodeId> = params.into_iter().filter(is_shared).collect();
     if shared.is_empty() {
         return Err(l.report(
             Diagnostic::error(Code::E0505, "the losses of `gram` share no params")

@@ -3,7 +3,10 @@
 //! Everything else a spec calls is a definition of the standard library or its own.
 
 mod along;
+mod arrange;
+mod einsum;
 mod layout;
+mod lists;
 mod losses;
 mod math;
 mod reduce;
@@ -38,8 +41,18 @@ const fn row(name: &'static str, parameters: &'static [&'static str], doc: &'sta
 }
 
 /// All built-in functions, by kind.
-pub static TABLE: &[&[Builtin]] =
-    &[math::ROWS, reduce::ROWS, along::ROWS, layout::ROWS, window::ROWS, special::ROWS, losses::ROWS];
+pub static TABLE: &[&[Builtin]] = &[
+    math::ROWS,
+    reduce::ROWS,
+    along::ROWS,
+    layout::ROWS,
+    window::ROWS,
+    special::ROWS,
+    arrange::ROWS,
+    einsum::ROWS,
+    lists::ROWS,
+    losses::ROWS,
+];
 
 pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     TABLE.iter().flat_map(|rows| rows.iter()).find(|builtin| builtin.name == name)

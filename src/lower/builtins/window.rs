@@ -84,7 +84,7 @@ fn pool(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: fn(PoolAttributes)
 }
 
 /// Zeros before and after each axis.
-fn padding(
+pub(super) fn padding(
     l: &mut Lowering,
     m: &Matched,
     slot: usize,

@@ -5,7 +5,7 @@ use super::Binary;
 use crate::ir::{Builder, NodeId};
 use crate::ops::Element;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Atan2;
 
 impl Binary for Atan2 {

@@ -4,7 +4,7 @@ use super::Binary;
 use crate::ir::{Builder, NodeId};
 use crate::ops::Element;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Div;
 
 impl Binary for Div {

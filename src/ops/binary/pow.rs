@@ -7,7 +7,7 @@ use super::Binary;
 use crate::ir::{Builder, NodeId};
 use crate::ops::{And, Element, Equal, Op};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Pow;
 
 impl Binary for Pow {

@@ -8,7 +8,7 @@ use crate::ops::{
 };
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Convolution {
     pub attributes: ConvolutionAttributes,
 }

@@ -6,7 +6,7 @@ use crate::ops::tensor::extents;
 use crate::ops::{Convolution, ConvolutionKernelGradient, Element, Flow, OpError, Primitive, Site, Tensor, take};
 use ndarray::{ArrayD, IxDyn};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ConvolutionInputGradient {
     pub attributes: ConvolutionAttributes,
     /// the shape of `x`

@@ -21,7 +21,7 @@ use super::{OpError, show_list};
 use crate::ir::{Dim, TensorType};
 
 /// How windows move over spatial axes; one entry an axis.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Windows {
     pub strides: Vec<usize>,
     pub dilation: Vec<usize>,
@@ -128,7 +128,7 @@ impl Geometry {
 }
 
 /// What all three ops share: windows and groups.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ConvolutionAttributes {
     pub windows: Windows,
     pub groups: usize,

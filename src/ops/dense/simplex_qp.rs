@@ -14,7 +14,7 @@ use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 use crate::ops::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use ndarray::Array1;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SimplexQp;
 
 impl Primitive for SimplexQp {

@@ -9,7 +9,7 @@ use crate::ir::{Builder, Dim, DimSizes, NodeId, TensorType};
 use crate::ops::{Element, Flow, MatMul, OpError, Primitive, Site, Tensor, take};
 use ndarray::Axis;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Solve {
     pub transpose: bool,
 }

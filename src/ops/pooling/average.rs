@@ -14,7 +14,7 @@ fn window_counts(attributes: &PoolAttributes, x_shape: &[usize], y_shape: &[usiz
 }
 
 /// `y[n, o, c] = mean_k x[n, o·stride + k − low, c]` over the `k` that meet the input
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct AveragePool {
     pub attributes: PoolAttributes,
 }
@@ -67,7 +67,7 @@ impl Primitive for AveragePool {
 }
 
 /// `dx` from `g` (shaped as the result): each element of `g` spread evenly over its window's real elements.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct AveragePoolScatter {
     pub attributes: PoolAttributes,
     /// the shape of `x`

@@ -35,7 +35,7 @@ fn pick<T: Element>(values: &[T], winners: &[usize], shape: &[usize], absent: T)
 }
 
 /// `y[n, o, c] = max_k x[n, o·stride + k − low, c]`
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MaxPool {
     pub attributes: PoolAttributes,
 }
@@ -78,7 +78,7 @@ impl Primitive for MaxPool {
 }
 
 /// `dx`: each element of `g` (shaped as the result) added where its window's first maximum stood in `x`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MaxPoolScatter {
     pub attributes: PoolAttributes,
 }
@@ -127,7 +127,7 @@ impl Primitive for MaxPoolScatter {
 }
 
 /// The value of `v` (shaped as `x`) where each window's first maximum stands in `x`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MaxPoolSelect {
     pub attributes: PoolAttributes,
 }

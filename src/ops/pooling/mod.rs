@@ -17,7 +17,7 @@ use super::{OpError, show_list};
 use crate::ir::TensorType;
 
 /// The window of a pooling and how it moves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct PoolAttributes {
     pub window: Vec<usize>,
     pub windows: Windows,

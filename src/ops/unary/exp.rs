@@ -4,7 +4,7 @@ use super::Unary;
 use crate::ir::{Builder, NodeId};
 use crate::ops::{Element, Flow};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Exp;
 
 impl Unary for Exp {

@@ -1,0 +1,5 @@
+# What CI runs.
+ready:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo test --release

@@ -1,0 +1,44 @@
+//! A loss that trains nothing: no objective passes a gradient to it, or it passes none on.
+
+use crate::analyse::study::{Study, reach};
+use crate::diag::{Code, Diagnostic};
+use crate::lower::Module;
+use crate::ops::Flow;
+
+pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
+    if studies.is_empty() {
+        return Vec::new();
+    }
+    let graph = &module.graph;
+    let open: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], false)).collect();
+    let any: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], true)).collect();
+    let mut findings = Vec::new();
+    for (name, (node, span)) in &module.losses {
+        let below = reach(graph, *node, &[], false);
+        let trains = module.params.values().any(|param| below[param.node.index()]);
+        let is_reached = open.iter().any(|open| open[node.index()]);
+        if trains && is_reached {
+            continue;
+        }
+        let (why, help) = if !trains {
+            (
+                "no gradient passes from it to any param",
+                "check for a `stop`, a comparison or a rounding on every path to the params",
+            )
+        } else if any.iter().any(|any| any[node.index()]) {
+            (
+                "every path from the objectives to it is stopped",
+                "leave the `stop` off where the loss is to train the model",
+            )
+        } else {
+            ("no objective contains it", "add it to what is minimized, or make it a `metric`")
+        };
+        let mut finding = Diagnostic::warning(Code::L0004, format!("loss `{name}` trains nothing")).at(*span, why);
+        let is_stop = |id: &crate::ir::NodeId| below[id.index()] && graph.op(*id).flow(0) == Flow::Stopped;
+        if !trains && let Some(stop) = graph.ids().find(is_stop) {
+            finding = finding.with_label(graph.node(stop).provenance.span, "this `stop` closes a path");
+        }
+        findings.push(finding.with_help(help));
+    }
+    findings
+}

@@ -1,0 +1,37 @@
+//! A param that keeps its first value: no objective reaches it.
+
+use crate::analyse::study::Study;
+use crate::analyse::study::reach;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::Role;
+use crate::lower::{Module, Owner};
+
+pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
+    if studies.is_empty() {
+        return Vec::new();
+    }
+    let reached: Vec<Vec<bool>> = studies.iter().map(|study| reach(&module.graph, study.node, &[], false)).collect();
+    let mut findings: Vec<Diagnostic> = Vec::new();
+    for (path, param) in &module.params {
+        if module.graph.output(Role::Param, path).is_some() {
+            continue;
+        }
+        let is_reached = reached.iter().any(|reached| reached[param.node.index()]);
+        // Leaving a layer out of every `over` is a decision; leaving a weight of losses out is a slip.
+        if is_reached && param.owner != Owner::Combiner {
+            continue;
+        }
+        let why = if is_reached { "left out by every `over`" } else { "no gradient of an objective reaches it" };
+        let same = |finding: &&mut Diagnostic| finding.primary.as_ref().is_some_and(|label| label.span == param.span);
+        if let Some(finding) = findings.iter_mut().find(same) {
+            finding.notes.push(format!("nor does `{path}`"));
+            continue;
+        }
+        findings.push(
+            Diagnostic::warning(Code::L0003, format!("`{path}` never changes"))
+                .at(param.span, why)
+                .with_help("if it is meant to be fixed, make it a `const` or `stop` it where it is used; else check for a `stop` on every path from the objective"),
+        );
+    }
+    findings
+}

@@ -1,0 +1,16 @@
+//! `anabranch check`
+
+use super::spec::{SpecArguments, compile_spec};
+use super::{Outcome, Session};
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
+    compile_spec(session, &arguments.spec)?;
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! `anabranch compile`
+
+use super::spec::{SpecArguments, compile_spec};
+use super::{Outcome, Session};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::exec::ExecutorOptions;
+use crate::export;
+use crate::ir::{self, BATCH, DimSizes, Graph, Role};
+use crate::pipeline::Compiled;
+use crate::syntax;
+use crate::train::Program;
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  anabranch compile model.anb                        a summary
+  anabranch compile model.anb --emit predict,train   the two programs as text
+  anabranch compile model.anb --emit dot -o graphs   graphs/predict.dot and graphs/train.dot
+  anabranch compile model.anb --emit ir --set width=64";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+
+    /// The stages to print, in this order
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STAGES")]
+    emit: Vec<Stage>,
+
+    /// The size of a run-time dim, for the plan; `batch` is 32 unless given
+    #[arg(long = "size", value_name = "DIM=N", value_parser = size)]
+    sizes: Vec<(String, usize)>,
+
+    /// Write the stages into this folder instead, each as a file of its own
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// the syntax tree
+    Ast,
+    /// the lowered graph, derivatives not yet written out
+    Ir,
+    /// the prediction program, as sliced out
+    Predict,
+    /// the training step, with its derivatives
+    Train,
+    /// the programs that run
+    Simplified,
+    /// how the programs run at given sizes: order, fused groups, memory
+    Plan,
+    /// the programs that run, as YAML that reads back
+    Yaml,
+    /// the programs that run, as Graphviz drawings
+    Dot,
+}
+
+/// A file name and its text.
+type Part = (&'static str, String);
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
+    let compiled = compile_spec(session, &arguments.spec)?;
+    if arguments.emit.is_empty() && arguments.output.is_none() {
+        session.console.print(&summary(&compiled))?;
+        return Ok(());
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    let stages = if arguments.emit.is_empty() { Stage::value_variants() } else { &arguments.emit };
+    for stage in stages {
+        parts.extend(stage_parts(*stage, &compiled, &arguments.sizes)?);
+    }
+    match &arguments.output {
+        None => {
+            let texts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
+            session.console.print(&texts.join("\n"))?;
+        }
+        Some(folder) => write_parts(folder, &parts).map_err(|(path, error)| {
+            Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
+                .with_note(format!("found: {error}"))
+        })?,
+    }
+    Ok(())
+}
+
+fn size(text: &str) -> Result<(String, usize), String> {
+    let (name, extent) = text.split_once('=').ok_or("expected DIM=N")?;
+    Ok((name.trim().to_string(), extent.trim().parse().map_err(|_| format!("`{extent}` is not a size"))?))
+}
+
+fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> Result<Vec<Part>, Diagnostics> {
+    let simplified = &compiled.simplified;
+    Ok(match stage {
+        Stage::Ast => vec![("ast.txt", syntax::print(&compiled.tree))],
+        Stage::Ir => vec![("ir.txt", ir::print(&compiled.module.graph, "ir"))],
+        Stage::Predict => vec![("predict.txt", ir::print(&compiled.predict, "predict"))],
+        Stage::Train => vec![("train.txt", ir::print(&compiled.train, "train"))],
+        Stage::Simplified => vec![
+            ("simplified-init.txt", ir::print(&simplified.init, "init")),
+            ("simplified-predict.txt", ir::print(&simplified.predict, "predict")),
+            ("simplified-evaluate.txt", ir::print(&simplified.evaluate, "evaluate")),
+            ("simplified-train.txt", ir::print(&simplified.train, "train")),
+        ],
+        Stage::Plan => vec![
+            ("predict.plan.txt", plan_text(&simplified.predict, "predict", sizes)?),
+            ("train.plan.txt", plan_text(&simplified.train, "train", sizes)?),
+        ],
+        Stage::Yaml => {
+            let document = |graph: &Graph, title: &str| format!("# {title}\n---\n{}", export::yaml(graph));
+            vec![
+                ("predict.yaml", document(&simplified.predict, "predict")),
+                ("train.yaml", document(&simplified.train, "train")),
+            ]
+        }
+        Stage::Dot => vec![
+            ("predict.dot", export::dot(&simplified.predict, "predict")),
+            ("train.dot", export::dot(&simplified.train, "train")),
+        ],
+    })
+}
+
+/// The plan of a program in f32.
+fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<String, Diagnostics> {
+    let mut known = DimSizes::from([(BATCH.into(), 32)]);
+    known.extend(sizes.iter().map(|(name, extent)| (name.as_str().into(), *extent)));
+    let batch = known.remove(BATCH).unwrap_or_default();
+    let unknown = graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(crate::ir::Dim::symbols));
+    if let Some(name) = unknown.into_iter().find(|name| &**name != BATCH && !known.contains_key(name)) {
+        let finding = Diagnostic::error(Code::E0305, format!("a plan needs the size of `{name}`"))
+            .with_help(format!("give one: `--size {name}=16`"));
+        return Err(finding.into());
+    }
+    let options = ExecutorOptions::default();
+    let mut program = Program::<f32>::new(graph.clone(), options);
+    Ok(program.executor(batch, &known)?.plan_text(title).unwrap_or_default())
+}
+
+/// Each file is written under a temporary name and renamed, so none is ever half there.
+fn write_parts(folder: &Path, parts: &[Part]) -> Result<(), (PathBuf, std::io::Error)> {
+    std::fs::create_dir_all(folder).map_err(|error| (folder.to_path_buf(), error))?;
+    for (name, text) in parts {
+        let path = folder.join(name);
+        let write = || -> std::io::Result<()> {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".anabranch-").suffix(".part");
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let mut file = builder.tempfile_in(folder)?;
+            file.write_all(text.as_bytes())?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().map_err(|error| (path.clone(), error))?;
+    }
+    Ok(())
+}
+
+/// What the spec is, in a few lines.
+fn summary(compiled: &Compiled) -> String {
+    let module = &compiled.module;
+    let mut lines = Vec::new();
+    for (what, infos) in [("input", &module.inputs), ("target", &module.targets)] {
+        lines.extend(infos.iter().map(|(name, info)| format!("{what:<9}{name}: {}", info.ty)));
+    }
+    for output in &compiled.predict.outputs {
+        lines.push(format!("output   {}: {}", output.name, compiled.predict.ty(output.node)));
+    }
+    let of_role = |role: Role| module.graph.outputs.iter().filter(move |output| output.role == role);
+    for (what, role) in [("loss", Role::Loss), ("metric", Role::Metric), ("minimize", Role::Objective)] {
+        lines.extend(of_role(role).map(|output| format!("{what:<9}{}", output.name)));
+    }
+    let n_elements: usize =
+        module.params.values().filter_map(|info| Some(info.ty.known_shape()?.iter().product::<usize>())).sum();
+    lines.push(format!("params   {} tensors, {n_elements} numbers", module.params.len()));
+    lines.push(format!(
+        "nodes    {} lowered, {} in predict, {} in train",
+        module.graph.len(),
+        compiled.simplified.predict.len(),
+        compiled.simplified.train.len()
+    ));
+    lines.join("\n") + "\n"
+}

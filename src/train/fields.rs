@@ -1,0 +1,119 @@
+//! The fields of a program: its inputs and targets, as data files must hold them, and the run-time sizes that data fixes.
+
+use crate::data::{Dataset, FieldKind, FieldSpec, shape_text};
+use crate::diag::{Code, Diagnostic, Diagnostics, Span};
+use crate::ir::{DType, DimSizes, TensorType};
+use crate::lower::Module;
+use crate::ops::InputKind;
+use std::sync::Arc;
+
+/// One input or target.
+#[derive(Clone, Debug, PartialEq)]
+struct DataField {
+    kind: InputKind,
+    name: Arc<str>,
+    ty: TensorType,
+    optional: bool,
+    span: Option<Span>,
+}
+
+/// The inputs and targets of a program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields(Vec<DataField>);
+
+impl Fields {
+    /// The inputs and targets of a spec.
+    pub fn of(module: &Module) -> Self {
+        let mut fields = Self::default();
+        for (kind, infos) in [(InputKind::Input, &module.inputs), (InputKind::Target, &module.targets)] {
+            for (name, info) in infos {
+                let (name, ty, span) = (name.clone(), info.ty.clone(), Some(info.span));
+                fields.0.push(DataField { kind, name, ty, optional: info.optional, span });
+            }
+        }
+        fields
+    }
+
+    /// Adds an input that no spec declares.
+    pub fn add_input(&mut self, name: &str, ty: TensorType) {
+        self.0.push(DataField { kind: InputKind::Input, name: name.into(), ty, optional: false, span: None });
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|field| &*field.name).collect()
+    }
+
+    /// What a data file must hold.
+    ///
+    /// # Errors
+    /// E0603 for a field without a batch axis: rows of a file are samples.
+    pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
+        let mut findings = Vec::new();
+        let mut specs = Vec::new();
+        for field in &self.0 {
+            let kind = match field.ty.dtype {
+                DType::F32 => FieldKind::Float,
+                DType::I32 => FieldKind::Int,
+                DType::Bool => FieldKind::Bool,
+            };
+            match field.ty.shape.split_first() {
+                Some((first, rest)) if first.is_batch() => {
+                    let shape = rest.iter().map(crate::ir::Dim::as_known).collect();
+                    let (name, optional, span) = (field.name.to_string(), field.optional, field.span);
+                    specs.push(FieldSpec { name, shape, kind, optional, span });
+                }
+                _ => findings.push(no_batch_axis(field)),
+            }
+        }
+        if findings.is_empty() { Ok(specs) } else { Err(Diagnostics(findings)) }
+    }
+
+    /// The sizes of the run-time dims other than `batch`, as the data fixes them. Fields that the data lacks are skipped.
+    ///
+    /// # Errors
+    /// E0603 when two fields, or two places in one, ask for different sizes of one dim.
+    pub fn sizes(&self, data: &Dataset) -> Result<DimSizes, Diagnostics> {
+        let mut sizes = DimSizes::new();
+        for field in &self.0 {
+            let Some(values) = data.fields.get(&*field.name) else { continue };
+            let shape = field.ty.shape.get(1..).unwrap_or_default();
+            for (dim, extent) in shape.iter().zip(&values.shape) {
+                if let Some(symbol) = dim.as_symbol() {
+                    sizes.entry(symbol.into()).or_insert(*extent);
+                }
+            }
+        }
+        for field in &self.0 {
+            let Some(values) = data.fields.get(&*field.name) else { continue };
+            let shape = field.ty.shape.get(1..).unwrap_or_default();
+            let asked: Vec<Option<usize>> = shape.iter().map(|dim| dim.evaluate(&sizes)).collect();
+            if asked.len() != values.shape.len() || asked.iter().zip(&values.shape).any(|(a, b)| *a != Some(*b)) {
+                return Err(disagreement(field, &values.shape, &sizes).into());
+            }
+        }
+        Ok(sizes)
+    }
+}
+
+fn placed(finding: Diagnostic, field: &DataField, label: &str) -> Diagnostic {
+    match field.span {
+        Some(span) => finding.at(span, label),
+        None => finding,
+    }
+}
+
+fn no_batch_axis(field: &DataField) -> Diagnostic {
+    let finding = Diagnostic::error(Code::E0603, format!("`{}` has no `batch` axis", field.name))
+        .with_note(format!("found: {}", field.ty))
+        .with_note("expected: `batch` as the first axis: the rows of a data file are samples");
+    placed(finding, field, "fed from data")
+}
+
+fn disagreement(field: &DataField, shape: &[usize], sizes: &DimSizes) -> Diagnostic {
+    let known: Vec<String> = sizes.iter().map(|(name, extent)| format!("{name} = {extent}")).collect();
+    let finding = Diagnostic::error(Code::E0603, format!("a row of `{}` does not fit {}", field.name, field.ty))
+        .with_note(format!("found: {}", shape_text(shape)))
+        .with_note(format!("expected: the sizes that the fields before it have, {}", known.join(", ")));
+    placed(finding, field, "declared here")
+}

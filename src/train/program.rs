@@ -1,0 +1,120 @@
+//! A program with executors made on demand: one for each batch size that was met.
+//!
+//! Takes a graph and gives its results on rows of a dataset. Relies on the dataset having been loaded by the program's own
+//! [`FieldSpec`](crate::data::FieldSpec)s. The last short batch of an epoch is another executor, kept like the first.
+
+use crate::data::Dataset;
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::exec::{Clock, Executor, ExecutorOptions, Store};
+use crate::ir::{BATCH, DimSizes, Graph};
+use crate::ops::{Element, Op};
+use std::sync::Arc;
+
+/// A graph and its executors.
+#[derive(Debug)]
+pub struct Program<T: Element> {
+    graph: Graph,
+    options: ExecutorOptions,
+    /// of the run-time dims other than `batch`
+    sizes: DimSizes,
+    executors: Vec<(usize, Executor<T>)>,
+}
+
+impl<T: Element> Program<T> {
+    pub fn new(graph: Graph, options: ExecutorOptions) -> Self {
+        Self { graph, options, sizes: DimSizes::new(), executors: Vec::new() }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The executor for a number of rows; `sizes` are those of the other run-time dims.
+    ///
+    /// # Errors
+    /// E0303 and E0603 when the sizes do not fit the program, E0701 when a tensor would be too large, E0702.
+    pub fn executor(&mut self, n_rows: usize, sizes: &DimSizes) -> Result<&mut Executor<T>, Diagnostics> {
+        if self.sizes != *sizes {
+            self.sizes = sizes.clone();
+            self.executors.clear();
+        }
+        let at = match self.executors.iter().position(|(rows, _)| *rows == n_rows) {
+            Some(at) => at,
+            None => {
+                let mut sizes = self.sizes.clone();
+                sizes.insert(Arc::from(BATCH), n_rows);
+                check_extents(&self.graph, &sizes)?;
+                self.executors.push((n_rows, Executor::new(&self.graph, &sizes, &self.options)?));
+                self.executors.len() - 1
+            }
+        };
+        Ok(&mut self.executors[at].1)
+    }
+
+    /// Runs the program on rows of a dataset.
+    ///
+    /// # Errors
+    /// Those of [`Program::executor`]; E0603 when the dataset lacks a field.
+    pub fn run(
+        &mut self,
+        data: &Dataset,
+        sizes: &DimSizes,
+        rows: &[u32],
+        store: &mut Store<T>,
+        clock: Clock,
+    ) -> Result<&Executor<T>, Diagnostics> {
+        let executor = self.executor(rows.len(), sizes)?;
+        feed(executor, data, rows)?;
+        executor.run(store, clock);
+        Ok(executor)
+    }
+}
+
+fn feed<T: Element>(executor: &mut Executor<T>, data: &Dataset, rows: &[u32]) -> Result<(), Diagnostics> {
+    for at in 0..executor.feeds().len() {
+        let Some(field) = data.fields.get(&*executor.feeds()[at].name) else {
+            let name = &executor.feeds()[at].name;
+            return Err(Diagnostic::error(Code::E0603, format!("the data has no field `{name}`")).into());
+        };
+        if let Some(buffer) = executor.feed_float(at) {
+            field.fill_float(rows, buffer);
+        } else if let Some(buffer) = executor.feed_int(at) {
+            field.fill_int(rows, buffer);
+        }
+    }
+    Ok(())
+}
+
+/// Beyond this many elements a tensor is a mistake, and its buffer would end the process instead of being refused.
+const MAX_ELEMENTS: usize = 1 << 31;
+
+/// Every extent must be a number under the sizes, and every tensor one that can be held.
+fn check_extents(graph: &Graph, sizes: &DimSizes) -> Result<(), Diagnostics> {
+    for id in graph.ids() {
+        let node = graph.node(id);
+        let size = if let Op::Size(size) = &node.op { Some(&size.dim) } else { None };
+        if let Some(dim) = node.ty.shape.iter().chain(size).find(|dim| dim.evaluate(sizes).is_none()) {
+            let finding =
+                Diagnostic::error(Code::E0603, format!("`{}` cannot have the extent {dim}", node.provenance.name))
+                    .at(node.provenance.span, format!("this is {}", node.ty))
+                    .with_note(format!("found: {}", show_sizes(sizes)))
+                    .with_note("expected: sizes under which every extent is 0 or more");
+            return Err(finding.into());
+        }
+        let extents = node.ty.shape.iter().filter_map(|dim| dim.evaluate(sizes));
+        let n_elements = extents.fold(1usize, usize::saturating_mul);
+        if n_elements > MAX_ELEMENTS {
+            let finding = Diagnostic::error(Code::E0701, format!("`{}` is too large a tensor", node.provenance.name))
+                .at(node.provenance.span, format!("this is {}", node.ty.bind(sizes)))
+                .with_note(format!("expected: at most {MAX_ELEMENTS} elements"));
+            return Err(finding.into());
+        }
+    }
+    Ok(())
+}
+
+/// `T = 3, batch = 7`
+fn show_sizes(sizes: &DimSizes) -> String {
+    let sizes: Vec<String> = sizes.iter().map(|(name, extent)| format!("{name} = {extent}")).collect();
+    sizes.join(", ")
+}

@@ -1,0 +1,297 @@
+//! The params and states of a model, and its programs run on them.
+//!
+//! [`Trainer`] relies on a compiled spec and on data loaded by its [`Fields`]. It establishes the clock: `step` counts the
+//! training steps since the start, `epoch` is what the caller says.
+
+use super::fields::Fields;
+use super::program::Program;
+use crate::data::params::{self, Coverage, ParamsSource};
+use crate::data::{Batcher, Dataset};
+use crate::diag::Diagnostics;
+use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
+use crate::ir::{DimSizes, Graph, Role};
+use crate::lower::Owner;
+use crate::ops::Element;
+use crate::pipeline::Compiled;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A loss weight with more elements than this is not shown: it is a table, not a trade-off.
+const MOST_WEIGHTS_SHOWN: usize = 8;
+
+/// Something that a step reports: a loss, a metric, an objective that is neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    pub role: Role,
+    pub name: Arc<str>,
+}
+
+/// A trainable loss weight and its present value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossWeight {
+    pub name: Arc<str>,
+    pub values: Vec<f64>,
+}
+
+/// Means over samples that come batch by batch, each value over the rows that have it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weighted {
+    sums: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Weighted {
+    /// Takes the means of a batch and the number of rows that each is over.
+    pub fn add(&mut self, means: &[f64], weights: &[f64]) {
+        self.sums.resize(means.len(), 0.0);
+        self.weights.resize(means.len(), 0.0);
+        for (at, (mean, weight)) in means.iter().zip(weights).enumerate() {
+            self.sums[at] += mean * weight;
+            self.weights[at] += weight;
+        }
+    }
+
+    /// The means; 0 for a value that no row had.
+    pub fn means(&self) -> Vec<f64> {
+        let mean = |(sum, weight): (&f64, &f64)| if *weight == 0.0 { 0.0 } else { sum / weight };
+        self.sums.iter().zip(&self.weights).map(mean).collect()
+    }
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer<T: Element> {
+    fields: Fields,
+    train: Program<T>,
+    evaluate: Program<T>,
+    gradients: Program<T>,
+    store: Store<T>,
+    clock: Clock,
+    reported: Vec<Reported>,
+    values: Vec<f64>,
+    /// the rows that each value is a mean over
+    counts: Vec<f64>,
+    weights: Vec<Arc<str>>,
+    /// of the dataset that was used last
+    sizes: DimSizes,
+}
+
+impl<T: Element> Trainer<T> {
+    /// A model with its initial params and states.
+    ///
+    /// # Errors
+    /// E0702 when the initial program does not fit in memory.
+    pub fn new(compiled: &Compiled, seed: u64, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+        // One set of threads serves every program of the model.
+        let options = ExecutorOptions { pool: Some(options.pool()), ..options.clone() };
+        let program = |graph: &Graph| Program::new(graph.clone(), options.clone());
+        let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
+        let simplified = &compiled.simplified;
+        let store = initial_store(program(&simplified.init), clock)?;
+        let is_weight = |info: &crate::lower::ParamInfo| {
+            let shape = info.ty.known_shape().unwrap_or_default();
+            info.owner == Owner::Combiner && shape.iter().product::<usize>() <= MOST_WEIGHTS_SHOWN
+        };
+        let weights = compiled.module.params.iter().filter(|(_, info)| is_weight(info));
+        let reported = reported(&simplified.train);
+        Ok(Self {
+            fields: Fields::of(&compiled.module),
+            train: program(&simplified.train),
+            evaluate: program(&simplified.evaluate),
+            gradients: program(&simplified.gradients),
+            store,
+            clock,
+            values: vec![f64::NAN; reported.len()],
+            counts: vec![0.0; reported.len()],
+            reported,
+            weights: weights.map(|(name, _)| name.clone()).collect(),
+            sizes: DimSizes::new(),
+        })
+    }
+
+    /// The inputs and targets that data must hold.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    pub fn store(&self) -> &Store<T> {
+        &self.store
+    }
+
+    pub fn store_mut(&mut self) -> &mut Store<T> {
+        &mut self.store
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub fn set_epoch(&mut self, epoch: u32) {
+        self.clock.epoch = i32::try_from(epoch).unwrap_or(i32::MAX);
+    }
+
+    /// Says whether the next step is the last of its epoch.
+    pub fn set_epoch_end(&mut self, is_last: bool) {
+        self.clock.epoch_end = is_last;
+    }
+
+    /// What each value of [`Trainer::step`] is.
+    pub fn reported(&self) -> &[Reported] {
+        &self.reported
+    }
+
+    /// What each value of [`Trainer::evaluate`] is: the losses and metrics.
+    pub fn evaluated(&self) -> Vec<Reported> {
+        reported(self.evaluate.graph())
+    }
+
+    /// Replaces initial params by those of a file; params that the file lacks keep theirs.
+    ///
+    /// # Errors
+    /// E0601, E0606.
+    pub fn load_params(&mut self, source: &ParamsSource) -> Result<(), Diagnostics> {
+        let tensors = params::read(source)?;
+        let entries = self.store.entries().filter(|entry| entry.kind == StoreKind::Param);
+        let wanted: Vec<(&str, &[usize])> = entries.map(|entry| (&*entry.name, &*entry.shape)).collect();
+        tensors.check(source, &wanted, Coverage::Partial)?;
+        for (name, tensor) in &tensors.tensors {
+            if let Some(Values::Float(values)) = self.store.find_mut(StoreKind::Param, name) {
+                for (at, value) in values.iter_mut().enumerate() {
+                    *value = T::of(tensor.values.get(at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fixes the run-time sizes by a dataset; call it before the first step on it.
+    ///
+    /// # Errors
+    /// E0603 when its fields disagree.
+    pub fn attach(&mut self, data: &Dataset) -> Result<(), Diagnostics> {
+        self.sizes = self.fields.sizes(data)?;
+        Ok(())
+    }
+
+    /// One training step. Gives the batch means of what [`Trainer::reported`] lists, as they are before the update, and
+    /// the number of rows that each is over.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn step(&mut self, data: &Dataset, rows: &[u32]) -> Result<(&[f64], &[f64]), Diagnostics> {
+        let executor = self.train.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
+        read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
+        self.clock.step = self.clock.step.wrapping_add(1);
+        Ok((&self.values, &self.counts))
+    }
+
+    /// Sample-weighted means of losses and metrics over a dataset; params and states stay as they are.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn evaluate(&mut self, data: &Dataset, batch_size: u32) -> Result<Vec<f64>, Diagnostics> {
+        let sizes = self.fields.sizes(data)?;
+        let mut means = Weighted::default();
+        let mut values = vec![f64::NAN; self.evaluated().len()];
+        let mut counts = vec![0.0; values.len()];
+        for_each_batch(data.rows, batch_size, |rows| {
+            let executor = self.evaluate.run(data, &sizes, rows, &mut self.store, self.clock)?;
+            read_reported(executor, rows.len(), &mut values, &mut counts);
+            means.add(&values, &counts);
+            Ok(())
+        })?;
+        Ok(means.means())
+    }
+
+    /// The gradient of the objectives by each trained param on some rows, before any clipping.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn gradients(&mut self, data: &Dataset, rows: &[u32]) -> Result<IndexMap<Arc<str>, Vec<f64>>, Diagnostics> {
+        let sizes = self.fields.sizes(data)?;
+        let executor = self.gradients.run(data, &sizes, rows, &mut self.store, self.clock)?;
+        let gradient = |(at, port): (usize, &crate::exec::Port)| {
+            let values = executor.result(at).floats().iter().map(|value| value.as_f64()).collect();
+            (port.name.clone(), values)
+        };
+        let ports = executor.ports().iter().enumerate();
+        Ok(ports.filter(|(_, port)| port.role == Role::Gradient).map(gradient).collect())
+    }
+
+    /// The trainable loss weights: small params that combiners own.
+    pub fn loss_weights(&self) -> Vec<LossWeight> {
+        let weight = |name: &Arc<str>| {
+            let values = self.store.find(StoreKind::Param, name).map_or(&[][..], Values::floats);
+            LossWeight { name: name.clone(), values: values.iter().map(|value| value.as_f64()).collect() }
+        };
+        self.weights.iter().map(weight).collect()
+    }
+
+    /// Whether every param and state is a finite number.
+    pub fn is_finite(&self) -> bool {
+        self.store.entries().all(|entry| entry.values.floats().iter().all(|value| value.is_finite()))
+    }
+}
+
+/// Calls `visit` for the rows of each batch, in the order of the file.
+///
+/// # Errors
+/// The first error of `visit`.
+pub(super) fn for_each_batch(
+    n_rows: usize,
+    batch_size: u32,
+    visit: impl FnMut(&[u32]) -> Result<(), Diagnostics>,
+) -> Result<(), Diagnostics> {
+    let rows = u32::try_from(n_rows).unwrap_or(u32::MAX);
+    let batcher = Batcher { rows, batch_size, shuffle: None, drop_last: false };
+    let order = batcher.order(0);
+    batcher.batches(&order).try_for_each(visit)
+}
+
+/// A seed as the programs take it. Both halves count.
+pub(super) fn fold_seed(seed: u64) -> i32 {
+    ((seed >> 32) as u32 ^ seed as u32) as i32
+}
+
+/// The losses, metrics and those objectives that are not losses by name.
+fn reported(graph: &Graph) -> Vec<Reported> {
+    let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
+    let outputs = graph.outputs.iter().filter(|output| match output.role {
+        Role::Loss | Role::Metric => true,
+        Role::Objective => !is_loss(&output.name),
+        _ => false,
+    });
+    outputs.map(|output| Reported { role: output.role, name: output.name.clone() }).collect()
+}
+
+/// Reads the values in the order of [`reported`], and the number of rows that each is a mean over.
+fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut [f64], counts: &mut [f64]) {
+    let ports = executor.ports();
+    let is_loss = |name: &str| ports.iter().any(|port| port.role == Role::Loss && &*port.name == name);
+    let shown = ports.iter().enumerate().filter(|(_, port)| match port.role {
+        Role::Loss | Role::Metric => true,
+        Role::Objective => !is_loss(&port.name),
+        _ => false,
+    });
+    for (((at, port), value), count) in shown.zip(values).zip(counts) {
+        *value = executor.scalar(at);
+        // A value of a target that may be missing comes with the number of rows that have it.
+        *count = executor.port(Role::Weight, &port.name).map_or(n_rows as f64, |port| executor.scalar(port));
+    }
+}
+
+fn initial_store<T: Element>(mut init: Program<T>, clock: Clock) -> Result<Store<T>, Diagnostics> {
+    let executor = init.executor(1, &DimSizes::new())?;
+    let mut store = Store::new();
+    for port in executor.ports() {
+        let kind = match port.role {
+            Role::Param => StoreKind::Param,
+            Role::State => StoreKind::State,
+            _ => continue,
+        };
+        let zeros = Values::zeros(port.dtype, port.shape.iter().product());
+        store.insert(kind, port.name.clone(), port.shape.clone(), zeros);
+    }
+    executor.run(&mut store, clock);
+    Ok(store)
+}

@@ -1,0 +1,179 @@
+//! The binary as a user meets it: what it prints, what it writes, and what it says of mistakes.
+
+use anabranch::data::{TensorRef, ValuesRef, write_npz};
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const SPEC: &str = "\
+input x: f32[batch, 2]
+target y: f32[batch, 1]
+output guess = x |> dense(units=1)
+loss error = mean_squared_error(y, guess)
+train {
+    minimize error
+    optimizer sgd(lr=0.1)
+}
+";
+const CONFIG: &str = "\
+spec: line.anb
+data: { train: line.npz, test: line.npz }
+batch_size: 4
+epochs: 3
+output: runs/line
+";
+
+/// A folder with a spec, a config and data of 10 rows.
+fn project() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("line.anb"), SPEC).unwrap();
+    std::fs::write(folder.path().join("run.yaml"), CONFIG).unwrap();
+    write_data(folder.path(), 2, |i| i as f32 / 20.0);
+    folder
+}
+
+fn write_data(folder: &Path, width: usize, x: impl Fn(usize) -> f32) {
+    let x: Vec<f32> = (0..10 * width).map(x).collect();
+    let y: Vec<f32> = (0..10).map(|row| 0.1 * row as f32).collect();
+    let tensor = |name, shape, values| TensorRef { name, shape, values: ValuesRef::F32(values) };
+    write_npz(&folder.join("line.npz"), &[tensor("x", &[10, width], &x), tensor("y", &[10, 1], &y)]).unwrap();
+}
+
+fn anabranch(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_anabranch")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = anabranch(folder, arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The message of a command that fails by the user's mistake; nothing but `known` files stands in the folder after it.
+#[track_caller]
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let before = entries(folder);
+    let output = anabranch(folder, arguments);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(entries(folder), before, "a failed command leaves nothing behind");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_predicts_without_its_spec() {
+    let project = project();
+    let folder = project.path();
+    let text = succeeds(folder, &["run", "run.yaml"]);
+    assert!(text.contains("epoch 3/3 | train error"), "{text}");
+    let written = ["graphs", "history.csv", "params.safetensors", "predict.json", "run.json"];
+    assert_eq!(entries(&folder.join("runs/line")), written);
+    assert_eq!(entries(&folder.join("runs")), ["line"]);
+    std::fs::remove_file(folder.join("line.anb")).unwrap();
+    succeeds(folder, &["predict", "runs/line", "--data", "line.npz", "-o", "planned.npz"]);
+    let reference = ["predict", "runs/line", "--data", "line.npz", "-o", "small.npz", "--batch-size", "3"];
+    succeeds(folder, &reference);
+    let spec = anabranch::data::FieldSpec::new("guess", &[Some(1)], anabranch::data::FieldKind::Float);
+    let read = |name: &str| {
+        let source = anabranch::data::DataSource::new(folder.join(name));
+        anabranch::data::load(&source, std::slice::from_ref(&spec)).unwrap()
+    };
+    let guesses = read("planned.npz");
+    assert_eq!(guesses.rows, 10);
+    for row in 0..10 {
+        let [a, b] = [&guesses, &read("small.npz")].map(|data| data.fields["guess"].values.get(row));
+        assert!((a - b).abs() < 1e-5, "row {row}: {a} in one batch, {b} in batches of 3");
+    }
+}
+
+#[test]
+fn the_same_run_writes_the_same_bytes() {
+    let project = project();
+    let folder = project.path();
+    succeeds(folder, &["run", "run.yaml", "--output", "a"]);
+    succeeds(folder, &["run", "run.yaml", "--output", "b"]);
+    for name in ["history.csv", "params.safetensors", "predict.json", "run.json"] {
+        let [a, b] = ["a", "b"].map(|run| std::fs::read(folder.join(run).join(name)).unwrap());
+        assert_eq!(a, b, "{name}");
+    }
+}
+
+#[test]
+fn mistakes_are_explained_and_leave_nothing_behind() {
+    let project = project();
+    let folder = project.path();
+    let with = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
+    let mut messages = Vec::new();
+    let mut note = |what: &str, message: String| messages.push(format!("# {what}\n{message}"));
+    note("missing config", fails(folder, &["run", "none.yaml"]));
+    with("bad.yaml", &CONFIG.replace("line.npz, test", "lines.npz, test"));
+    note("missing data", fails(folder, &["run", "bad.yaml"]));
+    with("bad.yaml", &CONFIG.replace("epochs", "epoch"));
+    note("typo in the config", fails(folder, &["run", "bad.yaml"]));
+    with("bad.yaml", &CONFIG.replace("line.npz, test: line.npz", "{ file: line.npz, columns: { x: z } }"));
+    note("wrong column", fails(folder, &["run", "bad.yaml"]));
+    with("bad.anb", &SPEC.replace("dense", "dence"));
+    note("typo in the spec", fails(folder, &["check", "bad.anb"]));
+    with("bad.anb", &SPEC.replace("x |> dense(units=1)", "dense(x, units=1) + y"));
+    note("output needs a target", fails(folder, &["check", "bad.anb"]));
+    write_data(folder, 3, |i| i as f32);
+    note("wrong shape", fails(folder, &["run", "run.yaml"]));
+    write_data(folder, 2, |i| if i == 5 { f32::NAN } else { 1.0 });
+    note("NaN in the data", fails(folder, &["run", "run.yaml"]));
+    std::fs::create_dir(folder.join("mine")).unwrap();
+    with("mine/notes.txt", "not a run");
+    note("a folder that no run wrote", fails(folder, &["run", "run.yaml", "--output", "mine"]));
+    note("no run there", fails(folder, &["predict", "mine", "--data", "line.npz", "-o", "out.npz"]));
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn a_run_that_diverges_keeps_the_last_good_params() {
+    let project = project();
+    let folder = project.path();
+    succeeds(folder, &["run", "run.yaml"]);
+    let history = std::fs::read(folder.join("runs/line/history.csv")).unwrap();
+    std::fs::write(folder.join("line.anb"), SPEC.replace("lr=0.1", "lr=1e12")).unwrap();
+    let output = anabranch(folder, &["run", "run.yaml", "--epochs", "9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("E0607"));
+    assert_eq!(std::fs::read(folder.join("runs/line/history.csv")).unwrap(), history);
+    assert_eq!(entries(&folder.join("runs")), ["line", "line.diverged"]);
+}
+
+#[test]
+fn a_changed_program_is_refused() {
+    let project = project();
+    let folder = project.path();
+    succeeds(folder, &["run", "run.yaml"]);
+    let path = folder.join("runs/line/predict.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let predict = ["predict", "runs/line", "--data", "line.npz", "-o", "out.npz"];
+    for (at, _) in text.match_indices(|c: char| c.is_ascii_digit()) {
+        for digit in ["0", "9", "77777777"] {
+            std::fs::write(&path, format!("{}{digit}{}", &text[..at], &text[at + 1..])).unwrap();
+            let code = anabranch(folder, &predict).status.code();
+            assert!(matches!(code, Some(0 | 2)), "{code:?} with {digit} at byte {at}");
+        }
+    }
+}
+
+#[test]
+fn stages_of_the_examples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for example in ["localizer", "digits"] {
+        let spec = format!("examples/{example}/{example}.anb");
+        insta::assert_snapshot!(format!("{example}_flow"), succeeds(root, &["flow", &spec]));
+        for stage in ["ast", "ir", "predict", "train", "simplified", "plan", "yaml", "dot"] {
+            let text = succeeds(root, &["compile", &spec, "--emit", stage]);
+            insta::assert_snapshot!(format!("{example}_{stage}"), text);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The standard library's definitions that no other engine's numbers cover, held against their formulas.
+
+mod support;
+
+use anabranch::diag::{Code, SourceMap};
+use anabranch::exec::{Clock, Mode, Store, StoreKind};
+use anabranch::ir::Role;
+use anabranch::lower::Options;
+use anabranch::pipeline::compile;
+use support::{Feeds, compiled, difference, executor, feed, floats, initial};
+
+/// The outputs of a spec for one batch, by name, with its initial params.
+fn predict(text: &str, batch: usize, feeds: &[(&str, Vec<f64>)]) -> impl Fn(&str) -> Vec<f64> + use<> {
+    let compiled = compiled(text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut program = executor::<f64>(&compiled.simplified.predict, batch, Mode::Planned);
+    feed(&mut program, &feeds.iter().map(|(name, values)| (name.to_string(), values.clone())).collect::<Feeds>());
+    program.run(&mut store, Clock::default());
+    move |name| floats(program.result(program.port(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))))
+}
+
+/// A spec after some training steps: its params and states.
+fn train(text: &str, batch: usize, n_steps: i32, feeds: &Feeds) -> Store<f64> {
+    let compiled = compiled(text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, batch, Mode::Planned);
+    feed(&mut step, feeds);
+    for i in 0..n_steps {
+        step.run(&mut store, Clock { step: i, ..Clock::default() });
+    }
+    store
+}
+
+fn param(store: &Store<f64>, name: &str) -> Vec<f64> {
+    floats(store.find(StoreKind::Param, name).unwrap_or_else(|| panic!("no {name}")))
+}
+
+fn close(found: &[f64], wanted: &[f64]) {
+    assert!(difference(found, wanted) <= 1e-9, "{found:?} is not {wanted:?}");
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let centre = mean(values);
+    mean(&values.iter().map(|value| (value - centre).powi(2)).collect::<Vec<_>>()).sqrt()
+}
+
+/// Made-up numbers within ±1.
+fn numbers(n: usize) -> Vec<f64> {
+    (0..n).map(|i| ((i * 37 + 11) % 101) as f64 / 50.0 - 1.0).collect()
+}
+
+#[test]
+fn initializers_have_their_spread() {
+    let names = ["glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform"];
+    let wanted = [2.0 / 180.0, 2.0 / 180.0, 2.0 / 100.0, 2.0 / 100.0, 1.0 / 100.0, 1.0 / 100.0];
+    for (name, variance) in names.into_iter().zip(wanted) {
+        let compiled = compiled(&format!("param w: f32[100, 80] = {name}()"));
+        let store = initial::<f64>(&compiled, Mode::Planned);
+        let values = param(&store, "w");
+        let spread = f64::sqrt(variance);
+        assert!((deviation(&values) / spread - 1.0).abs() < 0.03, "{name}: {} not {spread}", deviation(&values));
+        assert!(mean(&values).abs() < 0.05 * spread, "{name} has mean {}", mean(&values));
+        // Twice the widened deviation of a truncated normal; √3 times that of a uniform.
+        let reach = values.iter().fold(0.0, |reach: f64, value| reach.max(value.abs())) / spread;
+        assert!(reach < if name.ends_with("normal") { 2.0 / 0.879 } else { 1.7321 }, "{name} reaches {reach}");
+    }
+}
+
+#[test]
+fn orthogonal_initial_values_are_orthogonal() {
+    let compiled = compiled("param tall: f32[12, 5] = orthogonal()\nparam wide: f32[3, 8] = orthogonal(gain=2)");
+    let store = initial::<f64>(&compiled, Mode::Planned);
+    let (tall, wide) = (param(&store, "tall"), param(&store, "wide"));
+    for i in 0..5 {
+        for j in 0..5 {
+            let product: f64 = (0..12).map(|k| tall[k * 5 + i] * tall[k * 5 + j]).sum();
+            assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12);
+        }
+    }
+    for i in 0..3 {
+        for j in 0..3 {
+            let product: f64 = (0..8).map(|k| wide[i * 8 + k] * wide[j * 8 + k]).sum();
+            assert!((product - 4.0 * f64::from(u8::from(i == j))).abs() < 1e-12);
+        }
+    }
+}
+
+/// A schedule's value at a step.
+fn schedule(call: &str, step: i32) -> f64 {
+    let text = format!(
+        "input x: f32[batch]\nparam w: f32 = 1\nstate s: f32 = 0\nupdate s = {call}\nloss l = w * x\n
+         train {{ minimize l  optimizer sgd(lr=s) }}"
+    );
+    let compiled = compiled(&text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut program = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
+    program.run(&mut store, Clock { step, ..Clock::default() });
+    floats(store.find(StoreKind::State, "s").unwrap())[0]
+}
+
+#[test]
+fn schedules_follow_their_formulas() {
+    let pi = std::f64::consts::PI;
+    let half_cosine = |t: f64| 0.5 * (1.0 + (pi * t).cos());
+    let cases = [
+        ("linear(step, from=1, to=0.2, over=10)", 5, 0.6),
+        ("linear(step, from=1, to=0.2, over=10)", 50, 0.2),
+        ("stepwise(step, from=1, rate=0.5, every=10)", 29, 0.25),
+        ("exponential(step, from=2, rate=0.5, every=10)", 5, 2.0 * 0.5_f64.sqrt()),
+        ("inverse_time(step, from=1, rate=0.5, every=10)", 20, 0.5),
+        ("polynomial(step, from=1, to=0.1, over=10, power=2)", 5, 0.9 * 0.25 + 0.1),
+        ("cosine(step, from=1, to=0.1, over=10)", 4, 0.1 + 0.9 * half_cosine(0.4)),
+        ("piecewise(step, [10, 20], [1, 0.5, 0.1])", 10, 1.0),
+        ("piecewise(step, [10, 20], [1, 0.5, 0.1])", 11, 0.5),
+        ("piecewise(step, [10, 20], [1, 0.5, 0.1])", 21, 0.1),
+        // Cycles of 10, 20, 40 steps: step 25 is at three quarters of the second.
+        ("cosine_restarts(step, from=1, over=10, decay=0.5)", 25, 0.5 * half_cosine(0.75)),
+        ("cosine_restarts(step, from=1, over=10, growth=1, decay=0.5)", 25, 0.25 * half_cosine(0.5)),
+        ("warm_up(step, 2, over=10)", 5, 1.0),
+        ("warm_up(step, cosine(step, from=1, to=0, over=100), over=10)", 50, 0.5),
+        ("one_cycle(step, peak=1, over=100)", 0, 0.04),
+        ("one_cycle(step, peak=1, over=100)", 30, 1.0),
+        ("one_cycle(step, peak=1, over=100)", 100, 0.04 / 1e4),
+        ("inverse_square_root(step, peak=1, over=100)", 399, 0.5),
+    ];
+    for (call, step, wanted) in cases {
+        let found = schedule(call, step);
+        assert!((found - wanted).abs() <= 1e-12 * (1.0 + wanted), "{call} at {step} is {found}, not {wanted}");
+    }
+}
+
+#[test]
+fn losses_follow_their_formulas() {
+    let value = |call: &str, x: Vec<f64>, y: Vec<f64>, n: usize| {
+        let text = format!("input x: f32[batch, {n}]\ninput y: f32[batch, {n}]\noutput z = {call}");
+        let batch = x.len() / n;
+        predict(&text, batch, &[("x", x), ("y", y)])("z")
+    };
+    close(&value("quantile(x, y, q=0.9)", vec![1.0, 0.0], vec![0.0, 1.0], 2), &[(0.9 + 0.1) / 2.0]);
+    // Two boxes of 4 that share 1, in an enclosing box of 9; and two apart.
+    let boxes = vec![0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 1.0, 1.0];
+    let others = vec![1.0, 1.0, 3.0, 3.0, 2.0, 0.0, 3.0, 1.0];
+    let found = value("giou(x, y)", boxes, others, 4);
+    assert!((found[0] - (1.0 - 1.0 / 7.0 + 2.0 / 9.0)).abs() < 1e-6 && (found[1] - (1.0 + 1.0 / 3.0)).abs() < 1e-6);
+    let found = value("triplet(x, y, -y, margin=0.5)", vec![1.0, 0.0], vec![0.8, 0.6], 2);
+    let (near, far) = ((0.04_f64 + 0.36).sqrt(), (1.8_f64.powi(2) + 0.36).sqrt());
+    assert!((found[0] - (near - far + 0.5).max(0.0)).abs() < 1e-9);
+    close(&value("contrastive(1, x, y)", vec![3.0, 4.0], vec![0.0, 0.0], 2), &[25.0]);
+    let found = value("contrastive(0, x, y, margin=6)", vec![3.0, 4.0], vec![0.0, 0.0], 2);
+    assert!((found[0] - 1.0).abs() < 1e-9);
+    // One similarity each: ln(1 + exp(γ (push (n - m) - pull (p - (1 - m))))).
+    let (p, n, m, scale): (f64, f64, f64, f64) = (0.6, 0.3, 0.25, 4.0);
+    let logit = scale * ((n + m) * (n - m) - (1.0 + m - p) * (p - (1.0 - m)));
+    close(&value("circle(x, y, scale=4)", vec![p], vec![n], 1), &[logit.exp().ln_1p()]);
+}
+
+#[test]
+fn class_weights_scale_losses() {
+    let text = "input x: f32[batch]\ninput label: i32[batch]\noutput z = class_weighted(x, label, [1, 3])";
+    let found = predict(text, 3, &[("x", vec![1.0, 1.0, 2.0]), ("label", vec![0.0, 1.0, 1.0])]);
+    close(&found("z"), &[1.0, 3.0, 6.0]);
+}
+
+#[test]
+fn noise_is_of_training_alone() {
+    let calls = [
+        ("dropout(x, rate=0.25)", 1.0, 0.02),
+        ("spatial_dropout2d(x, rate=0.25)", 1.0, 0.1),
+        ("gaussian_noise(x, std=0.5)", 1.0, 0.02),
+        ("gaussian_dropout(x, rate=0.2)", 1.0, 0.02),
+        ("alpha_dropout(x - 1, rate=0.2) + 1", 1.0, 0.05),
+    ];
+    for (call, wanted, slack) in calls {
+        let text = format!(
+            "input x: f32[batch, 10, 10, 40]\nparam w: f32 = 0\nstate seen: f32 = 0\noutput y = {call}
+             update seen = mean(y)\nloss l = mean(y * w, axes=[1, 2, 3])
+             train {{ minimize l  optimizer sgd() }}"
+        );
+        let x = vec![1.0; 4 * 4000];
+        assert_eq!(predict(&text, 4, &[("x", x.clone())])("y"), x, "{call} in prediction");
+        let store = train(&text, 4, 1, &Feeds::from([("x".to_string(), x)]));
+        let seen = floats(store.find(StoreKind::State, "seen").unwrap())[0];
+        assert!((seen - wanted).abs() < slack && seen != wanted, "{call} has mean {seen} in training");
+    }
+}
+
+#[test]
+fn causal_attention_does_not_look_ahead() {
+    let text = "input x: f32[batch, 5, 8]\noutput y = multi_head_attention(x, heads=4, key_heads=2, causal=true)";
+    let first = numbers(40);
+    let mut second = first.clone();
+    second[24..].iter_mut().for_each(|value| *value += 1.0);
+    let (a, b) = (predict(text, 1, &[("x", first)])("y"), predict(text, 1, &[("x", second)])("y"));
+    close(&a[..24], &b[..24]);
+    assert!(difference(&a[24..], &b[24..]) > 1e-3);
+}
+
+#[test]
+fn a_simple_recurrence_follows_its_formula() {
+    let text = "input x: f32[batch, 3, 2]
+        output h = simple_rnn(x, units=1, sequences=true, init=constant(0.5), recurrent_init=constant(0.25))
+        output last = simple_rnn(x, units=1, reverse=true, init=constant(0.5), recurrent_init=constant(0.25))";
+    let x = numbers(6);
+    let now = |t: usize, h: f64| (0.5 * (x[2 * t] + x[2 * t + 1]) + 0.25 * h).tanh();
+    let (first, backwards) = (now(0, 0.0), now(2, 0.0));
+    let found = predict(text, 1, &[("x", x.clone())]);
+    close(&found("h"), &[first, now(1, first), now(2, now(1, first))]);
+    close(&found("last"), &[now(0, now(1, backwards))]);
+}
+
+#[test]
+fn masked_keys_are_not_read() {
+    let text = "input x: f32[batch, 3, 4]\ninput keep: f32[batch, 3]
+        output y = multi_head_attention(x, heads=2, mask=keep > 0.5)";
+    let first = numbers(12);
+    let mut second = first.clone();
+    second[8..].iter_mut().for_each(|value| *value -= 0.7);
+    let keep = vec![1.0, 1.0, 0.0];
+    let a = predict(text, 1, &[("x", first), ("keep", keep.clone())])("y");
+    let b = predict(text, 1, &[("x", second), ("keep", keep)])("y");
+    close(&a[..8], &b[..8]);
+}
+
+#[test]
+fn spectral_norm_leaves_a_largest_singular_value_of_one() {
+    let text = "input x: f32[batch, 2]
+        layer normal_dense(x: f32[batch, N], units: int) {
+            param kernel: f32[N, units] = constant(3)
+            return x @ spectral_norm(kernel)
+        }
+        output y = normal_dense(x, units=3)
+        loss l = 0 * sum(y, axes=1)
+        train { minimize l  optimizer sgd(lr=0) }";
+    // A matrix of equal elements has one singular value, here 3 √6, and its image of (1, 1) is 2 / √6 times ones.
+    let found = predict(text, 1, &[("x", vec![1.0, 1.0])])("y");
+    close(&found, &[2.0 / 6.0_f64.sqrt(); 3]);
+}
+
+#[test]
+fn muon_steps_are_nearly_orthogonal() {
+    let text = "input x: f32[batch, 3]
+        param w: f32[3, 3] = zeros()
+        param b: f32[3] = zeros()
+        loss l = sum((x @ w + b) * x ** 3, axes=1)
+        train { minimize l  optimizer muon(lr=1, momentum=0, nesterov=false) }";
+    let store = train(text, 4, 1, &Feeds::from([("x".to_string(), numbers(12))]));
+    let w = param(&store, "w");
+    // Singular values between about 0.7 and 1.2: the squares of the columns sum to between 3 · 0.45 and 3 · 1.5.
+    let total: f64 = w.iter().map(|value| value * value).sum();
+    assert!((1.35..4.5).contains(&total), "{w:?}");
+    assert!(param(&store, "b").iter().all(|value| (value.abs() - 0.001).abs() < 1e-6));
+}
+
+#[test]
+fn adafactor_keeps_rows_and_columns_of_matrices() {
+    let text = "input x: f32[batch, 2]
+        param w: f32[2, 3] = ones()
+        loss l = sum(x @ w, axes=1)
+        train { minimize l  optimizer adafactor(lr=0.1) }";
+    let store = train(text, 1, 1, &Feeds::from([("x".to_string(), vec![1.0, 2.0])]));
+    // The squares 1 and 4 of a rank-one gradient are known exactly from rows and columns: each step is 0.1 rms(w).
+    close(&param(&store, "w"), &[0.9; 6]);
+}
+
+#[test]
+fn einsum_sums_over_named_axes() {
+    let text = "input a: f32[batch, 2, 3]\ninput b: f32[batch, 3, 2]
+        output product = einsum(\"bij,bjk->bki\", a, b)\noutput trace = einsum(\"bij,bji->b\", a, b)
+        output sums = einsum(\"bij->jb\", a)\noutput outer = einsum(\"bij,bkl->bikjl\", a, b)
+        output lonely = einsum(\"bij,bkl->bil\", a, b)";
+    let (a, b) = (numbers(6), numbers(12)[6..].to_vec());
+    let found = predict(text, 1, &[("a", a.clone()), ("b", b.clone())]);
+    let at = |i: usize, j: usize| a[i * 3 + j];
+    let to = |j: usize, k: usize| b[j * 2 + k];
+    let entry = |i: usize, k: usize| (0..3).map(|j| at(i, j) * to(j, k)).sum::<f64>();
+    close(&found("product"), &[entry(0, 0), entry(1, 0), entry(0, 1), entry(1, 1)]);
+    close(&found("trace"), &[entry(0, 0) + entry(1, 1)]);
+    close(&found("sums"), &[at(0, 0) + at(1, 0), at(0, 1) + at(1, 1), at(0, 2) + at(1, 2)]);
+    close(&found("outer")[..4], &[at(0, 0) * to(0, 0), at(0, 0) * to(0, 1), at(0, 1) * to(0, 0), at(0, 1) * to(0, 1)]);
+    let (row, column) = ((0..3).map(|j| at(0, j)).sum::<f64>(), (0..3).map(|k| to(k, 0)).sum::<f64>());
+    close(&found("lonely")[..1], &[row * column]);
+}
+
+#[test]
+fn activations_follow_their_formulas() {
+    let text = "input x: f32[batch, 4]\noutput s = sparsemax(x)\noutput g = glu(x)\noutput h = hard_shrink(x)
+        output o = soft_shrink(x)\noutput t = thresholded_relu(x)\noutput l = log_sigmoid(x)\noutput p = sinusoidal_positions(reshape(x, [batch, 2, 2]))";
+    let found = predict(text, 1, &[("x", vec![2.0, 1.5, -1.0, 0.2])]);
+    close(&found("s"), &[0.75, 0.25, 0.0, 0.0]);
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    close(&found("g"), &[2.0 * sigmoid(-1.0), 1.5 * sigmoid(0.2)]);
+    close(&found("h"), &[2.0, 1.5, -1.0, 0.0]);
+    close(&found("o"), &[1.5, 1.0, -0.5, 0.0]);
+    close(&found("t"), &[2.0, 1.5, 0.0, 0.0]);
+    close(&found("l")[..1], &[sigmoid(2.0).ln()]);
+    close(&found("p"), &[2.0, 2.5, -1.0 + 1.0_f64.sin(), 0.2 + 1.0_f64.cos()]);
+}
+
+/// The code of the first finding of a spec that must fail.
+fn refused(text: &str) -> Code {
+    let mut sources = SourceMap::default();
+    let id = sources.add("test.anb", text);
+    let Err(findings) = compile(&mut sources, id, &Options::default()) else { panic!("compiles: {text}") };
+    findings.0[0].code
+}
+
+#[test]
+fn mistakes_in_arguments_are_explained() {
+    let x = "input x: f32[batch, T, 3]\noutput y = ";
+    assert_eq!(refused(&format!("{x}einsum(\"bij->bii\", x)")), Code::E0304);
+    assert_eq!(refused(&format!("{x}einsum(\"bi->b\", x)")), Code::E0301);
+    assert_eq!(refused(&format!("{x}einsum(\"bij,bij->b\", x)")), Code::E0304);
+    assert_eq!(refused(&format!("{x}einsum(\"bij,bkj->bik\", x, x[:, 0:2, 0:2])")), Code::E0301);
+    assert_eq!(refused(&format!("{x}lstm(x, units=2)")), Code::E0305);
+    assert_eq!(refused(&format!("{x}pad(x, [1, 2])")), Code::E0304);
+    assert_eq!(refused(&format!("{x}repeat_elements(x, 2, axis=7)")), Code::E0303);
+    assert_eq!(refused("const n = 20000\ninput x: f32[batch]\noutput y = x * len(range(0, n))"), Code::E0701);
+}
