@@ -177,3 +177,53 @@ fn stages_of_the_examples() {
         }
     }
 }
+
+#[test]
+fn specs_are_formatted_and_checked() {
+    let project = project();
+    let folder = project.path();
+    std::fs::write(folder.join("crooked.anb"), SPEC.replace("units=1", "units  =  1")).unwrap();
+    let message = fails(folder, &["fmt", "--check", "crooked.anb"]);
+    assert!(message.contains("E0609"), "{message}");
+    succeeds(folder, &["fmt", "crooked.anb"]);
+    succeeds(folder, &["fmt", "--check", "crooked.anb"]);
+    assert_eq!(std::fs::read_to_string(folder.join("crooked.anb")).unwrap(), SPEC);
+    succeeds(folder, &["check", "crooked.anb"]);
+}
+
+#[test]
+fn a_folder_that_no_run_wrote_is_left_alone() {
+    let project = project();
+    let folder = project.path();
+    std::fs::create_dir_all(folder.join("mine")).unwrap();
+    std::fs::write(folder.join("mine/notes.txt"), "keep").unwrap();
+    let message = fails(folder, &["run", "run.yaml", "--output", "mine"]);
+    assert!(message.contains("E0605"), "{message}");
+    assert_eq!(std::fs::read_to_string(folder.join("mine/notes.txt")).unwrap(), "keep");
+}
+
+/// Every `stop` of the first example's combiner closes a path: without it `compile` shows where the gradient leaks.
+#[test]
+fn a_removed_stop_is_a_leak_with_its_path() {
+    let spec = include_str!("../examples/localizer/localizer.anb");
+    let folder = tempfile::tempdir().unwrap();
+    let mut messages = String::new();
+    for stopped in ["stop(first)", "stop(second)", "stop(alpha)", "stop(1 - alpha)"] {
+        let open = stopped.trim_start_matches("stop");
+        std::fs::write(folder.path().join("leak.anb"), spec.replacen(stopped, open, 1)).unwrap();
+        let message = fails(folder.path(), &["compile", "leak.anb"]);
+        assert!(message.contains("E0502") && message.contains("the gradient flows"), "{message}");
+        messages.push_str(&format!("without {stopped}:\n{message}\n"));
+    }
+    insta::assert_snapshot!("leaks", messages);
+}
+
+#[test]
+fn the_flow_is_drawn() {
+    let project = project();
+    let folder = project.path();
+    succeeds(folder, &["flow", "line.anb", "--svg", "flow.svg"]);
+    let drawing = std::fs::read_to_string(folder.join("flow.svg")).unwrap();
+    assert!(drawing.starts_with("<svg") && drawing.trim_end().ends_with("</svg>"), "{drawing}");
+    assert!(drawing.contains("guess.dense.kernel"), "{drawing}");
+}

@@ -177,8 +177,21 @@ fn of_node(graph: &Graph, id: NodeId, bounds: &[Interval], same: &[NodeId]) -> I
         Op::Concat(_) => (1..operands.len()).fold(at(0), |hull, slot| hull.hull(at(slot))),
         Op::Pad(_) => at(0).hull(Interval::ZERO),
         Op::MatMul(_) | Op::Convolution(_) => at(0).products(at(1)),
+        Op::Softmax(_) => Interval::UNIT,
+        Op::LogSoftmax(_) => Interval::new(f64::NEG_INFINITY, 0.0),
+        // At least the largest element, which is at least the least.
+        Op::LogSumExp(_) => Interval::new(at(0).low, f64::INFINITY),
+        Op::CumulativeSum(_) => at(0).sum(None).hull(at(0)),
+        Op::Product(_) if at(0).low >= 0.0 => Interval::NOT_NEGATIVE,
+        Op::Mode(_) => at(0).hull(at(1)),
+        Op::IsNan(_) => Interval::UNIT,
+        Op::SimplexQp(_) => Interval::UNIT,
         Op::Cast(_)
         | Op::MaxReduce(_)
+        | Op::Gather(_)
+        | Op::TakeAlong(_)
+        | Op::Sort(_)
+        | Op::Reverse(_)
         | Op::Broadcast(_)
         | Op::Reshape(_)
         | Op::Transpose(_)
@@ -212,6 +225,11 @@ fn unary(op: &Op, x: impl Fn() -> Interval) -> Interval {
         Op::Softplus(_) => x().map(|x| if x == f64::INFINITY { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }),
         Op::Erf(_) => x().map(libm::erf),
         Op::Floor(_) => x().map(f64::floor),
+        Op::Ceil(_) => x().map(f64::ceil),
+        Op::Round(_) => x().map(f64::round_ties_even),
+        Op::Atan(_) => x().map(f64::atan),
+        Op::Sinh(_) => x().map(f64::sinh),
+        Op::Asinh(_) => x().map(f64::asinh),
         _ => Interval::ALL,
     }
 }

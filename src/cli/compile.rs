@@ -1,5 +1,6 @@
 //! `anabranch compile`
 
+use super::files::write_whole;
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -10,7 +11,6 @@ use crate::pipeline::Compiled;
 use crate::syntax;
 use crate::train::Program;
 use clap::{Args, ValueEnum};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -138,22 +138,11 @@ fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<St
     Ok(program.executor(batch, &known)?.plan_text(title).unwrap_or_default())
 }
 
-/// Each file is written under a temporary name and renamed, so none is ever half there.
 fn write_parts(folder: &Path, parts: &[Part]) -> Result<(), (PathBuf, std::io::Error)> {
     std::fs::create_dir_all(folder).map_err(|error| (folder.to_path_buf(), error))?;
     for (name, text) in parts {
         let path = folder.join(name);
-        let write = || -> std::io::Result<()> {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".anabranch-").suffix(".part");
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let mut file = builder.tempfile_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(|error| (path.clone(), error))?;
+        write_whole(&path, text).map_err(|error| (path.clone(), error))?;
     }
     Ok(())
 }

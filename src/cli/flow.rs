@@ -1,9 +1,12 @@
 //! `anabranch flow`
 
+use super::files::write_whole;
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
 use crate::analyse;
+use crate::diag::{Code, Diagnostic};
 use clap::Args;
+use std::path::PathBuf;
 
 const LEGEND: &str = "\
 The table has a line for each param and a column for each loss and each value that an `assert` speaks of:
@@ -16,10 +19,20 @@ The table has a line for each param and a column for each loss and each value th
 pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
+
+    /// Also draw gradient paths and stops on the graph, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let compiled = compile_spec(session, &arguments.spec)?;
     session.console.print(&analyse::flow(&compiled.module).to_text())?;
+    if let Some(path) = &arguments.svg {
+        write_whole(path, &analyse::flow_svg(&compiled.module)).map_err(|error| {
+            Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
+                .with_note(format!("found: {error}"))
+        })?;
+    }
     Ok(())
 }

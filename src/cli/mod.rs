@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod console;
 mod explain;
+mod files;
 mod flow;
 mod fmt;
 mod predict;

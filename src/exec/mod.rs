@@ -101,7 +101,7 @@ impl<T: Element> Executor<T> {
         let feed_values = feeds.iter().map(|feed| Values::zeros(feed.dtype, feed.shape.iter().product())).collect();
         let results = ports.iter().map(|port| Values::zeros(port.dtype, port.shape.iter().product())).collect();
         let planned = match options.mode {
-            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)),
+            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)?),
             Mode::Reference => None,
         };
         Ok(Self { graph, planned, feeds, feed_values, ports, results })
@@ -352,6 +352,19 @@ mod tests {
                 assert!((f64::from(*x) - y).abs() <= 1e-3 * (1.0 + y.abs()), "{}: {x} against {y}", a.name);
             }
         }
+    }
+
+    #[test]
+    fn a_program_too_large_for_memory_is_refused_before_it_is_made() {
+        let text = "
+            input x: f32[batch, 1000, 1000]
+            output y = exp(x) @ exp(2 * x)";
+        let mut sources = SourceMap::default();
+        let id = sources.add("test.anb", text);
+        let compiled = compile(&mut sources, id, &Options::default()).unwrap();
+        let graph = bind(&compiled.simplified.predict, &DimSizes::from([("batch".into(), 10_000)]));
+        let findings = planned::Planned::<f32>::new(&graph, &ExecutorOptions::default(), &feeds(&graph)).err();
+        assert_eq!(findings.map(|findings| findings.0[0].code), Some(Code::E0702));
     }
 
     #[test]

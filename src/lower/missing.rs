@@ -115,6 +115,18 @@ impl Lowering {
             Op::Concat(op) => keep(op.axis != 0),
             Op::Slice(op) => keep(op.starts[0].is_zero() && op.extents[0] == shape(0)[0] && op.strides[0] == 1),
             Op::Convolution(_) | Op::MaxPool(_) | Op::AveragePool(_) => keep(only_first),
+            Op::Product(op) => keep(!op.axes.contains(&0)),
+            Op::LogSumExp(op) => keep(!op.axes.contains(&0)),
+            Op::Reverse(op) => keep(!op.axes.contains(&0)),
+            Op::Softmax(op) => keep(op.axis != 0),
+            Op::LogSoftmax(op) => keep(op.axis != 0),
+            Op::CumulativeSum(op) => keep(op.axis != 0),
+            Op::Sort(op) => keep(op.axis != 0),
+            Op::ArgSort(op) => keep(op.axis != 0),
+            Op::TakeAlong(op) => keep(op.axis != 0),
+            // Rows of a table by the samples' own indices; the table itself is no sample.
+            Op::Gather(_) => keep(self.mask(operands[0]).is_none()),
+            Op::Solve(_) | Op::SimplexQp(_) | Op::NonnegQp(_) => Rule::Refuse,
             // Element by element: operands of one shape and nothing that names an axis.
             op => keep(op.attributes().is_empty() && (1..operands.len()).all(|slot| shape(slot) == shape(0))),
         }

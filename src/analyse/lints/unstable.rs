@@ -34,6 +34,7 @@ fn pattern(graph: &Graph, x: NodeId) -> Option<(&'static str, &'static str)> {
         Op::Sub(_) if is_one(operand(x, 0)) && is_sigmoid(operand(x, 1)) => {
             Some(("`log(1 - sigmoid(x))`", "`-softplus(x)`"))
         }
+        Op::Softmax(_) => Some(("`log(softmax(x))`", "`log_softmax(x)`")),
         Op::Div(_) => {
             let (part, whole) = (operand(x, 0), operand(x, 1));
             let is_softmax = matches!(graph.op(part), Op::Exp(_))

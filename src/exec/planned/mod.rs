@@ -12,6 +12,7 @@ mod tables;
 
 use super::kernels::{Context, Level, Pool};
 use super::{Clock, ExecutorOptions, Store, Values};
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::Graph;
 use crate::ops::Element;
 use crate::plan::{Plan, plan};
@@ -31,10 +32,14 @@ pub(super) struct Planned<T: Element> {
 impl<T: Element> Planned<T> {
     /// Plans a bound graph and makes it ready to run.
     ///
+    /// # Errors
+    /// E0702 when the plan's peak is above the limit.
+    ///
     /// # Panics
     /// When the plan's checker finds a mistake in the plan: a bug in the planner.
-    pub fn new(graph: &Graph, options: &ExecutorOptions, feeds: &[super::Feed]) -> Self {
+    pub fn new(graph: &Graph, options: &ExecutorOptions, feeds: &[super::Feed]) -> Result<Self, Diagnostics> {
         let plan = plan(graph);
+        fits_memory(&plan, graph, size_of::<T>())?;
         if let Err(mistake) = crate::plan::check(&plan) {
             panic!("internal: the plan is wrong: {mistake}");
         }
@@ -43,7 +48,7 @@ impl<T: Element> Planned<T> {
         let context = Context { level, pool: &pool };
         let (kernels, workspace) = compile::compile(&plan, &context);
         let tables = Tables::new(&plan, feeds, workspace);
-        Self { plan, kernels, tables, pool, level }
+        Ok(Self { plan, kernels, tables, pool, level })
     }
 
     /// Runs the plan once.
@@ -59,4 +64,30 @@ impl<T: Element> Planned<T> {
     pub fn read(&self, buffer: crate::plan::BufferId, result: &mut Values<T>) {
         self.tables.read(buffer, result);
     }
+}
+
+/// Bytes of intermediate values beyond which a program is refused before anything is allocated: 64 GiB.
+const MEMORY_LIMIT: u64 = 1 << 36;
+
+/// Refuses a plan whose intermediate values do not fit.
+fn fits_memory(plan: &Plan, graph: &Graph, float_size: usize) -> Result<(), Diagnostics> {
+    let bytes = plan.float_len as u64 * float_size as u64 + plan.int_len as u64 * 4;
+    if bytes <= MEMORY_LIMIT {
+        return Ok(());
+    }
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1u32 << 30));
+    let mut finding = Diagnostic::error(Code::E0702, format!("the program needs {} of memory", gib(bytes)))
+        .with_note(format!("expected: at most {}", gib(MEMORY_LIMIT)))
+        .with_help("take a smaller batch");
+    let mut largest: Vec<_> = plan.buffers.iter().collect();
+    largest.sort_by_key(|buffer| std::cmp::Reverse(buffer.len));
+    for buffer in largest.into_iter().take(3) {
+        let node = graph.node(buffer.node);
+        let size = gib(buffer.len as u64 * float_size as u64);
+        finding = finding.with_note(format!("`{}` is {}, {size}", node.provenance.name, node.ty));
+    }
+    if let Some(buffer) = plan.buffers.iter().max_by_key(|buffer| buffer.len) {
+        finding = finding.at(graph.node(buffer.node).provenance.span, "the largest value");
+    }
+    Err(finding.into())
 }
