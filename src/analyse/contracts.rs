@@ -79,7 +79,10 @@ fn check(module: &Module, contract: &Contract) -> Vec<Diagnostic> {
         let others = findings.len() - 1;
         findings.truncate(1);
         if let Some(first) = findings.first_mut() {
-            first.notes.push(format!("{others} more param{} break this contract", if others == 1 { "" } else { "s" }));
+            first.notes.push(match others {
+                1 => "1 more param breaks this contract".to_string(),
+                others => format!("{others} more params break this contract"),
+            });
         }
     }
     findings
@@ -102,7 +105,7 @@ fn leak(module: &Module, contract: &Contract, path: &Arc<str>, param: &ParamInfo
     if let Some((span, name)) = closing_place(module, route) {
         finding = finding
             .with_label(span, "the gradient leaks here")
-            .with_help(format!("put `stop({name})` here to close the path"));
+            .with_help(format!("wrap what brings `{name}` here in `stop(…)`: that closes the path"));
     }
     finding.with_label(param.span, "and reaches this param")
 }
