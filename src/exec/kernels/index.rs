@@ -95,6 +95,14 @@ mod tests {
         let mut sums = [9.0; 4];
         scatter_add_rows(2, &[1, 7, 1], &[1.0, 2.0, 5.0, 5.0, 10.0, 20.0], &mut sums);
         assert_eq!(sums, [0.0, 0.0, 11.0, 22.0]);
+        let x = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0];
+        let mut y = [0.0; 6];
+        gather_rows(2, &x, &[2, 0, 2], f64::NAN, &mut y);
+        assert_eq!(y, [20.0, 21.0, 0.0, 1.0, 20.0, 21.0]);
+        let mut sums = [0.0; 6];
+        scatter_add_rows(2, &[1, 1, 0], &y, &mut sums);
+        assert_eq!(sums, [20.0, 21.0, 20.0, 22.0, 0.0, 0.0]);
+        gather_rows::<f32>(0, &[], &[5], 0.0, &mut []);
         let along = Along { outer: 2, extent: 2, inner: 1, picks: 1 };
         let mut picked = [0.0; 2];
         take_along(along, &table, &[1, 0], 0.0, &mut picked);

@@ -1,11 +1,9 @@
-//! Copies that change the layout: transpose, broadcast, slice, pad, reverse, concatenate, gather, scatter.
+//! Copies that change the layout: transpose, broadcast, slice, pad, reverse, concatenate.
 //!
 //! One kernel, [`copy`], serves most: it walks an index space and copies from one strided place to another. A slice
 //! starts at an offset, a reversal has a negative stride, a broadcast a stride of 0; concatenation and padding are
 //! copies into a part of the result. Dimensions that walk both sides alike are merged first; where the two sides run
 //! along different dimensions the copy goes tile by tile, so that both stay in the cache.
-
-use super::Real;
 
 /// The dimensions a copy may have.
 pub const MOST_DIMS: usize = 16;
@@ -162,48 +160,6 @@ pub(super) fn transpose<T: Copy>(
     }
 }
 
-/// Copies row `indices[i]` of `x` to row `i` of `y`.
-///
-/// # Errors
-/// The position of the first index that names no row; `y` is then unfinished.
-///
-/// # Panics
-/// Where `y` has not a row for every index, or `x` no whole number of rows.
-pub fn gather_rows<T: Copy>(row: usize, x: &[T], indices: &[i32], y: &mut [T]) -> Result<(), usize> {
-    assert_eq!(y.len(), row * indices.len(), "the length of the result");
-    if row == 0 {
-        return Ok(());
-    }
-    assert!(x.len().is_multiple_of(row), "the operand is no whole number of rows");
-    for (i, (index, y)) in indices.iter().zip(y.chunks_exact_mut(row)).enumerate() {
-        let index = usize::try_from(*index).ok().filter(|index| *index < x.len() / row).ok_or(i)?;
-        y.copy_from_slice(&x[index * row..][..row]);
-    }
-    Ok(())
-}
-
-/// Adds row `i` of `v` to row `indices[i]` of `y`, in the order of `i`.
-///
-/// # Errors
-/// The position of the first index that names no row; `y` is then unfinished.
-///
-/// # Panics
-/// Where `v` has not a row for every index, or `y` no whole number of rows.
-pub fn scatter_add_rows<T: Real>(row: usize, v: &[T], indices: &[i32], y: &mut [T]) -> Result<(), usize> {
-    assert_eq!(v.len(), row * indices.len(), "the length of the operand");
-    if row == 0 {
-        return Ok(());
-    }
-    assert!(y.len().is_multiple_of(row), "the result is no whole number of rows");
-    for (i, (index, v)) in indices.iter().zip(v.chunks_exact(row)).enumerate() {
-        let index = usize::try_from(*index).ok().filter(|index| *index < y.len() / row).ok_or(i)?;
-        for (sum, number) in y[index * row..][..row].iter_mut().zip(v) {
-            *sum = *sum + *number;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,20 +200,6 @@ mod tests {
     #[should_panic(expected = "outside its slice")]
     fn a_copy_outside_its_slice_is_a_bug() {
         copy(&[dim(4, 1, 1)], &[0; 3], 0, &mut [0; 4], 0);
-    }
-
-    #[test]
-    fn rows_are_gathered_and_added() {
-        let x = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0];
-        let mut y = [0.0; 6];
-        assert_eq!(gather_rows(2, &x, &[2, 0, 2], &mut y), Ok(()));
-        assert_eq!(y, [20.0, 21.0, 0.0, 1.0, 20.0, 21.0]);
-        let mut sums = [0.0; 6];
-        assert_eq!(scatter_add_rows(2, &y, &[1, 1, 0], &mut sums), Ok(()));
-        assert_eq!(sums, [20.0, 21.0, 20.0, 22.0, 0.0, 0.0]);
-        assert_eq!(gather_rows(2, &x, &[0, 3, 1], &mut y), Err(1));
-        assert_eq!(scatter_add_rows(2, &y, &[0, 1, -1], &mut sums), Err(2));
-        assert_eq!(gather_rows::<f32>(0, &[], &[5], &mut []), Ok(()));
     }
 
     proptest! {
