@@ -10,6 +10,7 @@ use crate::ops::Op;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A node of one graph. Ids of different graphs must not be mixed.
@@ -166,6 +167,33 @@ impl Graph {
 
     pub fn add_output(&mut self, role: Role, name: impl Into<Arc<str>>, node: NodeId) {
         self.outputs.push(Output { role, name: name.into(), node });
+    }
+
+    /// A shortest path from a node back to one that `ends` accepts, both included, along the operands that `follow` gives.
+    pub fn path_back(
+        &self,
+        from: NodeId,
+        ends: impl Fn(NodeId) -> bool,
+        follow: impl Fn(NodeId) -> Vec<NodeId>,
+    ) -> Option<Vec<NodeId>> {
+        let mut came_from: Vec<Option<NodeId>> = vec![None; self.len()];
+        let mut seen = vec![false; self.len()];
+        let mut queue = VecDeque::from([from]);
+        seen[from.index()] = true;
+        while let Some(id) = queue.pop_front() {
+            if ends(id) {
+                let mut path: Vec<NodeId> = std::iter::successors(Some(id), |at| came_from[at.index()]).collect();
+                path.reverse();
+                return Some(path);
+            }
+            for operand in follow(id) {
+                if !std::mem::replace(&mut seen[operand.index()], true) {
+                    came_from[operand.index()] = Some(id);
+                    queue.push_back(operand);
+                }
+            }
+        }
+        None
     }
 
     /// Marks what the given nodes need, themselves included: the slice back from them.

@@ -120,27 +120,12 @@ pub fn gradient_reach(graph: &Graph, from: NodeId) -> Vec<bool> {
 /// A shortest differentiable path from `from` back to `to`, both included, following operands; `None` when a gradient of
 /// `from` never reaches `to`.
 pub fn gradient_path(graph: &Graph, from: NodeId, to: NodeId) -> Option<Vec<NodeId>> {
-    let mut next: Vec<Option<NodeId>> = vec![None; graph.len()];
-    let mut queue = std::collections::VecDeque::from([from]);
-    let mut seen = vec![false; graph.len()];
-    seen[from.index()] = true;
-    while let Some(id) = queue.pop_front() {
-        if id == to {
-            let mut path = vec![to];
-            let mut at = to;
-            while let Some(user) = next[at.index()] {
-                path.push(user);
-                at = user;
-            }
-            path.reverse();
-            return Some(path);
-        }
-        for (slot, operand) in graph.operands(id).into_iter().enumerate() {
-            if graph.op(id).flow(slot) == Flow::Differentiable && !std::mem::replace(&mut seen[operand.index()], true) {
-                next[operand.index()] = Some(id);
-                queue.push_back(operand);
-            }
-        }
-    }
-    None
+    let open = |id: NodeId| {
+        let operands = graph.operands(id).into_iter().enumerate();
+        operands
+            .filter(|(slot, _)| graph.op(id).flow(*slot) == Flow::Differentiable)
+            .map(|(_, operand)| operand)
+            .collect()
+    };
+    graph.path_back(from, |id| id == to, open)
 }

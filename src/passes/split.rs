@@ -69,24 +69,8 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph 
 
 /// A shortest path from a node to a target leaf, along the operands that count at prediction.
 fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
-    let mut came_from: Vec<Option<NodeId>> = vec![None; graph.len()];
-    let mut seen = vec![false; graph.len()];
-    let mut queue = std::collections::VecDeque::from([from]);
-    seen[from.index()] = true;
-    while let Some(id) = queue.pop_front() {
-        if matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Target) {
-            let mut path: Vec<NodeId> = std::iter::successors(Some(id), |at| came_from[at.index()]).collect();
-            path.reverse();
-            return Some(path);
-        }
-        for operand in operands_in_mode(graph, id, Mode::PREDICTION) {
-            if !std::mem::replace(&mut seen[operand.index()], true) {
-                came_from[operand.index()] = Some(id);
-                queue.push_back(operand);
-            }
-        }
-    }
-    None
+    let is_target = |id: NodeId| matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Target);
+    graph.path_back(from, is_target, |id| operands_in_mode(graph, id, Mode::PREDICTION))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
 use crate::ops::{self, Distribution, Flow, InputKind};
-use crate::passes::{gradient_path, gradients};
+use crate::passes::{gradient_path, gradient_reach, gradients};
 use std::sync::Arc;
 
 /// Deeper stacks than this are no model.
@@ -138,13 +138,16 @@ impl Lowering {
                     .with_help("x must be a value that y is computed from, not another one of the same kind"),
             );
         }
+        let reached = gradient_reach(&self.graph, y.node);
+        let mut above_x = vec![false; self.graph.len()];
+        for id in self.graph.ids() {
+            above_x[id.index()] =
+                id == x.node || self.graph.operands(id).iter().any(|operand| above_x[operand.index()]);
+        }
         let barrier = |flow: Flow| {
-            self.graph.ids().rev().find(|id| {
-                let slots = self.graph.operands(*id).into_iter().enumerate();
-                gradient_path(&self.graph, y.node, *id).is_some()
-                    && slots.into_iter().any(|(slot, operand)| {
-                        self.graph.op(*id).flow(slot) == flow && depends_on(&self.graph, operand, x.node)
-                    })
+            self.graph.ids().rev().filter(|id| reached[id.index()]).find(|id| {
+                let mut slots = self.graph.operands(*id).into_iter().enumerate();
+                slots.any(|(slot, operand)| self.graph.op(*id).flow(slot) == flow && above_x[operand.index()])
             })
         };
         let place = |id: NodeId| self.graph.node(id).provenance.span;
