@@ -60,9 +60,18 @@ pub fn compile_with(
     options: &Options,
     read: Reader<'_>,
 ) -> Result<Compiled, Diagnostics> {
-    let Loaded { spec: tree, used } = load(sources, spec, read)?;
+    let loaded = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    let (module, mut findings) = lower::lower(&tree, &used, &library, options)?;
+    compile_loaded(loaded, &library, options)
+}
+
+/// Compiles trees that were read before. Who compiles many specs parses the `library` once.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
+    let Loaded { spec: tree, used } = loaded;
+    let (module, mut findings) = lower::lower(&tree, &used, library, options)?;
     check(&module.graph, "lower");
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));

@@ -8,6 +8,13 @@ use crate::ops::{Concat, Constant, InputKind, Scalar};
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use std::sync::Arc;
 
+/// Names that stand everywhere and that a spec may take for itself: the clock, the number of samples, two numbers.
+const AMBIENT: [&str; 6] = ["step", "epoch", "epoch_end", BATCH, "pi", "inf"];
+
+pub(super) fn is_ambient(name: &str) -> bool {
+    AMBIENT.contains(&name)
+}
+
 impl Lowering {
     pub(super) fn expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
         match &expr.kind {
@@ -74,7 +81,7 @@ impl Lowering {
         }
     }
 
-    fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
+    pub(super) fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
         if let Some(binding) = frame.locals.as_ref().and_then(|locals| locals.get(name)) {
             return Some(binding.value.clone());
         }
@@ -89,7 +96,7 @@ impl Lowering {
         self.library.get(name).cloned().or_else(|| builtins::find(name).map(Value::Builtin))
     }
 
-    fn unknown_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> super::Reported {
+    pub(super) fn unknown_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> super::Reported {
         if let Some(later) = self.later_items.get(name).copied().filter(|_| frame.home == Home::Spec) {
             return self.report(
                 Diagnostic::error(Code::E0203, format!("`{name}` is used before it is defined"))
@@ -104,7 +111,7 @@ impl Lowering {
         }
         known.extend(self.library.keys().map(ToString::to_string));
         known.extend(builtins::names().map(str::to_string));
-        known.extend(["step", "epoch", "epoch_end", BATCH, "pi", "inf"].map(str::to_string));
+        known.extend(AMBIENT.map(str::to_string));
         self.report(
             Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
                 .at(span, "nothing in scope has this name")

@@ -19,6 +19,7 @@ mod library;
 mod missing;
 mod module;
 mod reference;
+mod resolve;
 mod signature;
 mod statements;
 mod train;
@@ -119,6 +120,9 @@ pub fn lower(
         lowering.collect_definitions(file, Home::Spec);
         lowering.note_items(file);
     }
+    for file in used.iter().chain([spec]) {
+        lowering.resolve_definitions(file);
+    }
     let mut frame = Frame::file();
     for statement in used.iter().flat_map(|file| &file.statements) {
         let _ = lowering.used_item(&mut frame, statement);
@@ -126,7 +130,7 @@ pub fn lower(
     for statement in &spec.statements {
         // One broken item does not hide the findings of the next.
         let _ = lowering.item(&mut frame, statement);
-        if lowering.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS {
+        if lowering.has_enough() {
             break;
         }
     }
@@ -208,7 +212,12 @@ impl Lowering {
         Ok((self.module, self.findings))
     }
 
-    /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
+    /// Whether as many errors are found as are reported.
+    fn has_enough(&self) -> bool {
+        self.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS
+    }
+
+    /// Records a finding, once: a definition may be called many times, and its names were looked up before. Inside the standard library the place to show is the user's call, not the library's text.
     pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
         let in_library = |span: Span| self.library_texts.contains(&span.source);
         let inside = finding.primary.as_ref().is_some_and(|label| in_library(label.span));
@@ -226,7 +235,13 @@ impl Lowering {
             }
             finding = finding.at(call, "in this call");
         }
-        self.findings.push(finding);
+        let place = |finding: &Diagnostic| finding.primary.as_ref().map(|label| label.span);
+        let is_known = |known: &Diagnostic| {
+            known.code == finding.code && known.headline == finding.headline && place(known) == place(&finding)
+        };
+        if place(&finding).is_none() || !self.findings.iter().any(is_known) {
+            self.findings.push(finding);
+        }
         Reported
     }
 
