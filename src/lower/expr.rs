@@ -1,7 +1,7 @@
 //! Expressions to values.
 
 use super::value::{Frame, Home, TensorValue, Value};
-use super::{Lowered, Lowering, builtins};
+use super::{Lowered, Lowering, MAX_EVALUATIONS, builtins};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{BATCH, DType, Dim, TensorType, show_shape};
 use crate::ops::{Concat, Constant, InputKind, Scalar};
@@ -16,7 +16,23 @@ pub(super) fn is_ambient(name: &str) -> bool {
 }
 
 impl Lowering {
+    /// The value of an expression.
     pub(super) fn expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
+        let value = self.expr_value(frame, expr)?;
+        // A list that is bound twice in the next is twice as long there: its copies are work and memory too.
+        self.evaluations = self.evaluations.saturating_add(value.n_elements());
+        if self.evaluations <= MAX_EVALUATIONS {
+            return Ok(value);
+        }
+        let headline = format!("the spec takes more than {MAX_EVALUATIONS} evaluations to expand");
+        Err(self.report(
+            Diagnostic::error(Code::E0701, headline)
+                .at(expr.span, "while expanding this")
+                .with_help("definitions that call others twice double the work with every level"),
+        ))
+    }
+
+    fn expr_value(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
         match &expr.kind {
             ExprKind::Number { value, is_integer, .. } => Ok(Value::Number { value: *value, is_integer: *is_integer }),
             ExprKind::String(text) => Ok(Value::Text(text.clone())),

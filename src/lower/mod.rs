@@ -93,7 +93,10 @@ pub(crate) struct Reported;
 pub(crate) type Lowered<T> = Result<T, Reported>;
 
 /// Beyond this many nodes a spec is a mistake (a `repeat` gone wrong), not a model.
-const MAX_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 250_000;
+/// Expressions evaluated while definitions are expanded, a list counting as its elements. Calls that call twice each double
+/// with every level, whether or not they add an operation.
+const MAX_EVALUATIONS: usize = 5_000_000;
 /// Definitions that call definitions, at most this deep.
 const MAX_CALL_DEPTH: usize = 100;
 /// Labels that say nothing once the place they point at is not shown.
@@ -170,6 +173,8 @@ pub(crate) struct Lowering {
     named: BTreeSet<Arc<str>>,
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
+    /// expressions evaluated so far
+    evaluations: usize,
 }
 
 impl Lowering {
@@ -195,6 +200,7 @@ impl Lowering {
             other_constants: BTreeSet::new(),
             named: BTreeSet::new(),
             later_items: IndexMap::new(),
+            evaluations: 0,
         }
     }
 

@@ -202,7 +202,8 @@ impl Lowering {
 
     fn resolve_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<()> {
         // Items are read one after the other, and where a body is called they may all be there.
-        let known = self.find(frame, name).is_some() || super::expr::is_ambient(name) || self.later_items.contains_key(name);
+        let known =
+            self.find(frame, name).is_some() || super::expr::is_ambient(name) || self.later_items.contains_key(name);
         if known { Ok(()) } else { Err(self.unknown_name(frame, name, span)) }
     }
 

@@ -5,7 +5,9 @@ use super::value::{Binding, Frame, Value};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{BATCH, DType, Dim};
-use crate::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, Ident, TypeExpr, UnaryOp};
+use crate::syntax::ast::{
+    Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, Ident, TypeExpr, UnaryOp,
+};
 use std::sync::Arc;
 
 impl Lowering {

@@ -245,7 +245,7 @@ impl Formatter<'_> {
             level += 1;
         }
         let Some(&first) = operators.first() else {
-            return Document::Group(self.plain(range, run));
+            return Document::group(self.plain(range, run));
         };
         let mut rest = Vec::new();
         for (index, &operator) in operators.iter().enumerate() {
@@ -255,7 +255,7 @@ impl Formatter<'_> {
             rest.extend(self.list_comments(operator + 1));
             rest.push(self.chain(operator + 1..end, level + 1, run));
         }
-        Document::Group(vec![self.chain(range.start..first, level + 1, run), Document::Nest(rest)])
+        Document::group(vec![self.chain(range.start..first, level + 1, run), Document::nest(rest)])
     }
 
     /// The binary operators of a level outside brackets.
@@ -366,7 +366,7 @@ impl Formatter<'_> {
             start = end + 1;
         }
         let text = |index: usize| Document::Text(self.word(index).to_owned());
-        Document::Group(vec![text(open), Document::Nest(inner), edge, text(close)])
+        Document::group(vec![text(open), Document::nest(inner), edge, text(close)])
     }
 
     fn item_context(&self, open: usize, item: Range<usize>, run: Run) -> Context {
@@ -390,7 +390,7 @@ impl Formatter<'_> {
     /// Comments before a token in the middle of a line; what follows goes on one level deeper.
     fn inner_comments(&self, next: usize) -> Option<Document> {
         let comments = self.list_comments(next);
-        (!comments.is_empty()).then_some(Document::Nest(comments))
+        (!comments.is_empty()).then_some(Document::nest(comments))
     }
 
     /// Comments before a token.

@@ -221,10 +221,8 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
                 return Err(broken(format!("it reads `{name}` : {}, which is not listed", leaf.ty)).into());
             }
             Op::Input(leaf)
-                if matches!(
-                    leaf.kind,
-                    InputKind::Step | InputKind::Epoch | InputKind::EpochEnd | InputKind::Seed
-                ) && leaf.ty != TensorType::scalar(DType::I32) =>
+                if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::EpochEnd | InputKind::Seed)
+                    && leaf.ty != TensorType::scalar(DType::I32) =>
             {
                 return Err(broken(format!("`{name}` is {}, not i32", leaf.ty)).into());
             }

@@ -21,6 +21,10 @@ use super::study::{Study, studies};
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::lower::Module;
 use crate::syntax::ast::{self, Statement, StatementKind};
+use indexmap::IndexMap;
+
+/// Findings of lints shown in one run; of more, their number.
+const MAX_FINDINGS: usize = 100;
 
 /// A lint.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +60,9 @@ pub fn lints(module: &Module, files: &[&ast::File], deny: &[String]) -> Vec<Diag
                 .with_suggestion(name, names()),
         );
     }
-    let mut allowed: Vec<(Span, &'static str)> = Vec::new();
+    let mut allowed = Allowances::new();
+    let mut files = files.to_vec();
+    files.sort_by_key(|file| file.span.source);
     for file in files {
         allowances(&file.statements, &mut allowed, &mut findings);
     }
@@ -64,7 +70,7 @@ pub fn lints(module: &Module, files: &[&ast::File], deny: &[String]) -> Vec<Diag
     for lint in LINTS {
         let is_denied = deny.iter().any(|name| name == lint.name);
         for mut finding in (lint.run)(module, &studies) {
-            if allowed.iter().any(|(span, name)| *name == lint.name && points_into(&finding, *span)) {
+            if is_allowed(&allowed, lint.name, &finding) {
                 continue;
             }
             if is_denied {
@@ -78,16 +84,39 @@ pub fn lints(module: &Module, files: &[&ast::File], deny: &[String]) -> Vec<Diag
             );
         }
     }
+    shown(findings)
+}
+
+/// The first findings, and how many more there are. An error is never left out for a warning.
+fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let n_more = findings.len().saturating_sub(MAX_FINDINGS);
+    if n_more > 0 {
+        findings.sort_by_key(|finding| finding.severity);
+        findings.truncate(MAX_FINDINGS);
+        if let Some(last) = findings.pop() {
+            findings.push(last.with_note(format!("{n_more} more findings are not shown")));
+        }
+    }
     findings
 }
 
-fn points_into(finding: &Diagnostic, span: Span) -> bool {
-    let mut labels = finding.primary.iter().chain(&finding.labels);
-    labels.any(|label| label.span.source == span.source && label.span.start >= span.start && label.span.end <= span.end)
+/// By lint, the statements that silence it: in the order of the text, none within another.
+type Allowances = IndexMap<&'static str, Vec<Span>>;
+
+fn is_within(inner: Span, outer: Span) -> bool {
+    inner.source == outer.source && inner.start >= outer.start && inner.end <= outer.end
+}
+
+fn is_allowed(allowed: &Allowances, lint: &str, finding: &Diagnostic) -> bool {
+    let Some(spans) = allowed.get(lint) else { return false };
+    finding.primary.iter().chain(&finding.labels).any(|label| {
+        let before = spans.partition_point(|span| (span.source, span.start) <= (label.span.source, label.span.start));
+        spans[..before].last().is_some_and(|span| is_within(label.span, *span))
+    })
 }
 
 /// The `@allow`s of statements and of those in their bodies.
-fn allowances(statements: &[Statement], allowed: &mut Vec<(Span, &'static str)>, findings: &mut Vec<Diagnostic>) {
+fn allowances(statements: &[Statement], allowed: &mut Allowances, findings: &mut Vec<Diagnostic>) {
     for statement in statements {
         for annotation in &statement.annotations {
             if &*annotation.name.name != "allow" {
@@ -99,7 +128,12 @@ fn allowances(statements: &[Statement], allowed: &mut Vec<(Span, &'static str)>,
             }
             for argument in &annotation.arguments {
                 match LINTS.iter().find(|lint| lint.name == &*argument.name) {
-                    Some(lint) => allowed.push((statement.span, lint.name)),
+                    Some(lint) => {
+                        let spans = allowed.entry(lint.name).or_default();
+                        if spans.last().is_none_or(|last| !is_within(statement.span, *last)) {
+                            spans.push(statement.span);
+                        }
+                    }
                     None => findings.push(
                         Diagnostic::error(Code::E0201, format!("no lint is called `{}`", argument.name))
                             .at(argument.span, "unknown lint")

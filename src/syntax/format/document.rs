@@ -19,16 +19,39 @@ pub(super) enum Document {
     /// Only in a broken group.
     IfBroken(&'static str),
     /// Indented by one level after a line break.
-    Nest(Vec<Document>),
+    Nest(Parts),
     /// On one line if it fits.
-    Group(Vec<Document>),
+    Group(Parts),
+}
+
+/// Documents one behind the other, and whether a `Break` is somewhere among them: asked at every level of nesting, so
+/// it is worked out once.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    parts: Vec<Document>,
+    has_break: bool,
+}
+
+impl From<Vec<Document>> for Parts {
+    fn from(parts: Vec<Document>) -> Self {
+        let has_break = parts.iter().any(Document::has_break);
+        Self { parts, has_break }
+    }
 }
 
 impl Document {
+    pub fn group(parts: Vec<Document>) -> Self {
+        Self::Group(parts.into())
+    }
+
+    pub fn nest(parts: Vec<Document>) -> Self {
+        Self::Nest(parts.into())
+    }
+
     fn has_break(&self) -> bool {
         match self {
             Self::Break => true,
-            Self::Nest(parts) | Self::Group(parts) => parts.iter().any(Self::has_break),
+            Self::Nest(parts) | Self::Group(parts) => parts.has_break,
             _ => false,
         }
     }
@@ -61,13 +84,13 @@ pub(super) fn write(parts: &[Document], indent: usize, width: usize, text: &mut 
                 continue;
             }
             Document::Nest(parts) => {
-                rest.extend(parts.iter().rev().map(|part| (part, indent + INDENT, broken)));
+                rest.extend(parts.parts.iter().rev().map(|part| (part, indent + INDENT, broken)));
                 continue;
             }
             Document::Group(parts) => {
                 let at = pending.unwrap_or(column);
                 let breaks = document.has_break() || !fits(document, &rest, width.saturating_sub(at));
-                rest.extend(parts.iter().rev().map(|part| (part, indent, breaks)));
+                rest.extend(parts.parts.iter().rev().map(|part| (part, indent, breaks)));
                 continue;
             }
             _ => continue,
@@ -107,12 +130,12 @@ fn fits(group: &Document, rest: &Rest<'_>, room: usize) -> bool {
             Document::Line | Document::SoftLine if broken => return true,
             Document::Line => 1,
             Document::Nest(parts) => {
-                stack.extend(parts.iter().rev().map(|part| (part, broken)));
+                stack.extend(parts.parts.iter().rev().map(|part| (part, broken)));
                 0
             }
             // Groups that follow may be broken at their first chance, those inside are flat like this one.
             Document::Group(parts) => {
-                stack.extend(parts.iter().rev().map(|part| (part, broken)));
+                stack.extend(parts.parts.iter().rev().map(|part| (part, broken)));
                 0
             }
             _ => 0,
