@@ -4,6 +4,8 @@
 //! Wadler, "A prettier printer" (2003), with forced breaks for comments. Line breaks never double and lines never end
 //! in white space, so a break may be asked for wherever one could be needed.
 
+use super::super::parse::MAXIMUM_TEXT;
+
 /// A piece of text and the ways to break it.
 #[derive(Clone, Debug)]
 pub(super) enum Document {
@@ -71,6 +73,10 @@ pub(super) fn write(parts: &[Document], indent: usize, width: usize, text: &mut 
     // A line break is written when something follows it.
     let mut pending: Option<usize> = None;
     while let Some((document, indent, broken)) = rest.pop() {
+        // A longer text is refused: its rest need not be written.
+        if text.len() > MAXIMUM_TEXT {
+            return;
+        }
         let written = match document {
             Document::Text(piece) | Document::Comment(piece) => piece.as_str(),
             Document::IfBroken(piece) if broken => piece,
