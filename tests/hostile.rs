@@ -78,13 +78,18 @@ fn filled(unit: &str) -> String {
 
 #[test]
 fn deep_nesting_is_refused() {
-    let nested = |open: &str, close: &str| format!("let x = {}1{}\n", open.repeat(DEEP), close.repeat(DEEP));
+    // As deep as the longest text allows, where the brackets are words.
+    let depth = |unit: usize| DEEP.min((anabranch::syntax::MAXIMUM_TEXT - 100) / unit);
+    let nested = |open: &str, close: &str| {
+        let depth = depth(open.len() + close.len());
+        format!("let x = {}1{}\n", open.repeat(depth), close.repeat(depth))
+    };
     for (open, close) in [("(", ")"), ("[", "]"), ("f(", ")"), ("if true { ", " } else { 2 }"), ("-", ""), ("not ", "")]
     {
         check(open, nested(open, close), "E0102");
     }
     check("types", format!("input x: f32{}{}\n", "[batch".repeat(DEEP), "]".repeat(DEEP)), "E0102");
-    check("blocks", format!("fn f() {{ {}return 1{} }}\n", "if true { ".repeat(DEEP), " }".repeat(DEEP)), "E0102");
+    check("blocks", format!("fn f() {{ {}return 1{} }}\n", "if true { ".repeat(80_000), " }".repeat(80_000)), "E0102");
     for operator in [" + 2", " ** 2", " |> f", "[0]", "(0)", ".a"] {
         check(operator, format!("let x = a{}\n", operator.repeat(DEEP)), "E0102");
     }
@@ -223,6 +228,9 @@ fn hostile_run_configs_are_refused() {
     run("keys", fit("batch_size: 1\n"), "E0602");
     run("deep lists", fit("["), "E0602");
     run("deep maps", fit("{a: "), "E0602");
+    run("maps as deep as they may be", "{a: ".repeat(5_000), "E0602");
+    run("lists and maps as deep as they may be", "[{a: ".repeat(2_500), "E0602");
+    run("deep keys", fit("{? "), "E0602");
     run("deep block lists", fit("- "), "E0602");
     run("deep block maps", (0..700).map(|i| format!("{}a:\n", " ".repeat(i))).collect::<String>(), "E0602");
     run("explicit keys", fit("? "), "E0602");

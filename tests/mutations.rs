@@ -61,7 +61,7 @@ impl Mutator {
         let (first, second) = (self.below(self.texts.len()), self.below(self.texts.len()));
         let (text, other) = (self.texts[first].clone(), self.texts[second].clone());
         let (mut result, other) = (pieces(&text), pieces(&other));
-        for _ in 0..1 + self.below(4) {
+        for _ in 0..1 + self.below(3) {
             let (at, length) = (self.below(result.len()), 1 + self.below(6));
             let end = (at + length).min(result.len());
             match self.below(5) {
@@ -136,9 +136,10 @@ fn compiles(text: &str, sources: &SourceMap, library: &[File]) -> bool {
 fn mutated_specs_are_compiled_or_refused() {
     let mut sources = SourceMap::default();
     let library = parse_library(&mut sources).unwrap();
-    let mut mutator = Mutator::new(specs());
+    let sound = ["tests/field", "tests/oracle", "examples"].map(|folder| texts(folder, ".anb")).concat();
+    let mut mutator = Mutator::new(sound.into_iter().filter(|text| text.len() < 2_000).collect());
     let n_compiled = (0..1_500).filter(|_| compiles(&mutator.next(), &sources, &library)).count();
-    assert!(n_compiled > 50, "{n_compiled}");
+    assert!(n_compiled > 30, "{n_compiled}");
 }
 
 #[test]

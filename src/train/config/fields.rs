@@ -42,8 +42,18 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Opening brackets in a run config. The YAML crate takes time that grows with the square of their nesting, quoted or not, so
+/// the bound is on their number.
+const MOST_BRACKETS: usize = 5_000;
+
 impl Reader {
     pub(super) fn new(text: &str, source: SourceId) -> Result<Self, Diagnostics> {
+        if let Some((at, _)) = text.match_indices(['{', '[']).nth(MOST_BRACKETS) {
+            let error = Diagnostic::error(Code::E0602, "the run config has too many brackets")
+                .at(Span::new(source, at, at + 1), "one too many")
+                .with_note(format!("expected: at most {MOST_BRACKETS}"));
+            return Err(error.into());
+        }
         let outline = Outline::of(text);
         match serde_yaml::from_str(text) {
             Ok(root) => Ok(Self { source, outline, root, mapped_fields: IndexMap::new(), diagnostics: Vec::new() }),
