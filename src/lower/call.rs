@@ -76,10 +76,13 @@ impl Lowering {
         }
         let mut inner = Frame {
             locals: Some(IndexMap::new()),
+            path: frame.path.clone(),
+            value_path: frame.value_path.clone(),
             home: definition.home,
             kind: Some(kind),
             instances: IndexMap::new(),
-            ..frame.clone()
+            reuse: frame.reuse,
+            init_shape: frame.init_shape.clone(),
         };
         match kind {
             DefinitionKind::Fn => {}

@@ -19,6 +19,7 @@ mod library;
 mod missing;
 mod module;
 mod reference;
+mod resolve;
 mod signature;
 mod statements;
 mod train;
@@ -102,7 +103,10 @@ pub(crate) struct Reported;
 pub(crate) type Lowered<T> = Result<T, Reported>;
 
 /// Beyond this many nodes a spec is a mistake (a `repeat` gone wrong), not a model.
-const MAX_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 250_000;
+/// Expressions evaluated while definitions are expanded, a list counting as its elements. Calls that call twice each double
+/// with every level, whether or not they add an operation.
+const MAX_EVALUATIONS: usize = 5_000_000;
 /// Definitions that call definitions, at most this deep.
 const MAX_CALL_DEPTH: usize = 100;
 /// Labels that say nothing once the place they point at is not shown.
@@ -129,6 +133,9 @@ pub fn lower(
         lowering.collect_definitions(file, Home::Spec);
         lowering.note_items(file);
     }
+    for file in used.iter().chain([spec]) {
+        lowering.resolve_definitions(file);
+    }
     let mut frame = Frame::file();
     for statement in used.iter().flat_map(|file| &file.statements) {
         let _ = lowering.used_item(&mut frame, statement);
@@ -136,7 +143,7 @@ pub fn lower(
     for statement in &spec.statements {
         // One broken item does not hide the findings of the next.
         let _ = lowering.item(&mut frame, statement);
-        if lowering.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS {
+        if lowering.has_enough() {
             break;
         }
     }
@@ -176,6 +183,8 @@ pub(crate) struct Lowering {
     named: BTreeSet<Arc<str>>,
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
+    /// expressions evaluated so far
+    evaluations: usize,
 }
 
 impl Lowering {
@@ -201,6 +210,7 @@ impl Lowering {
             other_constants: BTreeSet::new(),
             named: BTreeSet::new(),
             later_items: IndexMap::new(),
+            evaluations: 0,
         }
     }
 
@@ -218,7 +228,12 @@ impl Lowering {
         Ok((self.module, self.findings))
     }
 
-    /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
+    /// Whether as many errors are found as are reported.
+    fn has_enough(&self) -> bool {
+        self.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS
+    }
+
+    /// Records a finding, once: a definition may be called many times, and its names were looked up before. Inside the standard library the place to show is the user's call, not the library's text.
     pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
         let in_library = |span: Span| self.library_texts.contains(&span.source);
         let inside = finding.primary.as_ref().is_some_and(|label| in_library(label.span));
@@ -236,7 +251,13 @@ impl Lowering {
             }
             finding = finding.at(call, "in this call");
         }
-        self.findings.push(finding);
+        let place = |finding: &Diagnostic| finding.primary.as_ref().map(|label| label.span);
+        let is_known = |known: &Diagnostic| {
+            known.code == finding.code && known.headline == finding.headline && place(known) == place(&finding)
+        };
+        if place(&finding).is_none() || !self.findings.iter().any(is_known) {
+            self.findings.push(finding);
+        }
         Reported
     }
 

@@ -73,14 +73,18 @@ impl Lowering {
             | StatementKind::Definition(_)
             | StatementKind::Train { .. }
             | StatementKind::Use { .. } => {
-                return Err(self.report(
-                    Diagnostic::error(Code::E0402, "this statement stands at file level only")
-                        .at(span, "inside a body")
-                        .with_help("inside a body use `let`, `param`, `state`, `update`, `if`, `assert` and `return`"),
-                ));
+                return Err(self.only_at_file_level(span));
             }
         }
         Ok(None)
+    }
+
+    pub(super) fn only_at_file_level(&mut self, span: Span) -> Reported {
+        self.report(
+            Diagnostic::error(Code::E0402, "this statement stands at file level only")
+                .at(span, "inside a body")
+                .with_help("inside a body use `let`, `param`, `state`, `update`, `if`, `assert` and `return`"),
+        )
     }
 
     fn owned_here(&mut self, frame: &Frame, what: &str, span: Span) -> Lowered<()> {

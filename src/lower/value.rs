@@ -83,6 +83,14 @@ impl Value {
         dim.as_known().map_or_else(|| Self::Dim(dim.clone()), Self::integer)
     }
 
+    /// 1, and for a list that of its elements besides.
+    pub fn n_elements(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::n_elements).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// What kind of thing it is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
