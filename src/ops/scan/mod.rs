@@ -17,7 +17,7 @@ mod narrow;
 
 pub use body::Body;
 pub(crate) use body::Draft;
-pub(crate) use narrow::emit_loop;
+pub(crate) use narrow::{emit_loop, output_role};
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor};
 use crate::exec::reference;
