@@ -11,6 +11,7 @@ use super::copy::NeededLoops;
 use crate::ir::{Graph, Node, NodeId, Output, Role};
 use crate::ops::scan::Body;
 use crate::ops::{InputKind, Mode, Op, Scan};
+use std::borrow::Cow;
 
 /// What splitting finds.
 #[derive(Debug)]
@@ -49,7 +50,11 @@ fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Vec<NodeId> {
 }
 
 /// The graph with `mode` nodes replaced inside the bodies of loops.
-fn with_resolved_bodies(graph: &Graph, slot: usize) -> Graph {
+fn with_resolved_bodies(graph: &Graph, slot: usize) -> Cow<'_, Graph> {
+    let is_open = |id: NodeId| matches!(graph.op(id), Op::Scan(scan) if has_mode(scan.body.graph()));
+    if !graph.ids().any(is_open) {
+        return Cow::Borrowed(graph);
+    }
     let mut copier = Copier::new(graph);
     for id in graph.ids() {
         match graph.op(id) {
@@ -65,7 +70,7 @@ fn with_resolved_bodies(graph: &Graph, slot: usize) -> Graph {
             }
         }
     }
-    copier.finish(|_| true)
+    Cow::Owned(copier.finish(|_| true))
 }
 
 /// Whether a `mode` node stands in the graph or in the body of one of its loops.
@@ -79,7 +84,7 @@ fn has_mode(graph: &Graph) -> bool {
 
 /// What the kept outputs need in one mode, with `mode` nodes replaced.
 fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph {
-    let graph = &with_resolved_bodies(graph, slot);
+    let graph = &*with_resolved_bodies(graph, slot);
     let mut needed = vec![false; graph.len()];
     let mut stack: Vec<NodeId> = graph.outputs.iter().filter(|output| keep(output)).map(|output| output.node).collect();
     while let Some(id) = stack.pop() {
@@ -103,7 +108,7 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph 
 /// A shortest path from a node to a target leaf, along the operands that count at prediction.
 fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
     // What a step reads at training only is no way. Ids stay as they are.
-    let graph = &with_resolved_bodies(graph, Mode::PREDICTION);
+    let graph = &*with_resolved_bodies(graph, Mode::PREDICTION);
     let is_target = |id: NodeId| matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Target);
     graph.path_back(from, is_target, |id| operands_in_mode(graph, id, Mode::PREDICTION))
 }

@@ -22,6 +22,8 @@ struct Inner {
     ports: Vec<Option<NodeId>>,
     hash: u64,
     reach: OnceLock<Reach>,
+    /// set once no rule of the simplifier fits a node
+    is_simple: OnceLock<()>,
 }
 
 /// For each output and port whether one depends on the other.
@@ -55,7 +57,13 @@ impl Body {
         for output in &graph.outputs {
             output.node.hash(&mut hasher);
         }
-        Self(Arc::new(Inner { hash: hasher.finish(), graph, ports, reach: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            hash: hasher.finish(),
+            graph,
+            ports,
+            reach: OnceLock::new(),
+            is_simple: OnceLock::new(),
+        }))
     }
 
     pub fn graph(&self) -> &Graph {
@@ -91,6 +99,15 @@ impl Body {
     /// Where in the body a `stop` stands.
     pub fn stop(&self) -> Option<NodeId> {
         self.0.graph.ids().find(|id| matches!(self.0.graph.op(*id), Op::StopGradient(_)))
+    }
+
+    /// Whether the simplifier has nothing left to do in it.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.0.is_simple.get().is_some()
+    }
+
+    pub(crate) fn set_simple(&self) {
+        let _ = self.0.is_simple.set(());
     }
 
     pub fn bind(&self, sizes: &DimSizes) -> Self {
