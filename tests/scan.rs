@@ -421,7 +421,7 @@ fn carries_that_change_places_are_set_aside() {
         fn cell(x, carry) { return [carry[1], carry[0], x, carry[2]] }
         let zero = full([batch], 0)
         let run = scan(cell, x, [zero + 1, zero + 2, zero, zero])
-        output z = stack([run[0][0], run[0][1], run[0][2], run[0][3]], axis=1)";
+        output z = concat([run[0][0][:, none], run[0][1][:, none], run[0][2][:, none], run[0][3][:, none]])";
     let compiled = compiled(text);
     for mode in [Mode::Planned, Mode::Reference] {
         let mut store: Store<f64> = initial(&compiled, Mode::Reference);

@@ -15,14 +15,9 @@ use std::sync::Arc;
 
 /// Plans a bound, simplified graph.
 pub fn plan(graph: &Graph) -> Plan {
-    plan_body(graph, &[])
-}
-
-/// Plans the body of a loop, whose ports are stored as `ports` says.
-pub(super) fn plan_body(graph: &Graph, ports: &[Storage]) -> Plan {
     let levels = levels(graph);
     let units = units(graph, &levels);
-    let mut builder = Planner::new(graph, levels, ports);
+    let mut builder = Planner::new(graph, levels);
     builder.find_stored(&units);
     for unit in &units {
         match unit {
@@ -45,15 +40,15 @@ struct Planner<'g> {
     /// the buffer of a node's value
     buffer_of: BTreeMap<NodeId, BufferId>,
     steps: Vec<Step>,
-    /// how ports are stored, where the graph is the body of a loop
-    ports: &'g [Storage],
+    /// truth values of leaves as kernels read them
+    masks: BTreeMap<BufferId, BufferId>,
 }
 
 impl<'g> Planner<'g> {
-    fn new(graph: &'g Graph, levels: Levels, ports: &'g [Storage]) -> Self {
+    fn new(graph: &'g Graph, levels: Levels) -> Self {
         Self {
             graph,
-            ports,
+            masks: BTreeMap::new(),
             levels,
             unit_of: vec![None; graph.len()],
             stored: vec![false; graph.len()],
@@ -121,7 +116,8 @@ impl<'g> Planner<'g> {
     fn add_buffer(&mut self, id: NodeId, place: Place) -> BufferId {
         let ty = self.graph.ty(id);
         let storage = match &place {
-            Place::Leaf { kind: InputKind::Port(port), .. } => self.ports[*port],
+            // What a loop hands in was computed by the plan around it.
+            Place::Leaf { kind: InputKind::Port(_), .. } => Storage::of(ty.dtype),
             Place::Leaf { .. } if ty.dtype == DType::Bool => Storage::Int,
             _ => Storage::of(ty.dtype),
         };
@@ -157,7 +153,32 @@ impl<'g> Planner<'g> {
     fn operand(&mut self, id: NodeId) -> Operand {
         let ty = self.graph.ty(id);
         let shape = ty.known_shape().unwrap_or_default();
-        Operand { buffer: self.buffer(id), shape, dtype: ty.dtype }
+        Operand { buffer: self.whole(id), shape, dtype: ty.dtype }
+    }
+
+    /// The buffer of a value that is read as a whole: truth values that are fed or carried become numbers first.
+    fn whole(&mut self, id: NodeId) -> BufferId {
+        let buffer = self.buffer(id);
+        if self.graph.ty(id).dtype != DType::Bool || self.buffers[buffer.0].storage == Storage::Float {
+            return buffer;
+        }
+        if let Some(mask) = self.masks.get(&buffer) {
+            return *mask;
+        }
+        let len = self.buffers[buffer.0].len;
+        let place = Place::Arena { offset: 0 };
+        self.buffers.push(Buffer { storage: Storage::Float, len, place, node: id, is_bool: true });
+        let mask = BufferId(self.buffers.len() - 1);
+        let group = Group {
+            n: len,
+            loads: vec![Load { buffer, access: Access::Contiguous, is_int: true }],
+            instructions: Vec::new(),
+            stores: vec![Store { buffer: mask, value: Reference::Load(0), sum_inner: None, over: None }],
+        };
+        let name = self.graph.node(id).provenance.name.clone();
+        self.steps.push(Step { work: Work::Group(group), name, flops: 0, elements: 2 * len as u64 });
+        self.masks.insert(buffer, mask);
+        mask
     }
 
     fn kernel(&mut self, id: NodeId) {
@@ -192,20 +213,18 @@ impl<'g> Planner<'g> {
         wanted.sort_unstable();
         let (narrow, slots) = scans[0].narrowed(&wanted);
         let operands = graph.operands(nodes[0]);
-        let operands: Vec<BufferId> = slots.iter().map(|slot| self.buffer(operands[*slot])).collect();
+        let operands: Vec<BufferId> = slots.iter().map(|slot| self.whole(operands[*slot])).collect();
         let mut results = Vec::with_capacity(nodes.len());
         for (id, scan) in nodes.iter().zip(&scans) {
             results.push((scan.renumbered(&wanted, scan.result), self.buffer(*id)));
         }
-        let storages: Vec<Storage> = self.buffers.iter().map(|buffer| buffer.storage).collect();
         let node = nodes[0];
         let buffers = &mut self.buffers;
         let mut add = |storage: Storage, len: usize| {
             buffers.push(Buffer { storage, len, place: Place::Arena { offset: 0 }, node, is_bool: false });
             BufferId(buffers.len() - 1)
         };
-        let around =
-            Surroundings { operands: &operands, results: &results, storage: &|id| storages[id.0], add: &mut add };
+        let around = Surroundings { operands: &operands, results: &results, add: &mut add };
         let (work, flops, elements) = plan_loop(&narrow, around);
         self.steps.push(Step {
             name: graph.node(node).provenance.name.clone(),

@@ -4,7 +4,7 @@
 //! them in place where nothing reads the old value later. Slices, constants and stacked outputs are leaves whose place is set
 //! before each step. The body's arena is one buffer of the outer plan for each storage, alive during the loop only.
 
-use super::build::plan_body;
+use super::build::plan;
 use super::{BufferId, Place, Plan, Storage};
 use crate::ir::{Graph, Node, NodeId, Role};
 use crate::ops::{Input, InputKind, LoopResult, Op, Scan};
@@ -108,8 +108,6 @@ fn step_graph(scan: &Scan) -> Graph {
 pub(super) struct Surroundings<'s> {
     pub operands: &'s [BufferId],
     pub results: &'s [(LoopResult, BufferId)],
-    /// the storage of a buffer
-    pub storage: &'s dyn Fn(BufferId) -> Storage,
     /// a new buffer of so many elements, alive during the loop
     pub add: &'s mut dyn FnMut(Storage, usize) -> BufferId,
 }
@@ -117,11 +115,9 @@ pub(super) struct Surroundings<'s> {
 /// Plans a loop whose results are those of `around`, and no others. Also gives the floating-point operations of a step and
 /// the elements that it moves.
 pub(super) fn plan_loop(scan: &Scan, around: Surroundings<'_>) -> (Loop, u64, u64) {
-    let Surroundings { operands, results, storage, add } = around;
+    let Surroundings { operands, results, add } = around;
     let length = scan.length.as_known().unwrap_or(0);
-    let graph = step_graph(scan);
-    let storages: Vec<Storage> = operands.iter().map(|operand| storage(*operand)).collect();
-    let step = plan_body(&graph, &storages);
+    let step = plan(&step_graph(scan));
     let leaf = |wanted: InputKind, wanted_name: &str| {
         let is_it = |place: &Place| matches!(place, Place::Leaf { kind, name } if *kind == wanted && (**name == *wanted_name || wanted_name.is_empty()));
         step.buffers.iter().position(|buffer| is_it(&buffer.place)).map(BufferId)

@@ -102,9 +102,11 @@ impl<T: Element> Tables<T> {
             match &buffer.place {
                 Place::Arena { offset } => {
                     let arena = arenas[usize::from(buffer.storage == Storage::Int)];
-                    assert!(offset + buffer.len <= arena.len, "internal: a buffer beyond its arena");
                     let size = if buffer.storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
-                    tables.places[i] = Address { start: arena.start.wrapping_add(offset * size), len: buffer.len };
+                    // The checker keeps what steps write inside the arena. A buffer that a leaf took the place of is left over.
+                    if offset + buffer.len <= arena.len {
+                        tables.places[i] = Address { start: arena.start.wrapping_add(offset * size), len: buffer.len };
+                    }
                 }
                 Place::Constant(value) => {
                     tables.constants.push(contents(value, buffer.storage, buffer.len));

@@ -3,7 +3,7 @@
 use super::{Builtin, row};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, NodeId, Provenance, TensorType};
-use crate::lower::arguments::{Arguments, Matched};
+use crate::lower::arguments::{Arguments, Matched, plural};
 use crate::lower::body::Scope;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering, Reported};
@@ -154,7 +154,7 @@ fn step_body(
         return Err(l.error(Code::E0304, step.step_at, "a step returns a list, the next carry", "not a list"));
     };
     if next.len() != types.len() {
-        let counts = format!("a step takes {} carries and returns {}", types.len(), next.len());
+        let counts = format!("a step is given {} and returns {}", plural(types.len(), "value"), next.len());
         return Err(l.error(Code::E0304, step.step_at, counts, "must be as many"));
     }
     let mut outputs = Vec::with_capacity(next.len());
