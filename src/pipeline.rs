@@ -3,7 +3,7 @@
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
 //! `compile --emit`.
 
-use crate::analyse;
+use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
@@ -23,6 +23,8 @@ pub struct Compiled {
     pub simplified: Simplified,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
+    /// What becomes of findings that only a run can make.
+    pub policy: Policy,
 }
 
 /// The programs that run.
@@ -70,7 +72,9 @@ pub fn compile_with(
     stop_at_errors(&findings)?;
     // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
     let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
-    findings.extend(analyse::lints(&module, &files, &options.deny));
+    let (policy, misspelt) = Policy::read(&files, &options.deny);
+    findings.extend(misspelt);
+    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
     stop_at_errors(&findings)?;
     let whole = differentiate(&resolve_training(&module.graph));
     check(&whole, "differentiate");
@@ -84,7 +88,7 @@ pub fn compile_with(
         train: simplified(&train),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings })
+    Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings, policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {
