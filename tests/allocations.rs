@@ -40,10 +40,10 @@ const RECURRENT: &str = "
     }";
 
 const SPECS: [(&str, &str, usize); 4] = [
+    ("recurrent", RECURRENT, 8),
     ("w1", include_str!("../benches/compare/specs/w1.anb"), 7),
     ("w2", include_str!("../benches/compare/specs/w2.anb"), 16),
     ("w3", include_str!("../benches/compare/specs/w3.anb"), 4),
-    ("recurrent", RECURRENT, 8),
 ];
 
 /// An executor and a store with its first values.
