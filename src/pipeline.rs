@@ -70,6 +70,9 @@ pub fn compile_with(
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
     stop_at_errors(&findings)?;
+    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
+    findings.extend(analyse::idle_training(&module));
+    stop_at_errors(&findings)?;
     // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
     let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
     let (policy, misspelt) = Policy::read(&files, &options.deny);

@@ -10,7 +10,7 @@ mod leaks;
 mod lints;
 mod study;
 
-pub use contracts::contracts;
+pub use contracts::{contracts, idle_training};
 pub use curvature::{WatchedWeight, WeightStep, WeightSteps, overshooting, weight_steps};
 pub use drawing::flow_svg;
 pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
