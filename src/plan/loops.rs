@@ -124,12 +124,12 @@ pub(super) fn plan_loop(scan: &Scan, around: Surroundings<'_>) -> (Loop, u64, u6
     };
     let result = |wanted: LoopResult| results.iter().find(|(result, _)| *result == wanted).map(|(_, buffer)| *buffer);
     let mut carries = Vec::with_capacity(scan.carries);
-    for carry in 0..scan.carries {
+    for (carry, &first) in operands.iter().enumerate().take(scan.carries) {
         let ty = scan.body.graph().ty(scan.body.output(carry));
         let len = ty.known_shape().unwrap_or_default().iter().product();
         let home = result(LoopResult::Carry(carry)).unwrap_or_else(|| add(Storage::of(ty.dtype), len));
         let leaf = leaf(InputKind::State, &carry_name(carry));
-        carries.push(LoopCarry { first: operands[carry], home, leaf });
+        carries.push(LoopCarry { first, home, leaf });
     }
     let input = |slot: usize| {
         let leaf = leaf(InputKind::Port(slot), "")?;

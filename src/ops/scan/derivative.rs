@@ -55,6 +55,144 @@ fn is_float(scan: &Scan, carry: usize) -> bool {
     scan.body.graph().ty(scan.body.output(carry)).is_float()
 }
 
+/// The types of what each operand hands to a step.
+fn port_types(b: &Builder<'_>, scan: &Scan, operands: &[NodeId]) -> Vec<TensorType> {
+    let port_type = |(slot, operand): (usize, &NodeId)| {
+        let ty = b.ty(*operand).clone();
+        scan.port_type(slot, &ty).unwrap_or(ty)
+    };
+    operands.iter().enumerate().map(port_type).collect()
+}
+
+/// What is differentiated, by slot.
+struct Targets {
+    /// carries with cotangents
+    active: Vec<usize>,
+    /// constants whose cotangents are summed
+    sums: Vec<usize>,
+    /// sequences whose slices' cotangents are stacked
+    slices: Vec<usize>,
+}
+
+impl Targets {
+    fn of(scan: &Scan, results: &[LoopResult], slots: &[bool]) -> Self {
+        let (reached, ports) = scan.closure(results, true);
+        let moved = moved(scan, slots);
+        let is_wanted = |slot: &usize| slots[*slot] && ports.get(*slot).copied().unwrap_or(false);
+        let of_kind = |kind: OperandKind| {
+            (scan.carries..slots.len()).filter(|slot| scan.kind(*slot) == kind && is_wanted(slot)).collect()
+        };
+        Self {
+            active: (0..scan.carries).filter(|i| reached[*i] && moved[*i] && is_float(scan, *i)).collect(),
+            sums: of_kind(OperandKind::Constant),
+            slices: of_kind(OperandKind::Sequence),
+        }
+    }
+
+    fn slots(&self) -> Vec<usize> {
+        self.active.iter().chain(&self.sums).chain(&self.slices).copied().collect()
+    }
+}
+
+/// The ports of the step back.
+struct Back {
+    ports: Ports,
+    /// an output of the original step and the port of its cotangent
+    seeds: Vec<(usize, NodeId)>,
+    /// the ports of the original step
+    own: Vec<Option<NodeId>>,
+    /// for each target the port of what is added to its cotangent: sums so far, cotangents of what entered
+    added: Vec<Option<NodeId>>,
+    carries: usize,
+    sequences: usize,
+}
+
+impl Back {
+    fn open(
+        b: &mut Builder<'_>,
+        scan: &Scan,
+        operands: &[NodeId],
+        cotangents: &[(LoopResult, NodeId)],
+        targets: &Targets,
+    ) -> Self {
+        let n = scan.carries;
+        let types = port_types(b, scan, operands);
+        let of_kind = |kind: OperandKind| (0..operands.len()).filter(move |slot| scan.kind(*slot) == kind);
+        let given = |wanted: LoopResult| cotangents.iter().find(|(result, _)| *result == wanted).map(|(_, node)| *node);
+        let mut ports = Ports::new();
+        let mut seeds: Vec<(usize, NodeId)> = Vec::new();
+        let mut own: Vec<Option<NodeId>> = vec![None; operands.len()];
+        let mut added: Vec<Option<NodeId>> = vec![None; operands.len()];
+        for &carry in &targets.active {
+            let last = given(LoopResult::Carry(carry)).unwrap_or_else(|| b.zeros_like(operands[carry]));
+            seeds.push((carry, ports.add(last, &types[carry], &names(b, scan, operands, carry).1)));
+        }
+        for &slot in &targets.sums {
+            let zeros = b.zeros_like(operands[slot]);
+            added[slot] = Some(ports.add(zeros, &types[slot], &names(b, scan, operands, slot).1));
+        }
+        let carries = ports.operands.len();
+        for carry in 0..n {
+            let entered = b.emit(scan.with(LoopResult::Incoming(carry)), operands);
+            own[carry] = Some(ports.add(entered, &types[carry], &names(b, scan, operands, carry).0));
+        }
+        for slot in of_kind(OperandKind::Sequence) {
+            own[slot] = Some(ports.add(operands[slot], &types[slot], &names(b, scan, operands, slot).0));
+        }
+        for (result, node) in cotangents {
+            let provenance = b.graph().node(*node).provenance.clone();
+            match *result {
+                LoopResult::Stacked(output) => {
+                    let ty = scan.body.graph().ty(scan.body.output(n + output)).clone();
+                    seeds.push((n + output, ports.add(*node, &ty, &provenance)));
+                }
+                LoopResult::Incoming(carry) if targets.active.contains(&carry) => {
+                    added[carry] = Some(ports.add(*node, &types[carry], &provenance));
+                }
+                _ => {}
+            }
+        }
+        let sequences = ports.operands.len() - carries;
+        for slot in of_kind(OperandKind::Constant) {
+            own[slot] = Some(ports.add(operands[slot], &types[slot], &names(b, scan, operands, slot).0));
+        }
+        Self { ports, seeds, own, added, carries, sequences }
+    }
+
+    /// The loop back, whose outputs are the cotangents of `slots`, and its operands.
+    fn close(self, b: &Builder<'_>, scan: &Scan, operands: &[NodeId], slots: &[usize]) -> (Scan, Vec<NodeId>) {
+        let Self { ports: Ports { mut draft, operands: handed }, seeds, own, added, carries, sequences } = self;
+        let all = vec![true; scan.body.graph().len()];
+        let became = draft.copy(&scan.body, |port| own[port], &all);
+        let copied = |at: usize| became[scan.body.output(at).index()].expect("internal: every node is copied");
+        let seeds: Vec<(NodeId, NodeId)> = seeds.into_iter().map(|(output, seed)| (copied(output), seed)).collect();
+        let xs: Vec<NodeId> = slots.iter().filter_map(|slot| own[*slot]).collect();
+        let parts = passes::pullback(&mut draft.graph, &seeds, &xs);
+        let mut outputs = Vec::with_capacity(parts.len());
+        for (&slot, part) in slots.iter().zip(parts) {
+            let mut inner = Builder::new(&mut draft.graph, names(b, scan, operands, slot).1);
+            let output = match (added[slot], part) {
+                (Some(other), Some(part)) => Some(inner.add2(other, part)),
+                (other, part) => other.or(part),
+            };
+            let ty = &port_types(b, scan, operands)[slot];
+            outputs.push(output.unwrap_or_else(|| inner.constant(0.0, ty)));
+        }
+        for (output, node) in outputs.iter().enumerate() {
+            draft.graph.add_output(output_role(carries, output), output.to_string(), *node);
+        }
+        let back = Scan {
+            body: Body::new(draft.graph),
+            carries,
+            sequences,
+            length: scan.length.clone(),
+            reverse: !scan.reverse,
+            result: LoopResult::Carry(0),
+        };
+        (back, handed)
+    }
+}
+
 /// The cotangents of the wanted operands, given those of some results of one loop. `None` where no gradient reaches.
 ///
 /// The step of the new loop computes the step of `scan` again from the carries as they entered it. It carries their
@@ -66,113 +204,25 @@ pub(crate) fn pullback(
     cotangents: &[(LoopResult, NodeId)],
     wanted: &[bool],
 ) -> Vec<Option<NodeId>> {
-    let n = scan.carries;
     let results: Vec<LoopResult> = cotangents.iter().map(|(result, _)| *result).collect();
-    let given = |wanted: LoopResult| cotangents.iter().find(|(result, _)| *result == wanted).map(|(_, node)| *node);
-    let (reached, ports_reached) = scan.closure(&results, true);
-    let slots: Vec<bool> = (0..operands.len()).map(|slot| wanted[slot] && b.ty(operands[slot]).is_float()).collect();
-    let moved = moved(scan, &slots);
-    let active: Vec<usize> = (0..n).filter(|i| reached[*i] && moved[*i] && is_float(scan, *i)).collect();
-    let is_wanted = |slot: &usize| slots[*slot] && ports_reached.get(*slot).copied().unwrap_or(false);
-    let of_kind = |kind: OperandKind| (n..operands.len()).filter(move |slot| scan.kind(*slot) == kind);
-    let sums: Vec<usize> = of_kind(OperandKind::Constant).filter(|slot| is_wanted(slot)).collect();
-    let slices: Vec<usize> = of_kind(OperandKind::Sequence).filter(|slot| is_wanted(slot)).collect();
-    if active.is_empty() && sums.is_empty() && slices.is_empty() {
-        return vec![None; operands.len()];
-    }
-
-    let types: Vec<TensorType> = (0..operands.len())
-        .map(|slot| {
-            let ty = b.ty(operands[slot]).clone();
-            scan.port_type(slot, &ty).unwrap_or(ty)
-        })
-        .collect();
-    let mut ports = Ports::new();
-    let mut seeds: Vec<(usize, NodeId)> = Vec::new();
-    for &carry in &active {
-        let first = given(LoopResult::Carry(carry)).unwrap_or_else(|| b.zeros_like(operands[carry]));
-        let port = ports.add(first, &types[carry], &names(b, scan, operands, carry).1);
-        seeds.push((carry, port));
-    }
-    let mut sums_so_far = Vec::with_capacity(sums.len());
-    for &slot in &sums {
-        let zeros = b.zeros_like(operands[slot]);
-        sums_so_far.push(ports.add(zeros, &types[slot], &names(b, scan, operands, slot).1));
-    }
-    let n_carries = ports.operands.len();
-    // The carries as they entered, the sequences, and the cotangents of what is stacked.
-    let mut own: Vec<Option<NodeId>> = vec![None; operands.len()];
-    for (carry, own) in own.iter_mut().enumerate().take(n) {
-        let entered = b.emit(scan.with(LoopResult::Incoming(carry)), operands);
-        *own = Some(ports.add(entered, &types[carry], &names(b, scan, operands, carry).0));
-    }
-    for slot in of_kind(OperandKind::Sequence) {
-        own[slot] = Some(ports.add(operands[slot], &types[slot], &names(b, scan, operands, slot).0));
-    }
-    let mut added: Vec<Option<NodeId>> = vec![None; n];
-    for (result, node) in cotangents {
-        let provenance = b.graph().node(*node).provenance.clone();
-        match *result {
-            LoopResult::Stacked(output) => {
-                let ty = scan.body.graph().ty(scan.body.output(n + output)).clone();
-                seeds.push((n + output, ports.add(*node, &ty, &provenance)));
-            }
-            LoopResult::Incoming(carry) if active.contains(&carry) => {
-                added[carry] = Some(ports.add(*node, &types[carry], &provenance));
-            }
-            _ => {}
-        }
-    }
-    let n_sequences = ports.operands.len() - n_carries;
-    for slot in of_kind(OperandKind::Constant) {
-        own[slot] = Some(ports.add(operands[slot], &types[slot], &names(b, scan, operands, slot).0));
-    }
-
-    let mut draft = ports.draft;
-    let all = vec![true; scan.body.graph().len()];
-    let became = draft.copy(&scan.body, |port| own[port], &all);
-    let copied = |at: usize| became[scan.body.output(at).index()].expect("internal: every node is copied");
-    let seeds: Vec<(NodeId, NodeId)> = seeds.into_iter().map(|(output, seed)| (copied(output), seed)).collect();
-    let slots: Vec<usize> = active.iter().chain(&sums).chain(&slices).copied().collect();
-    let xs: Vec<NodeId> = slots.iter().filter_map(|slot| own[*slot]).collect();
-    let parts = passes::pullback(&mut draft.graph, &seeds, &xs);
-
-    let mut outputs = Vec::with_capacity(parts.len());
-    for (i, (&slot, part)) in slots.iter().zip(parts).enumerate() {
-        let mut inner = Builder::new(&mut draft.graph, names(b, scan, operands, slot).1);
-        let add = |inner: &mut Builder<'_>, part: Option<NodeId>, other: Option<NodeId>| match (part, other) {
-            (Some(part), Some(other)) => Some(inner.add2(other, part)),
-            (part, other) => part.or(other),
-        };
-        let output = match i.checked_sub(active.len()) {
-            None => add(&mut inner, part, added[slot]),
-            Some(sum) if sum < sums.len() => add(&mut inner, part, Some(sums_so_far[sum])),
-            Some(_) => part,
-        };
-        outputs.push(output.unwrap_or_else(|| inner.constant(0.0, &types[slot])));
-    }
-    for (output, node) in outputs.iter().enumerate() {
-        draft.graph.add_output(output_role(n_carries, output), output.to_string(), *node);
-    }
-    let back = Scan {
-        body: Body::new(draft.graph),
-        carries: n_carries,
-        sequences: n_sequences,
-        length: scan.length.clone(),
-        reverse: !scan.reverse,
-        result: LoopResult::Carry(0),
-    };
-    // Cotangents of carries that nobody asked for stay inside.
-    let asked: Vec<(usize, LoopResult)> = slots
-        .iter()
-        .enumerate()
-        .filter(|(_, slot)| **slot >= n || wanted[**slot])
-        .map(|(i, slot)| (*slot, if i < n_carries { LoopResult::Carry(i) } else { LoopResult::Stacked(i - n_carries) }))
-        .collect();
-    let results: Vec<LoopResult> = asked.iter().map(|(_, result)| *result).collect();
+    let wanted: Vec<bool> = (0..operands.len()).map(|slot| wanted[slot] && b.ty(operands[slot]).is_float()).collect();
+    let targets = Targets::of(scan, &results, &wanted);
+    let slots = targets.slots();
     let mut found = vec![None; operands.len()];
-    for ((slot, _), node) in asked.iter().zip(emit_loop(b, &back, &ports.operands, &results)) {
-        found[*slot] = Some(node);
+    if slots.is_empty() {
+        return found;
+    }
+    let open = Back::open(b, scan, operands, cotangents, &targets);
+    let (back, handed) = open.close(b, scan, operands, &slots);
+    // Cotangents of carries that nobody asked for stay inside.
+    let result = |output: usize| match output.checked_sub(back.carries) {
+        None => LoopResult::Carry(output),
+        Some(stacked) => LoopResult::Stacked(stacked),
+    };
+    let asked: Vec<usize> = (0..slots.len()).filter(|output| wanted[slots[*output]]).collect();
+    let results: Vec<LoopResult> = asked.iter().map(|output| result(*output)).collect();
+    for (output, node) in asked.iter().zip(emit_loop(b, &back, &handed, &results)) {
+        found[slots[*output]] = Some(node);
     }
     found
 }
@@ -192,12 +242,7 @@ pub(crate) fn pushforward(
     slots[slot] = true;
     let moved = moved(scan, &slots);
     let active: Vec<usize> = (0..n).filter(|carry| moved[*carry] && is_float(scan, *carry)).collect();
-    let types: Vec<TensorType> = (0..operands.len())
-        .map(|slot| {
-            let ty = b.ty(operands[slot]).clone();
-            scan.port_type(slot, &ty).unwrap_or(ty)
-        })
-        .collect();
+    let types = port_types(b, scan, operands);
     let mut ports = Ports::new();
     let mut own: Vec<Option<NodeId>> = vec![None; operands.len()];
     let mut tangents: Vec<(NodeId, NodeId)> = Vec::new();
