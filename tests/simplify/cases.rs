@@ -171,7 +171,10 @@ fn case(rule: &'static str, fires: Expression, misses: Expression) -> Case {
 }
 
 pub fn all() -> Vec<Case> {
-    [constants(), identities(), choices(), signs(), layout(), reductions(), stable()].into_iter().flatten().collect()
+    [constants(), identities(), choices(), signs(), layout(), reductions(), pooling(), stable()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn constants() -> Vec<Case> {
@@ -270,6 +273,11 @@ fn layout() -> Vec<Case> {
         case("reshape-broadcast", |k| k.reshape(k.columns(k.s), &[2, 1, 3]), |k| k.reshape(k.columns(k.s), &[6])),
         case("transpose-same", |k| k.transpose(k.x, &[0, 1]), |k| k.transpose(k.x, &[1, 0])),
         case(
+            "transpose-ones",
+            |k| k.transpose(k.reshape(k.x, &[2, 1, 3]), &[1, 0, 2]),
+            |k| k.transpose(k.reshape(k.x, &[2, 1, 3]), &[2, 1, 0]),
+        ),
+        case(
             "transpose-transpose",
             |k| k.transpose(k.transpose(k.x, &[1, 0]), &[1, 0]),
             |k| k.transpose(k.exp(k.transpose(k.x, &[1, 0])), &[1, 0]),
@@ -335,6 +343,30 @@ fn reductions() -> Vec<Case> {
         case("sum-transpose", |k| k.sum(k.transpose(k.x, &[1, 0]), &[1]), |k| k.sum(k.x, &[1])),
         case("sum-neg", |k| k.sum(k.neg(k.x), &[1]), |k| k.sum(k.abs(k.x), &[1])),
         case("sum-scaled", |k| k.sum(k.mul(k.x, k.columns(k.s)), &[0]), |k| k.sum(k.mul(k.x, k.columns(k.s)), &[1])),
+    ]
+}
+
+/// Pairs of six numbers in a row, with or without a place of padding.
+fn pairs(padding: usize) -> ops::pooling::PoolAttributes {
+    let windows = ops::convolution::Windows { strides: vec![2], dilation: vec![1], padding: vec![(padding, padding)] };
+    ops::pooling::PoolAttributes { window: vec![2], windows }
+}
+
+fn pooling() -> Vec<Case> {
+    fn pooled(k: &Kit, padding: usize) -> NodeId {
+        let x = k.reshape(k.x, &[1, 6, 1]);
+        k.emit(ops::MaxPool { attributes: pairs(padding) }, &[k.max(k.full(0.0, &[1, 6, 1]), x)])
+    }
+    fn derivative(k: &Kit, bound: f64) -> NodeId {
+        let (x, g) = (k.reshape(k.x, &[1, 6, 1]), k.reshape(k.s, &[1, 3, 1]));
+        let zero = k.full(0.0, &[1, 6, 1]);
+        let rectified = k.max(k.full(bound, &[1, 6, 1]), x);
+        let scattered = k.emit(ops::MaxPoolScatter { attributes: pairs(0) }, &[rectified, g]);
+        k.select(k.less(zero, x), scattered, zero)
+    }
+    vec![
+        case("max-pool-relu", |k| pooled(k, 0), |k| pooled(k, 1)),
+        case("max-pool-scatter-relu", |k| derivative(k, 0.0), |k| derivative(k, 0.5)),
     ]
 }
 

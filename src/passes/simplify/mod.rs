@@ -14,7 +14,8 @@
 //! **Why it ends.** Order graphs by, in this sequence: (1) transcendental ops and divisions; (2) the number of elements that
 //! elementwise ops and reductions produce and read; (3) nodes that are not negations; (4) the distance of negations,
 //! reshapes and transposes from the outputs; (5) negations. Each rule makes the earliest of these that it touches smaller:
-//! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a negation moved outwards (4)
+//! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a
+//! rectifier moved behind a pooling (2), a negation moved outwards (4)
 //! or absorbed (5), layout merged (3). Rules that would do work twice ask that the inner node is read once. The number of
 //! rounds is bounded all the same.
 
@@ -22,6 +23,7 @@ mod choices;
 mod constants;
 mod identities;
 mod layout;
+mod pooling;
 mod reductions;
 mod rewriter;
 mod signs;
@@ -50,6 +52,7 @@ pub const TABLES: &[(&str, &[Rule])] = &[
     ("Signs", signs::RULES),
     ("Layout", layout::RULES),
     ("Reductions", reductions::RULES),
+    ("Pooling", pooling::RULES),
     ("Stable forms", stable::RULES),
 ];
 
@@ -60,6 +63,7 @@ const ALL: &[&[Rule]] = &[
     signs::RULES,
     layout::RULES,
     reductions::RULES,
+    pooling::RULES,
     stable::RULES,
 ];
 
