@@ -3,7 +3,7 @@
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
 //! `compile --emit`.
 
-use crate::analyse;
+use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
@@ -23,6 +23,8 @@ pub struct Compiled {
     pub simplified: Simplified,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
+    /// What becomes of findings that only a run can make.
+    pub policy: Policy,
 }
 
 /// The programs that run.
@@ -85,7 +87,7 @@ pub fn check_with(
 /// # Errors
 /// All findings, when at least one is an error.
 pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
-    let Analysed { module, split, findings } = examine(&loaded, library, options)?;
+    let Analysed { module, split, findings, policy } = examine(&loaded, library, options)?;
     let whole = differentiate(&resolve_training(&module.graph));
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
@@ -98,7 +100,7 @@ pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) 
         train: simplified(&train),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, findings })
+    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, findings, policy })
 }
 
 /// A spec that is sound.
@@ -106,6 +108,7 @@ struct Analysed {
     module: Module,
     split: Split,
     findings: Vec<Diagnostic>,
+    policy: Policy,
 }
 
 /// The stages that can find mistakes. Those behind them cannot.
@@ -117,11 +120,16 @@ fn examine(loaded: &Loaded, library: &[ast::File], options: &Options) -> Result<
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
     stop_at_errors(&findings)?;
+    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
+    findings.extend(analyse::idle_training(&module));
+    stop_at_errors(&findings)?;
     // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
     let files: Vec<&ast::File> = used.iter().chain([spec]).collect();
-    findings.extend(analyse::lints(&module, &files, &options.deny));
+    let (policy, misspelt) = Policy::read(&files, &options.deny);
+    findings.extend(misspelt);
+    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
     stop_at_errors(&findings)?;
-    Ok(Analysed { module, split, findings })
+    Ok(Analysed { module, split, findings, policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {

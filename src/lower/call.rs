@@ -95,6 +95,7 @@ impl Lowering {
             }
             DefinitionKind::Layer => inner.path = frame.instance_path(&name),
             DefinitionKind::Combiner => {
+                self.outside_loops("a combiner", callee)?;
                 // The combiner of an item owns the item's own path: `total.alpha`.
                 let first = frame.instances.is_empty() && frame.kind.is_none();
                 let path = frame.instance_path(&name);

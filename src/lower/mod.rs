@@ -9,6 +9,7 @@
 //! instances exist, depends on what a derivative depends on.
 
 mod arguments;
+mod body;
 mod builtins;
 mod call;
 mod elementwise;
@@ -46,6 +47,16 @@ pub struct Options {
     pub overrides: IndexMap<String, Setting>,
     /// `--deny LINT`: lints that are errors
     pub deny: Vec<String>,
+    /// What a run judges its epochs by.
+    pub watched: Option<Watched>,
+}
+
+/// The loss or metric that a run stops early, or keeps its best params, by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    pub name: String,
+    /// Where the run config names it.
+    pub span: Option<Span>,
 }
 
 /// The value of a `--set`.
@@ -148,8 +159,10 @@ pub(crate) struct Lowering {
     graph: Graph,
     /// the initial values
     init: Graph,
-    /// which of the two is being built
+    /// which graph is being built
     which: Which,
+    /// bodies of loops that are being built, outermost first
+    bodies: Vec<body::Scope>,
     module: Module,
     library: IndexMap<Arc<str>, Value>,
     library_texts: BTreeSet<SourceId>,
@@ -185,6 +198,7 @@ impl Lowering {
             graph: Graph::new(),
             init: Graph::new(),
             which: Which::Step,
+            bodies: Vec::new(),
             module: Module::default(),
             library: IndexMap::new(),
             library_texts: BTreeSet::new(),
@@ -281,6 +295,15 @@ impl Lowering {
         match self.which {
             Which::Step => &mut self.graph,
             Which::Init => &mut self.init,
+            Which::Body(depth) => &mut self.bodies[depth].draft.graph,
+        }
+    }
+
+    pub(crate) fn graph_of(&self, which: Which) -> &Graph {
+        match which {
+            Which::Step => &self.graph,
+            Which::Init => &self.init,
+            Which::Body(depth) => &self.bodies[depth].draft.graph,
         }
     }
 
@@ -290,10 +313,7 @@ impl Lowering {
     }
 
     pub(crate) fn ty(&self, tensor: TensorValue) -> &TensorType {
-        match tensor.which {
-            Which::Step => self.graph.ty(tensor.node),
-            Which::Init => self.init.ty(tensor.node),
-        }
+        self.graph_of(tensor.which).ty(tensor.node)
     }
 
     /// Adds a node, reporting what its shape rule says against it.
@@ -304,8 +324,12 @@ impl Lowering {
         op: impl Into<Op>,
         operands: &[TensorValue],
     ) -> Lowered<TensorValue> {
-        if self.which == Which::Step && operands.iter().any(|operand| self.mask(*operand).is_some()) {
-            return self.add_masked(frame, span, op.into(), operands);
+        if self.which != Which::Init && operands.iter().any(|operand| self.mask(*operand).is_some()) {
+            let mut own = Vec::with_capacity(operands.len());
+            for operand in operands {
+                own.push(self.in_current(*operand, span)?);
+            }
+            return self.add_masked(frame, span, op.into(), &own);
         }
         self.add_plain(frame, span, op, operands)
     }
@@ -321,7 +345,8 @@ impl Lowering {
         for operand in operands {
             nodes.push(self.in_current(*operand, span)?.node);
         }
-        if self.graph.len() + self.init.len() > MAX_NODES {
+        let in_bodies: usize = self.bodies.iter().map(|body| body.draft.graph.len()).sum();
+        if self.graph.len() + self.init.len() + in_bodies > MAX_NODES {
             return Err(self.error(
                 Code::E0701,
                 span,
@@ -356,7 +381,11 @@ impl Lowering {
         if tensor.which == self.which {
             return Ok(tensor);
         }
+        if let Which::Body(depth) = self.which {
+            return self.captured(depth, tensor, span);
+        }
         if self.which == Which::Init
+            && tensor.which == Which::Step
             && let Op::Input(input) = self.graph.op(tensor.node)
         {
             let name = self.graph.node(tensor.node).provenance.name.clone();
@@ -374,14 +403,15 @@ impl Lowering {
 
     /// The clock, the seed and other leaves that the compiler itself feeds, one node each.
     pub(crate) fn leaf(&mut self, kind: InputKind, name: &str, ty: &TensorType, span: Span) -> TensorValue {
-        let key = (kind, Arc::<str>::from(name), self.which);
-        let which = self.which;
+        let which = self.outermost();
+        let key = (kind, Arc::<str>::from(name), which);
         if let Some(node) = self.leaves.get(&key) {
             return TensorValue { node: *node, which };
         }
         let provenance = Provenance { name: name.into(), span };
         let input = crate::ops::Input { kind, ty: ty.clone() };
-        let node = Builder::new(self.current(), provenance).emit(input, &[]);
+        let graph = if which == Which::Init { &mut self.init } else { &mut self.graph };
+        let node = Builder::new(graph, provenance).emit(input, &[]);
         self.leaves.insert(key, node);
         TensorValue { node, which }
     }

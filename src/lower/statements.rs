@@ -409,6 +409,7 @@ impl Lowering {
                 "must have the same type",
             ));
         }
+        self.outside_loops("an update", span)?;
         let next = if every_epoch { self.at_epoch_end(frame, &path, next, span)? } else { next };
         // No gradient passes from step to step, so none is asked of an update.
         if let Some(state) = self.module.states.get_mut(&path) {
@@ -457,6 +458,7 @@ impl Lowering {
                 ))
             }
             Assertion::Trains { subject, mode, params } => {
+                self.outside_loops("an assertion about gradients", span)?;
                 let value = self.expr(frame, subject)?;
                 let tensor = self.to_tensor(frame, value, subject.span)?;
                 let mut patterns = Vec::with_capacity(params.len());

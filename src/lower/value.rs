@@ -11,9 +11,11 @@ use std::sync::Arc;
 pub enum Which {
     Step,
     Init,
+    /// the body of a loop, by its depth: a loop in a loop is 1
+    Body(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorValue {
     pub node: NodeId,
     pub which: Which,

@@ -10,18 +10,17 @@ mod loss_can_rise;
 mod moving_monitor;
 mod never_trained;
 mod once_named_dim;
+mod policy;
 mod unbounded_below;
 mod unstable;
 mod unused;
 mod weight_collapse;
 
-pub use moving_monitor::moving_monitor;
-
 use super::study::{Study, studies};
-use crate::diag::{Code, Diagnostic, Severity, Span};
-use crate::lower::Module;
-use crate::syntax::ast::{self, Statement, StatementKind};
-use indexmap::IndexMap;
+use crate::diag::{Code, Diagnostic};
+use crate::lower::{Module, Watched};
+
+pub use policy::Policy;
 
 /// Findings of lints shown in one run; of more, their number.
 const MAX_FINDINGS: usize = 100;
@@ -46,44 +45,21 @@ pub const LINTS: &[Lint] = &[
     Lint { name: "unbounded-below", code: Code::L0008, run: unbounded_below::run },
     Lint { name: "constant-weight", code: Code::L0009, run: constant_weight::run },
     Lint { name: "decayed-weight", code: Code::L0010, run: decayed_weight::run },
-    // Which value a run watches is said by the run: `moving_monitor` is asked by it.
+    // Which value is watched is said by a run's config, so this one is asked apart.
     Lint { name: "moving-monitor", code: Code::L0011, run: |_, _| Vec::new() },
+    // Told by a run, which knows the losses: `analyse::weight_steps`.
+    Lint { name: "overshooting-weight", code: Code::L0012, run: |_, _| Vec::new() },
 ];
 
-/// The findings of all lints on a module; `files` are the trees it came from, for their `@allow`s.
-pub fn lints(module: &Module, files: &[&ast::File], deny: &[String]) -> Vec<Diagnostic> {
-    let mut findings: Vec<Diagnostic> = Vec::new();
-    let names = || LINTS.iter().map(|lint| lint.name);
-    for name in deny.iter().filter(|name| !names().any(|known| known == **name)) {
-        findings.push(
-            Diagnostic::error(Code::E0201, format!("`--deny {name}`: no lint has this name"))
-                .with_suggestion(name, names()),
-        );
-    }
-    let mut allowed = Allowances::new();
-    let mut files = files.to_vec();
-    files.sort_by_key(|file| file.span.source);
-    for file in files {
-        allowances(&file.statements, &mut allowed, &mut findings);
-    }
+/// The findings of all lints on a module, as the policy lets them through.
+pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec<Diagnostic> {
     let studies = studies(module);
+    let mut findings = Vec::new();
     for lint in LINTS {
-        let is_denied = deny.iter().any(|name| name == lint.name);
-        for mut finding in (lint.run)(module, &studies) {
-            if is_allowed(&allowed, lint.name, &finding) {
-                continue;
-            }
-            if is_denied {
-                finding.severity = Severity::Error;
-            }
-            findings.push(
-                finding.with_note(format!(
-                    "lint: {}; `@allow({})` before the statement silences it",
-                    lint.name, lint.name
-                )),
-            );
-        }
+        findings.extend((lint.run)(module, &studies).into_iter().filter_map(|finding| policy.apply(lint, finding)));
     }
+    let moving = watched.and_then(|watched| moving_monitor::find(module, &studies, watched));
+    findings.extend(moving.and_then(|finding| policy.apply(lint(Code::L0011), finding)));
     shown(findings)
 }
 
@@ -100,57 +76,10 @@ fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     findings
 }
 
-/// By lint, the statements that silence it: in the order of the text, none within another.
-type Allowances = IndexMap<&'static str, Vec<Span>>;
-
-fn is_within(inner: Span, outer: Span) -> bool {
-    inner.source == outer.source && inner.start >= outer.start && inner.end <= outer.end
-}
-
-fn is_allowed(allowed: &Allowances, lint: &str, finding: &Diagnostic) -> bool {
-    let Some(spans) = allowed.get(lint) else { return false };
-    finding.primary.iter().chain(&finding.labels).any(|label| {
-        let before = spans.partition_point(|span| (span.source, span.start) <= (label.span.source, label.span.start));
-        spans[..before].last().is_some_and(|span| is_within(label.span, *span))
-    })
-}
-
-/// The `@allow`s of statements and of those in their bodies.
-fn allowances(statements: &[Statement], allowed: &mut Allowances, findings: &mut Vec<Diagnostic>) {
-    for statement in statements {
-        for annotation in &statement.annotations {
-            if &*annotation.name.name != "allow" {
-                findings.push(
-                    Diagnostic::error(Code::E0201, format!("unknown annotation `@{}`", annotation.name.name))
-                        .at(annotation.name.span, "expected `@allow(LINT)`"),
-                );
-                continue;
-            }
-            for argument in &annotation.arguments {
-                match LINTS.iter().find(|lint| lint.name == &*argument.name) {
-                    Some(lint) => {
-                        let spans = allowed.entry(lint.name).or_default();
-                        if spans.last().is_none_or(|last| !is_within(statement.span, *last)) {
-                            spans.push(statement.span);
-                        }
-                    }
-                    None => findings.push(
-                        Diagnostic::error(Code::E0201, format!("no lint is called `{}`", argument.name))
-                            .at(argument.span, "unknown lint")
-                            .with_suggestion(&argument.name, LINTS.iter().map(|lint| lint.name)),
-                    ),
-                }
-            }
-        }
-        match &statement.kind {
-            StatementKind::Definition(definition) => allowances(&definition.body.statements, allowed, findings),
-            StatementKind::If { then, otherwise, .. } => {
-                allowances(&then.statements, allowed, findings);
-                if let Some(block) = otherwise {
-                    allowances(&block.statements, allowed, findings);
-                }
-            }
-            _ => {}
-        }
-    }
+/// The lint of a code.
+///
+/// # Panics
+/// When no lint has the code.
+pub fn lint(code: Code) -> &'static Lint {
+    LINTS.iter().find(|lint| lint.code == code).expect("every code of a lint has its row")
 }
