@@ -51,7 +51,7 @@ fn run(graph: Graph) {
         let values = Values::zeros(graph.ty(id).dtype, shape.iter().product());
         store.insert(kind, graph.node(id).provenance.name.clone(), shape, values);
     }
-    let options = ExecutorOptions { mode: Mode::Planned, threads: 1, pool: None };
+    let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
     let mut program = Program::<f32>::new(graph, options);
     if let Ok(executor) = program.executor(ROWS, &sizes) {
         executor.run(&mut store, Clock::default());

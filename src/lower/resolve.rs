@@ -166,7 +166,9 @@ impl Lowering {
     }
 
     fn resolve_all<'e>(&mut self, frame: &Frame, exprs: impl IntoIterator<Item = &'e Expr>) -> Lowered<()> {
-        exprs.into_iter().fold(Ok(()), |found, expr| self.resolve(frame, expr).and(found))
+        // Each is looked at, whatever was found in those before.
+        let found: Vec<Lowered<()>> = exprs.into_iter().map(|expr| self.resolve(frame, expr)).collect();
+        found.into_iter().collect()
     }
 
     /// Looks up the names in an expression.
