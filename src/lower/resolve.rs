@@ -166,7 +166,12 @@ impl Lowering {
     }
 
     fn resolve_all<'e>(&mut self, frame: &Frame, exprs: impl IntoIterator<Item = &'e Expr>) -> Lowered<()> {
-        exprs.into_iter().fold(Ok(()), |found, expr| self.resolve(frame, expr).and(found))
+        // Every expression is looked at, also after one that fails: each tells its own mistakes.
+        let mut found = Ok(());
+        for expr in exprs {
+            found = self.resolve(frame, expr).and(found);
+        }
+        found
     }
 
     /// Looks up the names in an expression.
