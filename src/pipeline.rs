@@ -3,11 +3,11 @@
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
 //! `compile --emit`.
 
-use crate::analyse;
+use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{differentiate, prune, resolve_prediction, resolve_training, simplify, split};
+use crate::passes::{Split, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
 use crate::syntax::{self, Loaded, Reader, ast, load};
 
 /// A compiled spec: every stage's result, and what later stages need to know.
@@ -23,6 +23,8 @@ pub struct Compiled {
     pub simplified: Simplified,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
+    /// What becomes of findings that only a run can make.
+    pub policy: Policy,
 }
 
 /// The programs that run.
@@ -60,18 +62,32 @@ pub fn compile_with(
     options: &Options,
     read: Reader<'_>,
 ) -> Result<Compiled, Diagnostics> {
-    let Loaded { spec: tree, used } = load(sources, spec, read)?;
+    let loaded = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    let (module, mut findings) = lower::lower(&tree, &used, &library, options)?;
-    check(&module.graph, "lower");
-    let split = split(&module.graph);
-    findings.extend(analyse::target_leaks(&module, &split));
-    findings.extend(analyse::contracts(&module));
-    stop_at_errors(&findings)?;
-    // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
-    let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
-    findings.extend(analyse::lints(&module, &files, &options.deny));
-    stop_at_errors(&findings)?;
+    compile_loaded(loaded, &library, options)
+}
+
+/// All findings about a spec, without the programs: what [`compile_with`] finds, in a part of its time.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn check_with(
+    sources: &mut SourceMap,
+    spec: SourceId,
+    options: &Options,
+    read: Reader<'_>,
+) -> Result<Vec<Diagnostic>, Diagnostics> {
+    let loaded = load(sources, spec, read)?;
+    let library = parse_library(sources)?;
+    Ok(examine(&loaded, &library, options)?.findings)
+}
+
+/// Compiles trees that were read before. Who compiles many specs parses the `library` once.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
+    let Analysed { module, split, findings, policy } = examine(&loaded, library, options)?;
     let whole = differentiate(&resolve_training(&module.graph));
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
@@ -84,7 +100,36 @@ pub fn compile_with(
         train: simplified(&train),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings })
+    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, findings, policy })
+}
+
+/// A spec that is sound.
+struct Analysed {
+    module: Module,
+    split: Split,
+    findings: Vec<Diagnostic>,
+    policy: Policy,
+}
+
+/// The stages that can find mistakes. Those behind them cannot.
+fn examine(loaded: &Loaded, library: &[ast::File], options: &Options) -> Result<Analysed, Diagnostics> {
+    let Loaded { spec, used } = loaded;
+    let (module, mut findings) = lower::lower(spec, used, library, options)?;
+    check(&module.graph, "lower");
+    let split = split(&module.graph);
+    findings.extend(analyse::target_leaks(&module, &split));
+    findings.extend(analyse::contracts(&module));
+    stop_at_errors(&findings)?;
+    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
+    findings.extend(analyse::idle_training(&module));
+    stop_at_errors(&findings)?;
+    // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
+    let files: Vec<&ast::File> = used.iter().chain([spec]).collect();
+    let (policy, misspelt) = Policy::read(&files, &options.deny);
+    findings.extend(misspelt);
+    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
+    stop_at_errors(&findings)?;
+    Ok(Analysed { module, split, findings, policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {

@@ -8,6 +8,6 @@ mod split;
 
 pub use bind::{bind, check_bound};
 pub use copy::{Copier, prune};
-pub use differentiate::{differentiate, gradient_path, gradient_reach, gradients};
+pub use differentiate::{differentiate, gradient_path, gradient_reach, gradients, pullback, pushforward};
 pub use simplify::{Applied, simplify, simplify_reporting};
 pub use split::{Split, resolve_prediction, resolve_training, split};

@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use super::program::Program;
+use crate::analyse::{WatchedWeight, WeightStep, weight_steps};
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::Diagnostics;
@@ -65,6 +66,8 @@ pub struct Trainer<T: Element> {
     train: Program<T>,
     evaluate: Program<T>,
     gradients: Program<T>,
+    /// the loss weights whose updates can overshoot, and the program that tells
+    weight_steps: Option<(Vec<WatchedWeight>, Program<T>)>,
     store: Store<T>,
     clock: Clock,
     reported: Vec<Reported>,
@@ -99,6 +102,7 @@ impl<T: Element> Trainer<T> {
             train: program(&simplified.train),
             evaluate: program(&simplified.evaluate),
             gradients: program(&simplified.gradients),
+            weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph))),
             store,
             clock,
             values: vec![f64::NAN; reported.len()],
@@ -216,6 +220,23 @@ impl<T: Element> Trainer<T> {
         };
         let ports = executor.ports().iter().enumerate();
         Ok(ports.filter(|(_, port)| port.role == Role::Gradient).map(gradient).collect())
+    }
+
+    /// The scalar loss weights whose next updates, by the losses of these rows, overshoot more and more.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn overshooting(
+        &mut self,
+        data: &Dataset,
+        rows: &[u32],
+    ) -> Result<Vec<(WatchedWeight, WeightStep)>, Diagnostics> {
+        let Some((weights, program)) = &mut self.weight_steps else { return Ok(Vec::new()) };
+        let executor = program.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
+        let values: Vec<f64> = (0..executor.ports().len()).map(|at| executor.scalar(at)).collect();
+        let steps = values.chunks(3).filter_map(WeightStep::of);
+        let found = weights.iter().zip(steps).filter(|(_, step)| step.overshoots());
+        Ok(found.map(|(weight, step)| (weight.clone(), step)).collect())
     }
 
     /// The trainable loss weights: small params that combiners own.

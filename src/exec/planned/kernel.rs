@@ -1,5 +1,6 @@
 //! The steps of a plan as calls of kernels.
 
+use super::loops::LoopKernel;
 use super::tables::Tables;
 use crate::exec::kernels::conv::{self, ConvGeometry};
 use crate::exec::kernels::elementwise::{Destination, Program, Source};
@@ -8,7 +9,7 @@ use crate::exec::kernels::index::{self, Along};
 use crate::exec::kernels::integers::{self, Arithmetic, Comparison};
 use crate::exec::kernels::pooling::{self, PoolGeometry};
 use crate::exec::kernels::reduce::{self, Reduction, Softmax};
-use crate::exec::kernels::{Context, layout};
+use crate::exec::kernels::{Context, Pool, layout};
 use crate::ops::{Element, Op, Random, Tensor};
 use crate::plan::{BufferId, Operand, Storage};
 
@@ -139,6 +140,7 @@ pub(super) enum Kernel<T> {
         op: Random,
         seed: BufferId,
         step: BufferId,
+        time: Option<BufferId>,
         to: BufferId,
     },
     Compare {
@@ -165,6 +167,7 @@ pub(super) enum Kernel<T> {
         from: BufferId,
         to: BufferId,
     },
+    Loop(Box<LoopKernel<T>>),
     /// an op without a kernel of its own, by its definition; allocates
     Definition {
         op: Op,
@@ -240,11 +243,14 @@ impl<T: Element> Kernel<T> {
                 let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
                 reduce::argmax(x, *row, to);
             }
-            Self::Copies { parts, zero, to } => run_copies(tables, parts, *zero, *to),
-            Self::Random { op, seed, step, to } => {
+            Self::Copies { parts, zero, to } => run_copies(context.pool, tables, parts, *zero, *to),
+            Self::Loop(work) => work.run(context, tables),
+            Self::Random { op, seed, step, time, to } => {
+                // SAFETY: see above.
+                let time = time.map_or(0, |time| unsafe { tables.ints(time) }[0]);
                 // SAFETY: see above.
                 let (seed, step, to) = unsafe { (tables.ints(*seed), tables.ints(*step), tables.floats_mut(*to)) };
-                op.fill(seed[0], step[0], to);
+                op.fill(seed[0], step[0], time, to);
             }
             _ => self.run_by_index(context, tables),
         }
@@ -339,7 +345,7 @@ impl<T: Element> Kernel<T> {
     }
 }
 
-fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
+fn run_copies<T: Element>(pool: &Pool, tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
     match tables.storage(to) {
         Storage::Float => {
             // SAFETY: a step's result overlaps none of its operands.
@@ -350,7 +356,7 @@ fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool
             for part in parts {
                 // SAFETY: as above.
                 let from = unsafe { tables.floats(part.from) };
-                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
             }
         }
         Storage::Int => {
@@ -362,7 +368,7 @@ fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool
             for part in parts {
                 // SAFETY: as above.
                 let from = unsafe { tables.ints(part.from) };
-                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
             }
         }
     }

@@ -8,6 +8,7 @@
 
 mod compile;
 mod kernel;
+mod loops;
 mod tables;
 
 use super::kernels::{Context, Level, Pool};
@@ -44,10 +45,10 @@ impl<T: Element> Planned<T> {
             panic!("internal: the plan is wrong: {mistake}");
         }
         let pool = options.pool();
-        let level = Level::detect();
+        let level = options.level.unwrap_or_else(Level::detect);
         let context = Context { level, pool: &pool };
         let (kernels, workspace) = compile::compile(&plan, &context);
-        let tables = Tables::new(&plan, feeds, workspace);
+        let tables = Tables::new(&plan, &kernels, feeds, workspace);
         Ok(Self { plan, kernels, tables, pool, level })
     }
 

@@ -5,6 +5,7 @@
 
 use super::{Applied, Rule};
 use crate::ir::{Dim, Graph, Node, NodeId, Provenance, Shape, TensorType};
+use crate::ops::scan::Body;
 use crate::ops::{self, Op, Scalar};
 use std::collections::HashMap;
 
@@ -39,6 +40,8 @@ pub struct Rewriter {
     provenance: Vec<Provenance>,
     /// What stands for an op on operands. Only looked up, never walked.
     known: HashMap<(Op, Box<[NodeId]>), NodeId>,
+    /// What bodies of loops became. Only looked up, never walked.
+    pub(super) simple_bodies: HashMap<Body, Body>,
     rules: &'static [&'static [Rule]],
     /// How many readers each node has in the graph that is read.
     readers: Vec<usize>,
@@ -55,6 +58,7 @@ impl Rewriter {
             operands: Vec::new(),
             provenance: Vec::new(),
             known: HashMap::new(),
+            simple_bodies: HashMap::new(),
             rules,
             readers: Vec::new(),
             counted,
