@@ -3,12 +3,17 @@
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
 //! `compile --emit`.
 
+mod directions;
+
+pub use directions::Derivative;
+
 use crate::analyse;
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
-use crate::ir::{Graph, Role, verify};
+use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{differentiate, prune, resolve_prediction, resolve_training, simplify, split};
+use crate::passes::{accumulate, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
 use crate::syntax::{self, Loaded, Reader, ast, load};
+use directions::Directed;
 
 /// A compiled spec: every stage's result, and what later stages need to know.
 #[derive(Clone, Debug)]
@@ -21,6 +26,8 @@ pub struct Compiled {
     /// The training step, with its derivatives written out.
     pub train: Graph,
     pub simplified: Simplified,
+    /// The direction that was chosen for each `grad` of the spec.
+    pub derivatives: Vec<Derivative>,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
 }
@@ -32,12 +39,23 @@ pub struct Simplified {
     pub init: Graph,
     /// (params, states, inputs) → outputs
     pub predict: Graph,
-    /// (params, states, inputs, targets) → losses, metrics
+    /// (params, states, inputs, targets) → losses, metrics, sums
     pub evaluate: Graph,
-    /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics
+    /// (sums over all batches, params, states) → those metrics that are functions of sums
+    pub evaluate_metrics: Graph,
+    /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics, sums
     pub train: Graph,
+    /// (sums over the batches of an epoch, params, states, clock) → those metrics that are functions of sums
+    pub train_metrics: Graph,
     /// (params, states, inputs, targets, clock, seed) → the gradient of each trained param, before any clipping
     pub gradients: Graph,
+}
+
+impl Compiled {
+    /// A comment line for each `grad` of the spec: which way it is taken, and why.
+    pub fn derivative_notes(&self) -> String {
+        self.derivatives.iter().map(|derivative| format!("// {derivative}\n")).collect()
+    }
 }
 
 /// Compiles a spec that stands alone: [`compile_with`] a reader that has no files.
@@ -62,7 +80,8 @@ pub fn compile_with(
 ) -> Result<Compiled, Diagnostics> {
     let Loaded { spec: tree, used } = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    let (module, mut findings) = lower::lower(&tree, &used, &library, options)?;
+    let Directed { module, mut findings, derivatives } =
+        directions::choose(sources, |wanted| lower::lower(&tree, &used, &library, options, wanted))?;
     check(&module.graph, "lower");
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));
@@ -72,19 +91,22 @@ pub fn compile_with(
     let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
     findings.extend(analyse::lints(&module, &files, &options.deny));
     stop_at_errors(&findings)?;
-    let whole = differentiate(&resolve_training(&module.graph));
+    let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
+    let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
+    let at_prediction = accumulate(&resolve_prediction(&module.graph, reported), &module.batch_metrics);
+    let whole = differentiate(&at_training.graph);
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
         init: simplified(&module.init),
         predict: simplified(&split.predict),
-        evaluate: simplified(&resolve_prediction(&module.graph, |output| {
-            matches!(output.role, Role::Loss | Role::Metric | Role::Weight)
-        })),
+        evaluate: simplified(&at_prediction.graph),
+        evaluate_metrics: simplified(&at_prediction.finals),
         train: simplified(&train),
+        train_metrics: simplified(&at_training.finals),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree, module, predict: split.predict, train, simplified, findings })
+    Ok(Compiled { tree, module, predict: split.predict, train, simplified, derivatives, findings })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {

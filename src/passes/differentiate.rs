@@ -4,11 +4,13 @@
 //! together. The walk builds a cotangent only for nodes that lie on a differentiable path from a wanted `x` to `y`; it
 //! does not enter `stop`, and nothing is built along unwanted paths, so a stopped path is *absent* from the result, not a
 //! zero in it. Gradients of gradients come out by order: inner ones stand before outer ones and are expanded first.
+//! Before the walk formulas that lose digits or overflow are replaced by stable ones, so that derivatives profit from them
+//! too, and parts of joined values by the values ([`prepare`]).
 //! A cotangent node keeps the source span of the node it differentiates, under the name `d.NAME`.
 //!
 //! A gradient with no differentiable path is a constant zero; whether that is a mistake is `analyse`'s question.
 
-use super::Copier;
+use super::{Copier, simplify::prepare};
 use crate::ir::{Builder, Graph, NodeId, Provenance};
 use crate::ops::{Flow, Op, Site};
 use std::collections::BTreeMap;
@@ -45,7 +47,7 @@ pub fn differentiate(graph: &Graph) -> Graph {
 }
 
 /// Marks the nodes that lie on a differentiable path from one of `xs`, those included.
-fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
+pub(super) fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
     let mut active = vec![false; graph.len()];
     for x in xs {
         active[x.index()] = true;
@@ -64,22 +66,39 @@ fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
 
 /// The gradients of the sum of `y` by each of `xs`, as new nodes.
 pub fn gradients(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
+    let y = prepare(graph, y, xs);
     let active = downstream(graph, xs);
+    let found = cotangents(graph, y, &active, |_| true);
+    let zero = |graph: &mut Graph, x: NodeId| {
+        let provenance = derivative_provenance(graph, x);
+        Builder::new(graph, provenance).zeros_like(x)
+    };
+    xs.iter().map(|x| found[x.index()].unwrap_or_else(|| zero(graph, *x))).collect()
+}
+
+/// One backward walk from `y` over the active nodes: the cotangent of each that it met. It goes on to the operands of those
+/// that it `enters`.
+pub(super) fn cotangents(
+    graph: &mut Graph,
+    y: NodeId,
+    active: &[bool],
+    enters: impl Fn(NodeId) -> bool,
+) -> Vec<Option<NodeId>> {
     let mut cotangents: Vec<Option<NodeId>> = vec![None; graph.len()];
     let primal_nodes: Vec<NodeId> = graph.ids().collect();
     if active[y.index()] {
-        let mut b = Builder::new(graph, cotangent_provenance(graph, y));
+        let mut b = Builder::new(graph, derivative_provenance(graph, y));
         cotangents[y.index()] = Some(b.constant_like(1.0, y));
     }
     for &id in primal_nodes.iter().rev().filter(|id| **id <= y) {
-        let Some(cotangent) = cotangents[id.index()].filter(|_| active[id.index()]) else { continue };
+        let Some(cotangent) = cotangents[id.index()].filter(|_| active[id.index()] && enters(id)) else { continue };
         let operands = graph.operands(id);
         let op = graph.op(id).clone();
         for (slot, &operand) in operands.iter().enumerate() {
             if !active[operand.index()] || op.flow(slot) != Flow::Differentiable {
                 continue;
             }
-            let mut b = Builder::new(graph, cotangent_provenance(graph, operand));
+            let mut b = Builder::new(graph, derivative_provenance(graph, operand));
             let part = op.vjp(&mut b, Site { operands: &operands, result: id }, cotangent, slot);
             let sum = match cotangents[operand.index()] {
                 Some(others) => b.add2(others, part),
@@ -88,15 +107,11 @@ pub fn gradients(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
             cotangents[operand.index()] = Some(sum);
         }
     }
-    let zero = |graph: &mut Graph, x: NodeId| {
-        let provenance = cotangent_provenance(graph, x);
-        Builder::new(graph, provenance).zeros_like(x)
-    };
-    xs.iter().map(|x| cotangents[x.index()].unwrap_or_else(|| zero(graph, *x))).collect()
+    cotangents
 }
 
-/// The provenance of nodes that compute the cotangent of `id`.
-fn cotangent_provenance(graph: &Graph, id: NodeId) -> Provenance {
+/// The provenance of nodes that compute the cotangent of `id`, or its tangent.
+pub(super) fn derivative_provenance(graph: &Graph, id: NodeId) -> Provenance {
     let primal = &graph.node(id).provenance;
     let name = if primal.name.starts_with("d.") { primal.name.clone() } else { format!("d.{}", primal.name).into() };
     Provenance { name, span: primal.span }

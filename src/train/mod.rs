@@ -14,6 +14,7 @@ mod history;
 mod predictor;
 mod program;
 mod run;
+mod sums;
 mod trainer;
 
 pub use fields::Fields;

@@ -5,9 +5,9 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
 use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{Lowered, Lowering};
+use crate::lower::{DerivativeInfo, Direction, Lowered, Lowering};
 use crate::ops::{self, Distribution, Flow, InputKind};
-use crate::passes::{gradient_path, gradient_reach, gradients};
+use crate::passes::{coordinates, forward_gradient, gradient_path, gradient_reach, gradients};
 use std::sync::Arc;
 
 /// Deeper stacks than this are no model.
@@ -79,11 +79,25 @@ fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     }
     let masks = [l.mask(y), l.mask(x)];
     let present = l.filled(frame, y, 0.0, m.span);
-    let node = gradients(&mut l.graph, present.node, &[x.node])[0];
+    let node = derivative(l, present.node, x.node, m.span);
     if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
         l.masks.insert(node, mask);
     }
     Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
+}
+
+/// Writes a derivative out, in the direction that was asked for as far as it can be taken.
+fn derivative(l: &mut Lowering, y: NodeId, x: NodeId, span: Span) -> NodeId {
+    let wanted = l.directions.get(l.module.derivatives.len()).copied().unwrap_or_default();
+    let coordinates = coordinates(&l.graph, y, x);
+    let (direction, node) = match (wanted, coordinates) {
+        (Direction::Forward, Some(coordinates)) => {
+            (Direction::Forward, forward_gradient(&mut l.graph, y, x, coordinates))
+        }
+        _ => (Direction::Reverse, gradients(&mut l.graph, y, &[x])[0]),
+    };
+    l.module.derivatives.push(DerivativeInfo { span: l.user_span(span), direction, coordinates });
+    node
 }
 
 /// Whether `y` is computed from `x`, by any path.
