@@ -7,7 +7,7 @@ mod directions;
 
 pub use directions::Derivative;
 
-use crate::analyse;
+use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
@@ -30,6 +30,8 @@ pub struct Compiled {
     pub derivatives: Vec<Derivative>,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
+    /// What becomes of findings that only a run can make.
+    pub policy: Policy,
 }
 
 /// The programs that run.
@@ -87,9 +89,14 @@ pub fn compile_with(
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
     stop_at_errors(&findings)?;
+    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
+    findings.extend(analyse::idle_training(&module));
+    stop_at_errors(&findings)?;
     // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
     let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
-    findings.extend(analyse::lints(&module, &files, &options.deny));
+    let (policy, misspelt) = Policy::read(&files, &options.deny);
+    findings.extend(misspelt);
+    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
     stop_at_errors(&findings)?;
     let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
     let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
@@ -106,7 +113,7 @@ pub fn compile_with(
         train_metrics: simplified(&at_training.finals),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree, module, predict: split.predict, train, simplified, derivatives, findings })
+    Ok(Compiled { tree, module, predict: split.predict, train, simplified, derivatives, findings, policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {

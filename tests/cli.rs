@@ -227,3 +227,25 @@ fn the_flow_is_drawn() {
     assert!(drawing.starts_with("<svg") && drawing.trim_end().ends_with("</svg>"), "{drawing}");
     assert!(drawing.contains("guess.dense.kernel"), "{drawing}");
 }
+
+#[test]
+fn every_command_shows_examples_and_is_completed_in_shells() {
+    let here = tempfile::tempdir().unwrap();
+    let help = succeeds(here.path(), &["--help"]);
+    let commands = ["compile", "run", "predict", "flow", "check", "fmt", "explain", "std", "completions"];
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}:\n{help}");
+        let text = succeeds(here.path(), &[command, "--help"]);
+        assert!(text.contains("Example") && text.contains(&format!("  anabranch {command} ")), "{text}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = succeeds(here.path(), &["completions", shell]);
+        assert!(commands.iter().all(|command| script.contains(command)), "{shell}");
+    }
+    // What bash completes, asked of bash itself where there is one.
+    std::fs::write(here.path().join("script"), succeeds(here.path(), &["completions", "bash"])).unwrap();
+    let ask = "source ./script && COMP_WORDS=(anabranch fl) COMP_CWORD=1 && _anabranch anabranch fl anabranch && echo ${COMPREPLY[@]}";
+    if let Ok(output) = Command::new("bash").args(["-c", ask]).current_dir(here.path()).output() {
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "flow", "{output:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 mod common;
 
-use anabranch::analyse::{flow, flow_svg, weight_curvatures};
+use anabranch::analyse::{flow, flow_svg, weight_steps};
 use common::Run;
 
 const MODEL: &str = "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
@@ -59,11 +59,13 @@ fn a_weights_safe_step_follows_from_the_losses() {
         );
         let mut run = Run::new(&text);
         run.feed("x", &[1.0]);
-        let graph = weight_curvatures(&run.compiled.module)?;
-        Some(run.run(&graph, 1)["total.alpha"][0])
+        let steps = weight_steps(&run.compiled.module)?;
+        let found = run.run(&steps.graph, 1);
+        let of = |name: &str| found[&*format!("total.alpha.{name}")][0];
+        Some((of("curvature"), of("step"), of("multiplier")))
     };
     // 2 (a + b)², so the largest safe step is 1 / (a + b)² = 0.01; divided by the squared sum it is 1 whatever the scale.
-    assert_eq!(of("balanced(a, b, normalise=false)"), Some(200.0));
-    assert_eq!(of("balanced(a, b)"), Some(2.0));
+    assert_eq!(of("balanced(a, b, normalise=false)"), Some((200.0, 0.01, -1.0)));
+    assert_eq!(of("balanced(a, b)"), Some((2.0, 0.01, 0.98)));
     assert_eq!(of("a + b"), None);
 }

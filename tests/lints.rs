@@ -3,9 +3,9 @@
 
 mod common;
 
-use anabranch::analyse::{LINTS, moving_monitor};
+use anabranch::analyse::LINTS;
 use anabranch::diag::{Diagnostic, render_plain};
-use anabranch::lower::Options;
+use anabranch::lower::{Options, Watched};
 use common::compile;
 use std::collections::BTreeSet;
 
@@ -32,12 +32,10 @@ fn mistakes_of_the_field_are_caught_and_their_corrections_are_clean() {
         let text = std::fs::read_to_string(path).expect("the case is readable");
         let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
         let expected = said("# expect:").expect("a case says what it expects");
-        let (sources, compiled) = compile(&text, &[], &Options::default());
+        let watched = said("# monitor:").map(|name| Watched { name: name.to_string(), span: None });
+        let (sources, compiled) = compile(&text, &[], &Options { watched, ..Options::default() });
         let findings = match &compiled {
-            Ok(compiled) => {
-                let watched = said("# monitor:").and_then(|name| moving_monitor(&compiled.module, name));
-                compiled.findings.iter().cloned().chain(watched).collect()
-            }
+            Ok(compiled) => compiled.findings.clone(),
             Err(errors) => errors.0.clone(),
         };
         let found: BTreeSet<String> = findings.iter().map(name).collect();

@@ -34,6 +34,16 @@ pub fn contracts(module: &Module) -> Vec<Diagnostic> {
     findings
 }
 
+/// An error for a `train` block whose objectives reach no param.
+pub fn idle_training(module: &Module) -> Option<Diagnostic> {
+    let span = module.idle_training?;
+    Some(
+        Diagnostic::error(Code::E0406, "no objective reaches any param")
+            .at(span, "nothing to train")
+            .with_help("minimize a loss that depends on a `param` by a path that no `stop` closes"),
+    )
+}
+
 /// A `stop` that lies between the objectives and a param.
 fn stop_before(graph: &Graph, param: NodeId) -> Option<NodeId> {
     let objectives = graph.outputs.iter().filter(|output| output.role == crate::ir::Role::Objective);

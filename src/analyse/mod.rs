@@ -10,12 +10,12 @@ mod leaks;
 mod lints;
 mod study;
 
-pub use contracts::contracts;
-pub use curvature::weight_curvatures;
+pub use contracts::{contracts, idle_training};
+pub use curvature::{WatchedWeight, WeightStep, WeightSteps, overshooting, weight_steps};
 pub use drawing::flow_svg;
 pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
 pub use leaks::target_leaks;
-pub use lints::{LINTS, Lint, lints, moving_monitor};
+pub use lints::{LINTS, Lint, Policy, lint, lints};
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId};

@@ -153,6 +153,17 @@ pub fn without_gradients(graph: &Graph) -> Graph {
     copier.finish(|_| true)
 }
 
+/// The next value before it is put back into an interval.
+pub(super) fn unclamped(graph: &Graph, mut next: NodeId) -> NodeId {
+    while let Op::Min(_) | Op::Max(_) = graph.op(next)
+        && let [value, bound] = graph.operands(next)[..]
+        && matches!(graph.op(bound), Op::Constant(_))
+    {
+        next = value;
+    }
+    next
+}
+
 /// The bounds of params and states: constraints, and for states and projected params what their updates keep.
 fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, Interval> {
     let first = intervals(&module.init, &BTreeMap::new());

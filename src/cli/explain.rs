@@ -4,9 +4,15 @@ use super::{Outcome, Session};
 use crate::diag::Code;
 use clap::Args;
 
+const EXAMPLES: &str = "\
+Examples:
+  anabranch explain E0501   an error
+  anabranch explain L0001   a lint";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// A code such as E0301
+    /// A code such as E0301 or L0001
     #[arg(value_name = "CODE", value_parser = code)]
     code: Code,
 }

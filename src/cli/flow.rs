@@ -12,7 +12,12 @@ const LEGEND: &str = "\
 The table has a line for each param and a column for each loss and each value that an `assert` speaks of:
   trains    there is a differentiable path: the loss changes the param
   stopped   the loss depends on the param, but no gradient passes
-  -         the loss does not depend on the param";
+  -         the loss does not depend on the param
+Below it stands the coefficient of each branch loss in the model's gradient.
+
+Examples:
+  anabranch flow model.anb
+  anabranch flow model.anb --svg flow.svg";
 
 #[derive(Debug, Args)]
 #[command(after_help = LEGEND)]

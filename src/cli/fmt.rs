@@ -8,7 +8,13 @@ use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+const EXAMPLES: &str = "\
+Examples:
+  anabranch fmt model.anb blocks.anb
+  anabranch fmt --check examples/*/*.anb";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The specs to format
     #[arg(required = true, value_name = "FILE")]

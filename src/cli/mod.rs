@@ -6,6 +6,7 @@
 
 mod check;
 mod compile;
+mod completions;
 mod console;
 mod explain;
 mod files;
@@ -64,6 +65,8 @@ enum Command {
     Explain(explain::Arguments),
     /// List the standard library, or print one of its definitions
     Std(std::Arguments),
+    /// Print a script that completes this program's arguments in a shell
+    Completions(completions::Arguments),
 }
 
 /// What a command works with.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Fmt(arguments) => fmt::run(arguments, &mut session),
         Command::Explain(arguments) => explain::run(arguments, &mut session),
         Command::Std(arguments) => std::run(arguments, &mut session),
+        Command::Completions(arguments) => completions::run(arguments, &mut session),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,20 +1,23 @@
 //! What a run shows while it goes: a bar on a terminal, and one line an epoch.
 
 use super::console::Console;
+use crate::diag::SourceMap;
 use crate::train::{EpochRecord, Event};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
 
 /// Shows the events of a run.
-pub(super) struct Progress {
+pub(super) struct Progress<'a> {
     console: Console,
+    /// the texts that findings point into
+    sources: &'a SourceMap,
     bar: ProgressBar,
     n_epochs: u32,
 }
 
-impl Progress {
-    pub(super) fn new(console: Console) -> Self {
-        Self { console, bar: ProgressBar::hidden(), n_epochs: 0 }
+impl<'a> Progress<'a> {
+    pub(super) fn new(console: Console, sources: &'a SourceMap) -> Self {
+        Self { console, sources, bar: ProgressBar::hidden(), n_epochs: 0 }
     }
 
     pub(super) fn observe(&mut self, event: Event<'_>) {
@@ -30,6 +33,10 @@ impl Progress {
                 }
             }
             Event::Step => self.bar.inc(1),
+            Event::Finding(finding) => {
+                let (console, sources) = (self.console, self.sources);
+                self.bar.suspend(|| console.findings(std::slice::from_ref(finding), sources));
+            }
             Event::Epoch(record) => {
                 let line = epoch_line(record, self.n_epochs);
                 let console = self.console;

@@ -130,7 +130,7 @@ fn train_and_save<T: Element>(
     check_target(&config.output)?;
     let data = load_data(compiled, config)?;
     let start = Instant::now();
-    let mut progress = Progress::new(session.console);
+    let mut progress = Progress::new(session.console, &session.sources);
     let options = arguments.execution.options();
     let run: Finished<T> = train::run(compiled, config, &data, &options, &mut |event| progress.observe(event))?;
     progress.finish();
@@ -142,10 +142,19 @@ fn train_and_save<T: Element>(
     }
     save(&config.output, compiled, config, spec, &run)?;
     let seconds = start.elapsed().as_secs_f64();
-    let mut text = summary(&run.history);
+    let mut text = summary(&run.history, run.n_epochs);
+    text += &verdict(&run);
     let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.n_steps, config.output.display());
     session.console.print(&text)?;
     Ok(())
+}
+
+/// Which epoch was the best, when the run watched a value.
+fn verdict<T>(run: &Finished<T>) -> String {
+    let Some(best) = &run.best else { return String::new() };
+    let ended = if run.stopped_early { "stopped early; " } else { "" };
+    let kept = if best.kept { "; its params are kept" } else { "" };
+    format!("{ended}best {}: {} after epoch {}{kept}\n", best.watched, number(best.value), best.epoch)
 }
 
 /// `runs/first.diverged` for `runs/first`.
@@ -155,9 +164,10 @@ fn beside(output: &Path) -> PathBuf {
     output.with_file_name(name)
 }
 
-/// The first and last value of everything that was evaluated.
-fn summary(history: &History) -> String {
-    let (Some(first), Some(last)) = (history.epochs.first(), history.epochs.last()) else { return String::new() };
+/// The value before training, and after the epoch whose params are kept, of everything that was evaluated.
+fn summary(history: &History, kept: u32) -> String {
+    let last = history.epochs.iter().find(|record| record.epoch == kept);
+    let (Some(first), Some(last)) = (history.epochs.first(), last) else { return String::new() };
     let mut text = String::new();
     for part in last.parts.iter().filter(|part| part.part != "train") {
         for (reported, value) in &part.values {

@@ -25,7 +25,7 @@ pub(super) struct SetArguments {
 impl SetArguments {
     /// The options of a compilation.
     pub(super) fn options(&self) -> Options {
-        Options { overrides: self.assignments.iter().cloned().collect(), deny: self.deny.clone() }
+        Options { overrides: self.assignments.iter().cloned().collect(), deny: self.deny.clone(), ..Options::default() }
     }
 }
 

@@ -6,7 +6,14 @@ use crate::pipeline::parse_library;
 use crate::syntax::ast::{Statement, StatementKind};
 use clap::Args;
 
+const EXAMPLES: &str = "\
+Examples:
+  anabranch std            all names, by file
+  anabranch std dense      a definition with its comment
+  anabranch std balanced";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The definition to print; without it, all are listed
     #[arg(value_name = "NAME")]

@@ -135,6 +135,8 @@ codes! {
         "Weight decay or joint gradient clipping reaches a weight of losses. Give such weights an optimizer of their own.";
     L0011 "moving-monitor"
         "Early stopping or the best checkpoint is decided by a loss whose weights move, so its values do not compare. Watch a\nbranch's loss or a metric.";
+    L0012 "overshooting-weight"
+        "A weight of losses is trained with steps so long that each overshoots by more than the last, so that the weight jumps\nfrom bound to bound: the learning rate times the objective's second derivative by the weight is above 2. A run finds\nthis with its data at hand. Take a smaller learning rate for the weight, or divide its loss by the losses' scale.";
 }
 
 impl std::fmt::Display for Code {

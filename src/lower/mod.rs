@@ -48,6 +48,16 @@ pub struct Options {
     pub overrides: IndexMap<String, Setting>,
     /// `--deny LINT`: lints that are errors
     pub deny: Vec<String>,
+    /// What a run judges its epochs by.
+    pub watched: Option<Watched>,
+}
+
+/// The loss or metric that a run stops early, or keeps its best params, by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    pub name: String,
+    /// Where the run config names it.
+    pub span: Option<Span>,
 }
 
 /// The value of a `--set`.

@@ -33,6 +33,8 @@ pub struct Module {
     /// Where the spec names each run-time dim.
     pub dims: IndexMap<Arc<str>, Vec<Span>>,
     pub contracts: Vec<Contract>,
+    /// A `train` block whose objectives reach no param. A mistake unless a worse one explains it.
+    pub idle_training: Option<Span>,
     /// `assert every param is trained`
     pub every_param_trained: Option<Span>,
 }

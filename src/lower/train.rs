@@ -53,7 +53,8 @@ impl Lowering {
         }
         let mut gradients = self.gradients(file, span);
         if gradients.is_empty() {
-            return Err(self.error(Code::E0406, span, "no objective reaches any param", "nothing to train"));
+            self.module.idle_training = Some(span);
+            return Ok(());
         }
         for (path, gradient) in &gradients {
             self.graph.add_output(Role::Gradient, path.clone(), gradient.node);

@@ -8,6 +8,7 @@
 //! [`outline`] of the same text.
 
 mod fields;
+mod monitor;
 mod outline;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::data::{DataSource, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 
 use fields::Reader;
+
+pub use monitor::{Better, Monitor};
 
 /// The element type of floats in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -70,6 +73,7 @@ pub struct RunConfig {
     pub output: PathBuf,
     pub params: Option<ParamsSource>,
     pub set: IndexMap<String, Override>,
+    pub monitor: Option<Monitor>,
 }
 
 /// A run config is a page of text; a longer one is a mistake such as a data file in its place.

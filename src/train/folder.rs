@@ -5,6 +5,7 @@
 //! left alone and refused (E0605), before the run by [`check_target`].
 
 use super::config::{Precision, RunConfig};
+use super::judge::Best;
 use super::predictor::{ClockForm, InputForm, SavedProgram, stored_name, to_data_values};
 use super::run::Finished;
 use super::trainer::fold_seed;
@@ -38,6 +39,12 @@ pub struct RunRecord {
     pub batch_size: u32,
     pub epochs: u32,
     pub steps: u64,
+    /// whether the watched value ended the run before its last epoch
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped_early: bool,
+    /// the best epoch by the watched value
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// why the run ended before its last epoch
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<String>,
@@ -181,12 +188,11 @@ fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) 
         ty: info.ty.clone(),
         columns: config.train.columns.get(&**name).map(crate::data::ColumnSpec::names).unwrap_or_default(),
     };
-    let clamp = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     SavedProgram {
         precision: config.precision,
         clock: ClockForm {
             step: i32::try_from(run.n_steps).unwrap_or(i32::MAX),
-            epoch: clamp(run.history.epochs.len().saturating_sub(1)),
+            epoch: i32::try_from(run.n_epochs).unwrap_or(i32::MAX),
             seed: fold_seed(config.seed),
         },
         prefix: config.train.prefix.clone(),
@@ -215,6 +221,8 @@ fn record<T>(config: &RunConfig, spec: &str, run: &Finished<T>) -> RunRecord {
         batch_size: config.batch_size,
         epochs: run.history.epochs.last().map_or(0, |record| record.epoch),
         steps: run.n_steps,
+        stopped_early: run.stopped_early,
+        best: run.best.clone(),
         diverged: run.diverged.as_ref().map(|finding| finding.headline.clone()),
         last,
     }

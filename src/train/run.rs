@@ -7,7 +7,9 @@
 use super::config::{ConstValue, RunConfig};
 use super::fields::Fields;
 use super::history::{EpochRecord, History, PartRecord};
+use super::judge::{Best, Judge, Verdict};
 use super::trainer::{Reported, Trainer, Weighted};
+use crate::analyse::{lint, overshooting};
 use crate::data::{Batcher, Dataset, load};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Store};
@@ -15,6 +17,8 @@ use crate::ir::Role;
 use crate::lower::{Options, Setting};
 use crate::ops::Element;
 use crate::pipeline::Compiled;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The data of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,23 +37,32 @@ pub enum Event<'a> {
     Step,
     /// An epoch ended.
     Epoch(&'a EpochRecord),
+    /// Something to know was found on the way.
+    Finding(&'a Diagnostic),
 }
 
 /// A run that ended.
 #[derive(Debug)]
 pub struct Finished<T> {
-    /// params and states: the last ones, or the last good ones of a run that diverged
+    /// params and states: the last ones, those of the best epoch, or the last good ones of a run that diverged
     pub store: Store<T>,
     pub history: History,
     /// training steps that led to the store
     pub n_steps: u64,
+    /// epochs that led to the store
+    pub n_epochs: u32,
+    /// the best epoch by the value that the run watched
+    pub best: Option<Best>,
+    /// whether the watched value ended the run before its last epoch
+    pub stopped_early: bool,
     /// why the run ended before its last epoch
     pub diverged: Option<Diagnostic>,
 }
 
-/// The constants that a config sets, as compile options. Those of the `command_line` go before them.
+/// What a config says to the compiler: constants, and what is watched. The `command_line` goes before it.
 pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
-    let mut options = Options { deny: command_line.deny, ..Options::default() };
+    let watched = config.monitor.as_ref().map(super::config::Monitor::watched);
+    let mut options = Options { deny: command_line.deny, watched, ..Options::default() };
     for (name, value) in &config.set {
         let setting = match &value.value {
             ConstValue::Int(number) => Setting::Number(*number as f64),
@@ -76,6 +89,9 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     }
     let fields = Fields::of(&compiled.module);
     config.check_mapped_fields(&fields.names())?;
+    if let Some(monitor) = &config.monitor {
+        monitor.check(&reported_names(compiled))?;
+    }
     let specs = fields.specs()?;
     let part = |source: &Option<crate::data::DataSource>| {
         source.as_ref().map(|source| load(source, &specs).and_then(|data| not_empty(data, source))).transpose()
@@ -89,6 +105,12 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
         return Err(finding.into());
     }
     Ok(data)
+}
+
+/// What every part of the data is evaluated to.
+fn reported_names(compiled: &Compiled) -> Vec<&str> {
+    let is_value = |output: &&crate::ir::Output| matches!(output.role, Role::Loss | Role::Metric);
+    compiled.simplified.evaluate.outputs.iter().filter(is_value).map(|output| &*output.name).collect()
 }
 
 fn not_empty(data: Dataset, source: &crate::data::DataSource) -> Result<Dataset, Diagnostics> {
@@ -127,24 +149,84 @@ pub fn run<T: Element>(
     observe(Event::Started { epochs: config.epochs, steps_per_epoch: batcher.batches_per_epoch() });
     let mut history = History { epochs: vec![record(&mut trainer, config, data, 0, None)?] };
     observe(Event::Epoch(&history.epochs[0]));
-    let mut good = (trainer.store().clone(), 0);
+    let mut judge = config.monitor.as_ref().map(Judge::new);
+    let mut good = Good { store: trainer.store().clone(), n_steps: 0, n_epochs: 0 };
+    let mut kept = None;
+    let mut stopped_early = false;
+    let mut told = BTreeSet::new();
     let mut order = Vec::new();
     for epoch in 0..config.epochs {
         batcher.order_into(u64::from(epoch), &mut order);
         trainer.set_epoch(epoch);
         trainer.attach(&data.train)?;
+        if let Some(rows) = batcher.batches(&order).next() {
+            watch_weights(&mut trainer, compiled, data, rows, epoch, &mut told, observe)?;
+        }
         let outcome = train_epoch(&mut trainer, data, batcher.batches(&order), observe)?;
         let means = match outcome {
             Ok(means) if trainer.is_finite() => means,
-            Ok(_) => return Ok(stopped(good, history, diverged(epoch, trainer.clock().step, None))),
-            Err(bad) => return Ok(stopped(good, history, diverged(epoch, trainer.clock().step, Some(bad)))),
+            Ok(_) => return Ok(good.diverged(history, diverged(epoch, trainer.clock().step, None))),
+            Err(bad) => return Ok(good.diverged(history, diverged(epoch, trainer.clock().step, Some(bad)))),
         };
         let record = record(&mut trainer, config, data, epoch + 1, Some(&means))?;
         observe(Event::Epoch(&record));
-        good = (trainer.store().clone(), record.step);
+        good = Good { store: trainer.store().clone(), n_steps: record.step, n_epochs: record.epoch };
+        let verdict = judge.as_mut().map(|judge| (judge.judge(&record), judge.keeps_best()));
         history.epochs.push(record);
+        match verdict {
+            Some((Verdict::Best, true)) => kept = Some(good.clone()),
+            Some((Verdict::End, _)) => {
+                stopped_early = true;
+                break;
+            }
+            _ => {}
+        }
     }
-    Ok(Finished { store: good.0, history, n_steps: good.1, diverged: None })
+    let Good { store, n_steps, n_epochs } = kept.unwrap_or(good);
+    let best = judge.and_then(|judge| judge.best());
+    Ok(Finished { store, history, n_steps, n_epochs, best, stopped_early, diverged: None })
+}
+
+/// A model as it was after an epoch in which everything was finite.
+#[derive(Clone, Debug)]
+struct Good<T> {
+    store: Store<T>,
+    n_steps: u64,
+    n_epochs: u32,
+}
+
+impl<T> Good<T> {
+    fn diverged(self, history: History, reason: Diagnostic) -> Finished<T> {
+        let Self { store, n_steps, n_epochs } = self;
+        Finished { store, history, n_steps, n_epochs, best: None, stopped_early: false, diverged: Some(reason) }
+    }
+}
+
+/// Tells, once each, of loss weights that overshoot by the losses of an epoch's first batch.
+///
+/// # Errors
+/// The finding, when its lint is denied.
+fn watch_weights<T: Element>(
+    trainer: &mut Trainer<T>,
+    compiled: &Compiled,
+    data: &RunData,
+    rows: &[u32],
+    epoch: u32,
+    told: &mut BTreeSet<Arc<str>>,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Diagnostics> {
+    for (weight, step) in trainer.overshooting(&data.train, rows)? {
+        if !told.insert(weight.path.clone()) {
+            continue;
+        }
+        let place = format!("by the losses at the start of epoch {}", epoch + 1);
+        match compiled.policy.apply(lint(Code::L0012), overshooting(&weight, &step, &place)) {
+            Some(finding) if finding.is_error() => return Err(finding.into()),
+            Some(finding) => observe(Event::Finding(&finding)),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// One pass over the training rows: the means, or what was not finite.
@@ -190,10 +272,6 @@ fn record<T: Element>(
     }
     let step = u64::from(trainer.clock().step as u32);
     Ok(EpochRecord { epoch, step, parts, weights: trainer.loss_weights() })
-}
-
-fn stopped<T>(good: (Store<T>, u64), history: History, reason: Diagnostic) -> Finished<T> {
-    Finished { store: good.0, history, n_steps: good.1, diverged: Some(reason) }
 }
 
 fn diverged(epoch: u32, step: i32, bad: Option<(Reported, f64)>) -> Diagnostic {

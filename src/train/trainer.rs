@@ -6,6 +6,7 @@
 use super::fields::Fields;
 use super::program::Program;
 use super::sums::Sums;
+use crate::analyse::{WatchedWeight, WeightStep, weight_steps};
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::Diagnostics;
@@ -69,6 +70,8 @@ pub struct Trainer<T: Element> {
     /// of the training steps since the epoch began
     train_sums: Sums,
     evaluate_sums: Sums,
+    /// the loss weights whose updates can overshoot, and the program that tells
+    weight_steps: Option<(Vec<WatchedWeight>, Program<T>)>,
     store: Store<T>,
     clock: Clock,
     reported: Vec<Reported>,
@@ -105,6 +108,7 @@ impl<T: Element> Trainer<T> {
             gradients: program(&simplified.gradients),
             train_sums: Sums::new(simplified.train_metrics.clone()),
             evaluate_sums: Sums::new(simplified.evaluate_metrics.clone()),
+            weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph))),
             store,
             clock,
             values: vec![f64::NAN; reported.len()],
@@ -240,6 +244,23 @@ impl<T: Element> Trainer<T> {
         };
         let ports = executor.ports().iter().enumerate();
         Ok(ports.filter(|(_, port)| port.role == Role::Gradient).map(gradient).collect())
+    }
+
+    /// The scalar loss weights whose next updates, by the losses of these rows, overshoot more and more.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn overshooting(
+        &mut self,
+        data: &Dataset,
+        rows: &[u32],
+    ) -> Result<Vec<(WatchedWeight, WeightStep)>, Diagnostics> {
+        let Some((weights, program)) = &mut self.weight_steps else { return Ok(Vec::new()) };
+        let executor = program.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
+        let values: Vec<f64> = (0..executor.ports().len()).map(|at| executor.scalar(at)).collect();
+        let steps = values.chunks(3).filter_map(WeightStep::of);
+        let found = weights.iter().zip(steps).filter(|(_, step)| step.overshoots());
+        Ok(found.map(|(weight, step)| (weight.clone(), step)).collect())
     }
 
     /// The trainable loss weights: small params that combiners own.

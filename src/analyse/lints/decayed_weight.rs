@@ -5,24 +5,13 @@
 //! the next value reads gradients of other params.
 
 use crate::analyse::interval::intervals;
-use crate::analyse::study::{Study, reach, without_gradients};
+use crate::analyse::study::{Study, reach, unclamped, without_gradients};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Graph, NodeId, Role};
+use crate::ir::{NodeId, Role};
 use crate::lower::{Module, Owner};
 use crate::ops::Op;
 use crate::passes::gradients;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The next value before it is put back into an interval.
-fn unclamped(graph: &Graph, mut next: NodeId) -> NodeId {
-    while let Op::Min(_) | Op::Max(_) = graph.op(next)
-        && let [value, bound] = graph.operands(next)[..]
-        && matches!(graph.op(bound), Op::Constant(_))
-    {
-        next = value;
-    }
-    next
-}
 
 pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     let weighs = studies.iter().flat_map(|study| &study.weights).filter(|weight| !weight.weighs.is_empty());

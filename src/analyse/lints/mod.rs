@@ -10,17 +10,17 @@ mod loss_can_rise;
 mod moving_monitor;
 mod never_trained;
 mod once_named_dim;
+mod policy;
 mod unbounded_below;
 mod unstable;
 mod unused;
 mod weight_collapse;
 
-pub use moving_monitor::moving_monitor;
-
 use super::study::{Study, studies};
-use crate::diag::{Code, Diagnostic, Severity, Span};
-use crate::lower::Module;
-use crate::syntax::ast::{self, Statement, StatementKind};
+use crate::diag::{Code, Diagnostic};
+use crate::lower::{Module, Watched};
+
+pub use policy::Policy;
 
 /// A lint.
 #[derive(Clone, Copy, Debug)]
@@ -42,81 +42,28 @@ pub const LINTS: &[Lint] = &[
     Lint { name: "unbounded-below", code: Code::L0008, run: unbounded_below::run },
     Lint { name: "constant-weight", code: Code::L0009, run: constant_weight::run },
     Lint { name: "decayed-weight", code: Code::L0010, run: decayed_weight::run },
-    // Which value a run watches is said by the run: `moving_monitor` is asked by it.
+    // Which value is watched is said by a run's config, so this one is asked apart.
     Lint { name: "moving-monitor", code: Code::L0011, run: |_, _| Vec::new() },
+    // Told by a run, which knows the losses: `analyse::weight_steps`.
+    Lint { name: "overshooting-weight", code: Code::L0012, run: |_, _| Vec::new() },
 ];
 
-/// The findings of all lints on a module; `files` are the trees it came from, for their `@allow`s.
-pub fn lints(module: &Module, files: &[&ast::File], deny: &[String]) -> Vec<Diagnostic> {
-    let mut findings: Vec<Diagnostic> = Vec::new();
-    let names = || LINTS.iter().map(|lint| lint.name);
-    for name in deny.iter().filter(|name| !names().any(|known| known == **name)) {
-        findings.push(
-            Diagnostic::error(Code::E0201, format!("`--deny {name}`: no lint has this name"))
-                .with_suggestion(name, names()),
-        );
-    }
-    let mut allowed: Vec<(Span, &'static str)> = Vec::new();
-    for file in files {
-        allowances(&file.statements, &mut allowed, &mut findings);
-    }
+/// The findings of all lints on a module, as the policy lets them through.
+pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec<Diagnostic> {
     let studies = studies(module);
+    let mut findings = Vec::new();
     for lint in LINTS {
-        let is_denied = deny.iter().any(|name| name == lint.name);
-        for mut finding in (lint.run)(module, &studies) {
-            if allowed.iter().any(|(span, name)| *name == lint.name && points_into(&finding, *span)) {
-                continue;
-            }
-            if is_denied {
-                finding.severity = Severity::Error;
-            }
-            findings.push(
-                finding.with_note(format!(
-                    "lint: {}; `@allow({})` before the statement silences it",
-                    lint.name, lint.name
-                )),
-            );
-        }
+        findings.extend((lint.run)(module, &studies).into_iter().filter_map(|finding| policy.apply(lint, finding)));
     }
+    let moving = watched.and_then(|watched| moving_monitor::find(module, &studies, watched));
+    findings.extend(moving.and_then(|finding| policy.apply(lint(Code::L0011), finding)));
     findings
 }
 
-fn points_into(finding: &Diagnostic, span: Span) -> bool {
-    let mut labels = finding.primary.iter().chain(&finding.labels);
-    labels.any(|label| label.span.source == span.source && label.span.start >= span.start && label.span.end <= span.end)
-}
-
-/// The `@allow`s of statements and of those in their bodies.
-fn allowances(statements: &[Statement], allowed: &mut Vec<(Span, &'static str)>, findings: &mut Vec<Diagnostic>) {
-    for statement in statements {
-        for annotation in &statement.annotations {
-            if &*annotation.name.name != "allow" {
-                findings.push(
-                    Diagnostic::error(Code::E0201, format!("unknown annotation `@{}`", annotation.name.name))
-                        .at(annotation.name.span, "expected `@allow(LINT)`"),
-                );
-                continue;
-            }
-            for argument in &annotation.arguments {
-                match LINTS.iter().find(|lint| lint.name == &*argument.name) {
-                    Some(lint) => allowed.push((statement.span, lint.name)),
-                    None => findings.push(
-                        Diagnostic::error(Code::E0201, format!("no lint is called `{}`", argument.name))
-                            .at(argument.span, "unknown lint")
-                            .with_suggestion(&argument.name, LINTS.iter().map(|lint| lint.name)),
-                    ),
-                }
-            }
-        }
-        match &statement.kind {
-            StatementKind::Definition(definition) => allowances(&definition.body.statements, allowed, findings),
-            StatementKind::If { then, otherwise, .. } => {
-                allowances(&then.statements, allowed, findings);
-                if let Some(block) = otherwise {
-                    allowances(&block.statements, allowed, findings);
-                }
-            }
-            _ => {}
-        }
-    }
+/// The lint of a code.
+///
+/// # Panics
+/// When no lint has the code.
+pub fn lint(code: Code) -> &'static Lint {
+    LINTS.iter().find(|lint| lint.code == code).expect("every code of a lint has its row")
 }

@@ -14,8 +14,20 @@ use super::{ConstValue, Override, Precision, RunConfig};
 
 type Columns = IndexMap<String, ColumnSpec>;
 
-const TOP_KEYS: &[&str] =
-    &["spec", "data", "batch_size", "epochs", "seed", "shuffle", "drop_last", "precision", "output", "params", "set"];
+const TOP_KEYS: &[&str] = &[
+    "spec",
+    "data",
+    "batch_size",
+    "epochs",
+    "seed",
+    "shuffle",
+    "drop_last",
+    "precision",
+    "output",
+    "params",
+    "set",
+    "monitor",
+];
 
 pub(super) struct Reader {
     source: SourceId,
@@ -27,17 +39,17 @@ pub(super) struct Reader {
 
 /// One mapping of the text and the keys that lead to it.
 #[derive(Clone, Copy)]
-struct Section<'a> {
-    map: &'a Mapping,
-    path: &'a [&'a str],
+pub(super) struct Section<'a> {
+    pub(super) map: &'a Mapping,
+    pub(super) path: &'a [&'a str],
 }
 
 impl<'a> Section<'a> {
-    fn get(self, key: &str) -> Option<&'a Value> {
+    pub(super) fn get(self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn path_to(self, key: &'a str) -> Vec<&'a str> {
+    pub(super) fn path_to(self, key: &'a str) -> Vec<&'a str> {
         self.path.iter().copied().chain([key]).collect()
     }
 }
@@ -80,6 +92,7 @@ impl Reader {
         let output = top.get("output").and_then(|value| self.text(top, "output", value)).map(PathBuf::from);
         let params = top.get("params").and_then(|value| self.params(top, value));
         let set = self.overrides(top);
+        let monitor = self.monitor(top, validation.is_some());
         let (Some(spec), Some(train), Some(batch_size), Some(epochs), true) =
             (spec, train, batch_size, epochs, self.diagnostics.is_empty())
         else {
@@ -102,6 +115,7 @@ impl Reader {
             precision,
             params,
             set,
+            monitor,
         })
     }
 
@@ -290,7 +304,7 @@ impl Reader {
     }
 
     /// A whole number of at least 1.
-    fn count(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
+    pub(super) fn count(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
         let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
         if count.is_none() {
             self.wrong_kind(&section.path_to(key), value, "a whole number of at least 1");
@@ -308,7 +322,7 @@ impl Reader {
         }
     }
 
-    fn required<'a>(&mut self, section: Section<'a>, key: &str) -> Option<&'a Value> {
+    pub(super) fn required<'a>(&mut self, section: Section<'a>, key: &str) -> Option<&'a Value> {
         let value = section.get(key);
         if value.is_none() {
             let within = section.path.last().map_or(String::new(), |name| format!(" in `{name}`"));
@@ -324,7 +338,7 @@ impl Reader {
         value
     }
 
-    fn known_keys(&mut self, section: Section<'_>, known: &[&str]) {
+    pub(super) fn known_keys(&mut self, section: Section<'_>, known: &[&str]) {
         for key in section.map.keys() {
             let name = scalar_text(key).unwrap_or_else(|| kind_of(key).to_owned());
             if known.contains(&name.as_str()) && key.is_string() {
@@ -340,14 +354,14 @@ impl Reader {
         }
     }
 
-    fn wrong_kind(&mut self, path: &[&str], value: &Value, expected: &str) {
+    pub(super) fn wrong_kind(&mut self, path: &[&str], value: &Value, expected: &str) {
         let key = path.last().copied().unwrap_or_default();
         let found = scalar_text(value).map_or(kind_of(value).to_owned(), |text| format!("`{text}`"));
         let headline = format!("`{key}` cannot be {found}");
         self.mistake(path, &headline, format!("found {found}"), &format!("expected: {expected}"));
     }
 
-    fn mistake(&mut self, path: &[&str], headline: &str, label: impl Into<String>, note: &str) {
+    pub(super) fn mistake(&mut self, path: &[&str], headline: &str, label: impl Into<String>, note: &str) {
         let span = self.value_span(path);
         self.diagnostics.push(Diagnostic::error(Code::E0602, headline).at(span, label).with_note(note));
     }
@@ -357,7 +371,7 @@ impl Reader {
         Span::new(self.source, place.start, place.end)
     }
 
-    fn value_span(&self, path: &[&str]) -> Span {
+    pub(super) fn value_span(&self, path: &[&str]) -> Span {
         let place = self.outline.value(path);
         Span::new(self.source, place.start, place.end)
     }
@@ -414,6 +428,7 @@ fn example_of(key: &str) -> &'static str {
         "file" => "`file: data.csv`",
         "batch_size" => "`batch_size: 32`",
         "epochs" => "`epochs: 20`",
+        "value" => "`value: validation/accuracy`",
         _ => "a value",
     }
 }

@@ -1,0 +1,113 @@
+//! Judging epochs by the value that a run watches: which one is the best, and when to end.
+
+use super::config::Monitor;
+use super::history::EpochRecord;
+use serde::{Deserialize, Serialize};
+
+/// The best epoch of a run by the value that it watches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// `PART/NAME`
+    pub watched: String,
+    /// from 1
+    pub epoch: u32,
+    /// after that epoch
+    pub value: f64,
+    /// whether the run's params are those of this epoch
+    pub kept: bool,
+}
+
+/// Follows the watched value from epoch to epoch.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    monitor: &'a Monitor,
+    best: Option<(u32, f64)>,
+    epochs_without: u32,
+}
+
+/// What an epoch's value says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// the best epoch so far
+    Best,
+    /// no improvement, and the run goes on
+    GoOn,
+    /// no improvement for as long as the run is patient
+    End,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(monitor: &'a Monitor) -> Self {
+        Self { monitor, best: None, epochs_without: 0 }
+    }
+
+    pub(super) fn judge(&mut self, record: &EpochRecord) -> Verdict {
+        let value = record.get(&self.monitor.part, &self.monitor.name).unwrap_or(f64::NAN);
+        if self.monitor.improves(value, self.best.map(|(_, best)| best)) {
+            self.best = Some((record.epoch, value));
+            self.epochs_without = 0;
+            return Verdict::Best;
+        }
+        self.epochs_without += 1;
+        let is_patient = self.monitor.patience.is_none_or(|patience| self.epochs_without < patience);
+        if is_patient { Verdict::GoOn } else { Verdict::End }
+    }
+
+    pub(super) fn keeps_best(&self) -> bool {
+        self.monitor.keep_best
+    }
+
+    pub(super) fn best(&self) -> Option<Best> {
+        let watched = format!("{}/{}", self.monitor.part, self.monitor.name);
+        self.best.map(|(epoch, value)| Best { watched, epoch, value, kept: self.monitor.keep_best })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{SourceId, SourceMap, Span};
+    use crate::ir::Role;
+    use crate::train::config::Better;
+    use crate::train::history::PartRecord;
+    use crate::train::trainer::Reported;
+
+    fn verdicts(better: Better, min_delta: f64, patience: Option<u32>, values: &[f64]) -> (Vec<Verdict>, Option<u32>) {
+        let source: SourceId = SourceMap::default().add("run.yaml", "");
+        let monitor = Monitor {
+            part: "validation".into(),
+            name: "a".into(),
+            span: Span::new(source, 0, 0),
+            better,
+            min_delta,
+            patience,
+            keep_best: true,
+        };
+        let mut judge = Judge::new(&monitor);
+        let reported = [Reported { role: Role::Loss, name: "a".into() }];
+        let record = |(at, value): (usize, &f64)| EpochRecord {
+            epoch: at as u32 + 1,
+            step: 0,
+            parts: vec![PartRecord::new("validation", &reported, &[*value])],
+            weights: Vec::new(),
+        };
+        let verdicts = values.iter().enumerate().map(record).map(|record| judge.judge(&record)).collect();
+        (verdicts, judge.best().map(|best| best.epoch))
+    }
+
+    #[test]
+    fn patience_counts_epochs_in_a_row() {
+        use Verdict::{Best, End, GoOn};
+        let values = [3.0, 2.0, 2.5, 1.0, 1.0, 1.5];
+        assert_eq!(verdicts(Better::Lower, 0.0, Some(2), &values), (vec![Best, Best, GoOn, Best, GoOn, End], Some(4)));
+        assert_eq!(verdicts(Better::Lower, 1.5, Some(9), &values).1, Some(4));
+        assert_eq!(verdicts(Better::Higher, 0.0, None, &values), (vec![Best, GoOn, GoOn, GoOn, GoOn, GoOn], Some(1)));
+    }
+
+    #[test]
+    fn no_number_is_never_the_best() {
+        use Verdict::{Best, GoOn};
+        let values = [f64::NAN, f64::INFINITY, 1.0, f64::NAN];
+        assert_eq!(verdicts(Better::Lower, 0.0, None, &values), (vec![GoOn, Best, Best, GoOn], Some(3)));
+    }
+}
