@@ -9,6 +9,8 @@ use anabranch::train::Trainer;
 use proptest::prelude::*;
 use support::compiled;
 
+type Row = (f64, f64, f64, u8);
+
 const SPEC: &str = "\
 input p: f32[batch]
 input scores: f32[batch, 3]
@@ -39,11 +41,9 @@ train { minimize total  optimizer sgd(lr=0) }
 /// Those that are no function of sums.
 const PER_BATCH: &[&str] = &["largest"];
 
-fn dataset(rows: &[(f64, f64, f64, u8)]) -> Dataset {
-    let column = |value: &dyn Fn(&(f64, f64, f64, u8)) -> f64| Field {
-        shape: vec![],
-        values: Values::F64(rows.iter().map(value).collect()),
-    };
+fn dataset(rows: &[Row]) -> Dataset {
+    let column =
+        |value: &dyn Fn(&Row) -> f64| Field { shape: vec![], values: Values::F64(rows.iter().map(value).collect()) };
     let labels = |shift: u8| Field {
         shape: vec![],
         values: Values::I32(rows.iter().map(|row| i32::from((row.3 + shift) % 3)).collect()),
@@ -118,7 +118,7 @@ proptest! {
 
 #[test]
 fn values_are_those_of_all_rows_at_once() {
-    let rows: Vec<(f64, f64, f64, u8)> = (0..23)
+    let rows: Vec<Row> = (0..23)
         .map(|i| {
             let draw = |factor: usize| ((i * factor + 5) % 23) as f64 / 23.0;
             (draw(7), draw(3), draw(11), (i % 3) as u8)
@@ -139,7 +139,7 @@ fn values_are_those_of_all_rows_at_once() {
     let hits = rows.iter().filter(|row| row.1 > 0.5 && row.0 > 0.5).count() as f64;
     assert!(is_near(value("precision_of"), hits / rows.iter().filter(|row| row.0 > 0.5).count() as f64));
     assert!(is_near(value("recall_of"), hits / rows.iter().filter(|row| row.1 > 0.5).count() as f64));
-    let class = |row: &(f64, f64, f64, u8)| {
+    let class = |row: &Row| {
         let scores = [row.0, row.1, row.2 - row.0];
         (0..3).reduce(|best, i| if scores[i] > scores[best] { i } else { best }).unwrap()
     };
@@ -149,7 +149,7 @@ fn values_are_those_of_all_rows_at_once() {
         both as f64 / either as f64
     });
     assert!(is_near(value("classes_overlap"), overlap.sum::<f64>() / 3.0));
-    let there: Vec<&(f64, f64, f64, u8)> = rows.iter().filter(|row| row.3 != 2).collect();
+    let there: Vec<&Row> = rows.iter().filter(|row| row.3 != 2).collect();
     let gaps: f64 = there.iter().map(|row| (row.1 - row.0).powi(2)).sum();
     assert!(is_near(value("gap_error"), (gaps / there.len() as f64).sqrt()));
 }
