@@ -11,7 +11,7 @@ use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{accumulate, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
+use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
 use crate::syntax::{self, Loaded, Reader, ast, load};
 use directions::Directed;
 
@@ -80,24 +80,37 @@ pub fn compile_with(
     options: &Options,
     read: Reader<'_>,
 ) -> Result<Compiled, Diagnostics> {
-    let Loaded { spec: tree, used } = load(sources, spec, read)?;
+    let loaded = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    let Directed { module, mut findings, derivatives } =
-        directions::choose(sources, |wanted| lower::lower(&tree, &used, &library, options, wanted))?;
-    check(&module.graph, "lower");
-    let split = split(&module.graph);
-    findings.extend(analyse::target_leaks(&module, &split));
-    findings.extend(analyse::contracts(&module));
-    stop_at_errors(&findings)?;
-    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
-    findings.extend(analyse::idle_training(&module));
-    stop_at_errors(&findings)?;
-    // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
-    let files: Vec<&ast::File> = used.iter().chain([&tree]).collect();
-    let (policy, misspelt) = Policy::read(&files, &options.deny);
-    findings.extend(misspelt);
-    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
-    stop_at_errors(&findings)?;
+    let mut compiled = compile_loaded(loaded, &library, options)?;
+    compiled.derivatives.iter_mut().for_each(|derivative| derivative.quote(sources));
+    Ok(compiled)
+}
+
+/// All findings about a spec, without the programs: what [`compile_with`] finds, in a part of its time.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn check_with(
+    sources: &mut SourceMap,
+    spec: SourceId,
+    options: &Options,
+    read: Reader<'_>,
+) -> Result<Vec<Diagnostic>, Diagnostics> {
+    let loaded = load(sources, spec, read)?;
+    let library = parse_library(sources)?;
+    let lowered = lower::lower(&loaded.spec, &loaded.used, &library, options, &[])?;
+    Ok(examine(&loaded, lowered, options)?.findings)
+}
+
+/// Compiles trees that were read before. Who compiles many specs parses the `library` once.
+///
+/// # Errors
+/// All findings, when at least one is an error.
+pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
+    let lower = |wanted: &[lower::Direction]| lower::lower(&loaded.spec, &loaded.used, library, options, wanted);
+    let Directed { module, findings, derivatives } = directions::choose(lower)?;
+    let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
     let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
     let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
     let at_prediction = accumulate(&resolve_prediction(&module.graph, reported), &module.batch_metrics);
@@ -113,7 +126,36 @@ pub fn compile_with(
         train_metrics: simplified(&at_training.finals),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree, module, predict: split.predict, train, simplified, derivatives, findings, policy })
+    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, derivatives, findings, policy })
+}
+
+/// A spec that is sound.
+struct Analysed {
+    module: Module,
+    split: Split,
+    findings: Vec<Diagnostic>,
+    policy: Policy,
+}
+
+/// The stages that can find mistakes. Those behind them cannot.
+fn examine(loaded: &Loaded, lowered: (Module, Vec<Diagnostic>), options: &Options) -> Result<Analysed, Diagnostics> {
+    let Loaded { spec, used } = loaded;
+    let (module, mut findings) = lowered;
+    check(&module.graph, "lower");
+    let split = split(&module.graph);
+    findings.extend(analyse::target_leaks(&module, &split));
+    findings.extend(analyse::contracts(&module));
+    stop_at_errors(&findings)?;
+    // An output that was put together from targets often trains nothing either: the leak is what to mend first.
+    findings.extend(analyse::idle_training(&module));
+    stop_at_errors(&findings)?;
+    // Lints look at specs that are otherwise sound: a broken contract says more than the lint that it also sets off.
+    let files: Vec<&ast::File> = used.iter().chain([spec]).collect();
+    let (policy, misspelt) = Policy::read(&files, &options.deny);
+    findings.extend(misspelt);
+    findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
+    stop_at_errors(&findings)?;
+    Ok(Analysed { module, split, findings, policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {

@@ -29,7 +29,18 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const SPECS: [(&str, &str, usize); 3] = [
+const RECURRENT: &str = "
+    input x: f32[batch, 6, 4]
+    target y: f32[batch, 3]
+    output z = x |> bidirectional(units=5, cell=lstm, sequences=true) |> gru(units=4) |> dense(units=3)
+    loss l = mean_squared_error(y, z)
+    train {
+        minimize l
+        optimizer adam(lr=0.01)
+    }";
+
+const SPECS: [(&str, &str, usize); 4] = [
+    ("recurrent", RECURRENT, 8),
     ("w1", include_str!("../benches/compare/specs/w1.anb"), 7),
     ("w2", include_str!("../benches/compare/specs/w2.anb"), 16),
     ("w3", include_str!("../benches/compare/specs/w3.anb"), 4),

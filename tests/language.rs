@@ -202,3 +202,47 @@ fn labels_become_rows() {
     run.feed_int("label", &[2, 0]);
     assert_eq!(run.predict(2)["rows"], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 }
+
+#[test]
+fn what_only_a_call_can_tell_is_not_held_against_a_definition_that_nothing_calls() {
+    let text = "input x: f32[batch, 4]
+        fn branches(x, flag) {
+            if flag { let y = x } else { let y = 2 * x }
+            let z = if flag { x } else { y }
+            return y + z + later
+        }
+        fn early(x, n) {
+            if n > 1 { let y = 1 return y }
+            let y = 2
+            return y * step + pi
+        }
+        layer shapes(x: f32[batch, ..., N], units: int, activation=leaky_relu(slope=0.1)) {
+            layer inner = dense(units=units)
+            param bias: f32[N] = zeros() in max_norm(limit=2)
+            state seen: f32[N] = zeros()
+            update seen = seen + N every epoch
+            assert x: f32[batch, T, N]
+            return activation(inner(x) + inner.kernel)
+        }
+        combiner blend(losses...: f32) {
+            param w: f32[K] = ones() in simplex
+            return sum(w * losses) + inner(losses...)
+        }
+        fn inner(a, b) { return a + b }
+        initializer tilted(shape, by=0.5) { return by * ones() }
+        optimizer still(param, grad, lr, decay=0.9) { return param - lr * grad }
+        let later = x
+        output y = later";
+    assert_eq!(errors(text, &Options::default()), Vec::<String>::new());
+}
+
+#[test]
+fn a_mistake_in_a_definition_is_reported_once() {
+    let text = "input x: f32[batch, 4]
+        fn broken(x) { return x + missing }
+        fn outer(x) { return broken(x) + broken(2 * x) }
+        output a = broken(x)
+        output b = outer(x)
+        output c = broken(a) + outer(b)";
+    assert_eq!(errors(text, &Options::default()), ["unknown name `missing`"]);
+}

@@ -3,8 +3,8 @@
 mod support;
 
 use anabranch::diag::{Code, SourceMap};
-use anabranch::exec::{Clock, Mode, Store, StoreKind};
-use anabranch::ir::Role;
+use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind};
+use anabranch::ir::{DimSizes, Role};
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
 use support::{Feeds, compiled, difference, executor, feed, floats, initial};
@@ -382,6 +382,89 @@ fn activations_follow_their_formulas() {
     close(&found("p"), &[2.0, 2.5, -1.0 + 1.0_f64.sin(), 0.2 + 1.0_f64.cos()]);
 }
 
+/// -log of the summed probability of all ways to write `labels` in the frames, by trying every sequence of classes.
+fn ctc_by_enumeration(log_probabilities: &[Vec<f64>], labels: &[i32], blank: usize) -> f64 {
+    let classes = log_probabilities[0].len();
+    let mut total = 0.0;
+    for mut way in 0..classes.pow(log_probabilities.len() as u32) {
+        let (mut spelled, mut last, mut log) = (Vec::new(), blank, 0.0);
+        for frame in log_probabilities {
+            let class = way % classes;
+            way /= classes;
+            log += frame[class];
+            if class != last && class != blank {
+                spelled.push(class as i32);
+            }
+            last = class;
+        }
+        if spelled == labels {
+            total += log.exp();
+        }
+    }
+    -f64::ln(total)
+}
+
+#[test]
+fn ctc_sums_over_all_alignments() {
+    // Different labels, a repeated one, a shorter text, an empty one, fewer frames than there are.
+    let labels: [&[i32]; 5] = [&[1, 2], &[2, 2], &[2], &[], &[1, 2]];
+    let frames = [5, 5, 5, 5, 3];
+    let (n_frames, classes) = (5, 3);
+    let logits: Vec<f64> = (0..5 * n_frames * classes).map(|i| (1.7 * i as f64).sin() * 2.0).collect();
+    let spec = |frames: &str| {
+        format!(
+            "input labels: i32[batch, L]
+             input logits: f32[batch, T, 3]
+             input frames: i32[batch]
+             param shift: f32[3] = [0.1, -0.2, 0.3]
+             output l = ctc(labels, logits + shift{frames}) + f32(frames) * 0
+             loss total = l
+             train {{ minimize total optimizer sgd(lr=1) }}"
+        )
+    };
+    let padded: Vec<f64> =
+        labels.iter().flat_map(|labels| (0..2).map(|i| labels.get(i).copied().map_or(0.0, f64::from))).collect();
+    let feeds = Feeds::from([
+        ("labels".into(), padded),
+        ("logits".into(), logits.clone()),
+        ("frames".into(), frames.map(f64::from).to_vec()),
+    ]);
+    let wanted = |shift: &[f64]| -> Vec<f64> {
+        let of_sample = |(sample, labels): (usize, &&[i32])| {
+            let frame = |time: usize| -> Vec<f64> {
+                let at = (sample * n_frames + time) * classes;
+                let row: Vec<f64> = (0..classes).map(|class| logits[at + class] + shift[class]).collect();
+                let norm = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                row.into_iter().map(|x| x - norm).collect()
+            };
+            let rows: Vec<Vec<f64>> = (0..frames[sample] as usize).map(frame).collect();
+            ctc_by_enumeration(&rows, labels, 0)
+        };
+        labels.iter().enumerate().map(of_sample).collect()
+    };
+    let sizes = DimSizes::from([("batch".into(), 5), ("T".into(), n_frames), ("L".into(), 2)]);
+    let compiled = compiled(&spec(", frames=frames"));
+    for mode in [Mode::Planned, Mode::Reference] {
+        let mut store = initial::<f64>(&compiled, mode);
+        let mut program = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &support::options(mode)).unwrap();
+        feed(&mut program, &feeds);
+        program.run(&mut store, Clock::default());
+        close(&floats(program.result(0)), &wanted(&[0.1, -0.2, 0.3]));
+        let mut program =
+            Executor::<f64>::new(&compiled.simplified.gradients, &sizes, &support::options(mode)).unwrap();
+        feed(&mut program, &feeds);
+        program.run(&mut store, Clock::default());
+        let mean = |shift: [f64; 3]| wanted(&shift).iter().sum::<f64>() / 5.0;
+        let slope = |class: usize| {
+            let moved = |by: f64| std::array::from_fn(|i| [0.1, -0.2, 0.3][i] + if i == class { by } else { 0.0 });
+            (mean(moved(1e-5)) - mean(moved(-1e-5))) / 2e-5
+        };
+        let found = floats(program.result(0));
+        let slopes: Vec<f64> = (0..3).map(slope).collect();
+        assert!(difference(&found, &slopes) <= 1e-7, "{found:?} is not {slopes:?}");
+    }
+}
+
 /// The code of the first finding of a spec that must fail.
 fn refused(text: &str) -> Code {
     let mut sources = SourceMap::default();
@@ -397,7 +480,7 @@ fn mistakes_in_arguments_are_explained() {
     assert_eq!(refused(&format!("{x}einsum(\"bi->b\", x)")), Code::E0301);
     assert_eq!(refused(&format!("{x}einsum(\"bij,bij->b\", x)")), Code::E0304);
     assert_eq!(refused(&format!("{x}einsum(\"bij,bkj->bik\", x, x[:, 0:2, 0:2])")), Code::E0301);
-    assert_eq!(refused(&format!("{x}lstm(x, units=2)")), Code::E0305);
+    assert_eq!(refused(&format!("{x}unroll(relu, x, [x[:, 0]])")), Code::E0305);
     assert_eq!(refused(&format!("{x}pad(x, [1, 2])")), Code::E0304);
     assert_eq!(refused(&format!("{x}repeat_elements(x, 2, axis=7)")), Code::E0303);
     assert_eq!(refused("const n = 20000\ninput x: f32[batch]\noutput y = x * len(range(0, n))"), Code::E0701);

@@ -1,10 +1,10 @@
 //! `assert … trains …`, checked by reachability along differentiable paths.
 
-use super::{path_text, steps};
+use super::{barrier_span, path_text, steps, stops};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Contract, Module, ParamInfo};
-use crate::ops::{Flow, Op};
+use crate::ops::Op;
 use crate::passes::gradient_path;
 use crate::syntax::ast::TrainsMode;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub fn contracts(module: &Module) -> Vec<Diagnostic> {
                 .at(span, "asserted here")
                 .with_label(param.span, "no objective reaches this param");
             if let Some(stop) = stop_before(&module.graph, param.node) {
-                finding = finding.with_label(module.graph.node(stop).provenance.span, "this `stop` closes the path");
+                finding = finding.with_label(barrier_span(&module.graph, stop), "this `stop` closes the path");
             }
             if !others.is_empty() {
                 finding = finding.with_note(format!("the same holds for {}", others.join(", ")));
@@ -48,9 +48,7 @@ pub fn idle_training(module: &Module) -> Option<Diagnostic> {
 fn stop_before(graph: &Graph, param: NodeId) -> Option<NodeId> {
     let objectives = graph.outputs.iter().filter(|output| output.role == crate::ir::Role::Objective);
     let needed = graph.slice_back(objectives.map(|output| output.node));
-    graph.ids().find(|id| {
-        needed[id.index()] && graph.op(*id).flow(0) == Flow::Stopped && graph.slice_back([*id])[param.index()]
-    })
+    graph.ids().find(|id| needed[id.index()] && stops(graph, *id, |below| graph.slice_back([below])[param.index()]))
 }
 
 fn is_trained(graph: &Graph, path: &str) -> bool {
@@ -148,12 +146,11 @@ fn missing(module: &Module, contract: &Contract, path: &Arc<str>, param: &ParamI
     let mut finding = Diagnostic::error(Code::E0502, format!("`{}` does not train `{path}`", contract.subject_text))
         .at(contract.span, "this contract is broken")
         .with_label(param.span, "no gradient reaches this param");
-    let needed = graph.slice_back([contract.subject]);
-    let stop = graph.ids().find(|id| {
-        needed[id.index()] && graph.op(*id).flow(0) == Flow::Stopped && graph.slice_back([*id])[param.node.index()]
-    });
+    let needed = graph.needed_by([contract.subject]);
+    let is_below = |below: NodeId| graph.slice_back([below])[param.node.index()];
+    let stop = graph.ids().find(|id| needed[id.index()] && stops(graph, *id, is_below));
     if let Some(stop) = stop {
-        finding = finding.with_label(graph.node(stop).provenance.span, "this `stop` closes the path");
+        finding = finding.with_label(barrier_span(graph, stop), "this `stop` closes the path");
     } else if !needed[param.node.index()] {
         finding = finding.with_note(format!("`{}` does not depend on `{path}` at all", contract.subject_text));
     }

@@ -64,7 +64,7 @@ pub fn flow(module: &Module) -> FlowTable {
         }
     }
     let rows = subjects.into_iter().map(|(name, subject)| {
-        let depends = module.graph.slice_back([subject]);
+        let depends = module.graph.needed_by([subject]);
         let reached = gradient_reach(&module.graph, subject);
         let cell = |param: NodeId| {
             if reached[param.index()] {

@@ -1,6 +1,6 @@
 //! `anabranch check`
 
-use super::spec::{SpecArguments, compile_spec};
+use super::spec::{SpecArguments, check_spec};
 use super::{Outcome, Session};
 use clap::Args;
 
@@ -18,6 +18,5 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
-    compile_spec(session, &arguments.spec)?;
-    Ok(())
+    check_spec(session, &arguments.spec)
 }

@@ -4,7 +4,7 @@ use super::Session;
 use crate::data::open_regular;
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::lower::{Options, Setting};
-use crate::pipeline::{Compiled, compile_with};
+use crate::pipeline::{Compiled, check_with, compile_with};
 use crate::syntax::MAXIMUM_TEXT;
 use clap::Args;
 use std::io::Read;
@@ -85,6 +85,17 @@ pub(super) fn read_used(path: &str) -> std::io::Result<String> {
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Reads a spec and looks for mistakes; warnings are shown.
+///
+/// # Errors
+/// Those of reading and compiling.
+pub(super) fn check_spec(session: &mut Session, arguments: &SpecArguments) -> Result<(), Diagnostics> {
+    let spec = read_text(session, &arguments.spec, None)?;
+    let findings = check_with(&mut session.sources, spec, &arguments.set.options(), &read_used)?;
+    session.console.findings(&findings, &session.sources);
+    Ok(())
 }
 
 /// Reads and compiles a spec; warnings are shown.

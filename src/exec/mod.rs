@@ -238,6 +238,7 @@ fn leaf_value<T: Element>(
         InputKind::Epoch => scalar(clock.epoch),
         InputKind::EpochEnd => scalar(i32::from(clock.epoch_end)),
         InputKind::Seed => scalar(clock.seed),
+        InputKind::Port(_) => panic!("internal: a port outside the body of a loop"),
         InputKind::Param => store.get(StoreKind::Param, name).to_tensor(node.ty.dtype, &shape),
         InputKind::State => store.get(StoreKind::State, name).to_tensor(node.ty.dtype, &shape),
         InputKind::Input | InputKind::Target => {

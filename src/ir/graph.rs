@@ -210,4 +210,25 @@ impl Graph {
         }
         needed
     }
+
+    /// As [`Graph::slice_back`], but of a loop only what the result depends on.
+    pub fn needed_by(&self, from: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        let mut needed = vec![false; self.len()];
+        let mut stack: Vec<NodeId> = from.into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) {
+                stack.extend(self.read_by(id));
+            }
+        }
+        needed
+    }
+
+    /// The operands that a node's value depends on.
+    pub fn read_by(&self, id: NodeId) -> Vec<NodeId> {
+        let operands = self.operands(id);
+        match self.op(id) {
+            Op::Scan(scan) => (0..operands.len()).filter(|slot| scan.reads(*slot)).map(|slot| operands[slot]).collect(),
+            _ => operands,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod dim;
+mod form;
 mod graph;
 mod print;
 mod types;
@@ -12,7 +13,8 @@ mod verify;
 
 pub use builder::Builder;
 pub use dim::{BATCH, Dim, DimSizes, MAX_EXTENT};
+pub use form::{GraphForm, NodeForm, OutputForm};
 pub use graph::{Graph, Node, NodeId, Output, Provenance, Role};
 pub use print::{Names, print};
 pub use types::{DType, Shape, TensorType, element_count, show_shape};
-pub use verify::verify;
+pub use verify::{verify, verify_body};

@@ -8,7 +8,8 @@
 //! number tells equal names apart.
 
 use super::graph::{Graph, NodeId};
-use crate::ops::Op;
+use crate::ops::scan::Body;
+use crate::ops::{Input, InputKind, Op};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -44,16 +45,33 @@ impl Names {
     }
 }
 
-/// The graph as text. `title` heads it.
+/// The graph as text. `title` heads it. The bodies of loops follow, numbered; equal ones are one.
 pub fn print(graph: &Graph, title: &str) -> String {
+    let mut bodies: Vec<Body> = Vec::new();
+    let mut text = block(graph, title, &mut bodies);
+    let mut at = 0;
+    while let Some(body) = bodies.get(at).cloned() {
+        at += 1;
+        text += &block(body.graph(), &format!("body {at}"), &mut bodies);
+    }
+    text
+}
+
+fn block(graph: &Graph, title: &str, bodies: &mut Vec<Body>) -> String {
     let names = Names::of(graph);
     let mut text = format!("{title} {{\n");
     for id in graph.ids().filter(|id| !matches!(graph.op(*id), Op::Constant(_))) {
         let node = graph.node(id);
         let operands: Vec<&str> = graph.operands(id).into_iter().map(|operand| names.get(operand)).collect();
-        let attributes: Vec<String> =
+        let mut attributes: Vec<String> =
             node.op.attributes().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if let Op::Scan(scan) = &node.op {
+            attributes.insert(0, format!("body={}", number(bodies, &scan.body)));
+        }
         let _ = match &node.op {
+            Op::Input(Input { kind: InputKind::Port(port), .. }) => {
+                writeln!(text, "  port {port} {} : {}", names.get(id), node.ty)
+            }
             Op::Input(input) => writeln!(text, "  {} {} : {}", input.kind.as_str(), names.get(id), node.ty),
             op => {
                 let call = [operands.join(", "), attributes.join(", ")];
@@ -67,4 +85,13 @@ pub fn print(graph: &Graph, title: &str) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+/// The number of a body, from 1.
+fn number(bodies: &mut Vec<Body>, body: &Body) -> usize {
+    let known = bodies.iter().position(|other| other == body);
+    1 + known.unwrap_or_else(|| {
+        bodies.push(body.clone());
+        bodies.len() - 1
+    })
 }

@@ -5,6 +5,7 @@
 //! (G3) Leaves of one kind have distinct names: a graph reads each param, state, input and target once.
 //! (G4) Outputs of one role have distinct names.
 //! (G5) Outputs that carry a state or param from step to step keep its type.
+//! (G6) A program has no ports; the body of a loop has no other leaves that are fed, and is itself lawful.
 
 use super::graph::{Graph, Role};
 use crate::ops::{InputKind, Op};
@@ -12,6 +13,15 @@ use std::collections::BTreeMap;
 
 /// Checks the laws; the message names the first node that breaks one. A failure is a bug in anabranch.
 pub fn verify(graph: &Graph) -> Result<(), String> {
+    check(graph, false)
+}
+
+/// Checks the laws of the body of a loop.
+pub fn verify_body(graph: &Graph) -> Result<(), String> {
+    check(graph, true)
+}
+
+fn check(graph: &Graph, is_body: bool) -> Result<(), String> {
     let mut leaves = BTreeMap::new();
     for id in graph.ids() {
         let node = graph.node(id);
@@ -25,7 +35,21 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
             Ok(ty) => return Err(format!("G2: {id:?} ({}) has type {}, its rule says {ty}", node.op.name(), node.ty)),
             Err(error) => return Err(format!("G2: {id:?} ({}): {error}", node.op.name())),
         }
+        if let Op::Scan(scan) = &node.op {
+            verify_body(scan.body.graph()).map_err(|broken| format!("G6: the body of {id:?}: {broken}"))?;
+        }
         if let Op::Input(input) = &node.op
+            && matches!(input.kind, InputKind::Port(_)) != is_body
+        {
+            return Err(format!("G6: {id:?} is a {} leaf", input.kind.as_str()));
+        }
+        if let Op::Input(input) = &node.op
+            && let InputKind::Port(_) = input.kind
+        {
+            if leaves.insert((input.kind, "".into()), id).is_some() {
+                return Err(format!("G3: two leaves are one port, the second is {id:?}"));
+            }
+        } else if let Op::Input(input) = &node.op
             && leaves.insert((input.kind, node.provenance.name.clone()), id).is_some()
         {
             return Err(format!("G3: two {} leaves are named {}", input.kind.as_str(), node.provenance.name));

@@ -32,6 +32,11 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A built-in function's parameter without the mark that it may be left out.
+fn plain(parameter: &str) -> &str {
+    parameter.trim_end_matches('?')
+}
+
 impl Lowering {
     pub(super) fn arguments(
         &mut self,
@@ -86,28 +91,15 @@ impl Lowering {
         arguments: Arguments,
         span: Span,
     ) -> Lowered<Matched> {
-        let plain = |parameter: &'static str| parameter.trim_end_matches('?');
         let mut values: Vec<Option<(Value, Span)>> = vec![None; parameters.len()];
-        if arguments.positional.len() > parameters.len() {
-            let at = arguments.positional[parameters.len()].1;
-            return Err(self.error(
-                Code::E0401,
-                at,
-                format!(
-                    "`{name}` takes {}, {} given",
-                    plural(parameters.len(), "argument"),
-                    arguments.positional.len()
-                ),
-                "one too many",
-            ));
-        }
+        let places: Vec<Span> = arguments.positional.iter().map(|(_, at)| *at).collect();
+        self.check_builtin_count(name, parameters, &places)?;
+        self.check_builtin_names(name, parameters, arguments.named.iter().map(|(ident, ..)| ident))?;
         for (slot, argument) in arguments.positional.into_iter().enumerate() {
             values[slot] = Some(argument);
         }
         for (ident, value, at) in arguments.named {
-            let Some(slot) = parameters.iter().position(|parameter| plain(parameter) == &*ident.name) else {
-                return Err(self.unknown_argument(name, &ident, parameters.iter().map(|p| plain(p))));
-            };
+            let Some(slot) = parameters.iter().position(|parameter| plain(parameter) == &*ident.name) else { continue };
             if values[slot].is_some() {
                 return Err(self.error(
                     Code::E0401,
@@ -129,6 +121,27 @@ impl Lowering {
             }
         }
         Ok(Matched { values, span, parameters })
+    }
+
+    /// As many positional arguments, at their places, as a built-in function has parameters.
+    pub(super) fn check_builtin_count(&mut self, name: &str, parameters: &[&str], positional: &[Span]) -> Lowered<()> {
+        let Some(at) = positional.get(parameters.len()) else { return Ok(()) };
+        let count = plural(parameters.len(), "argument");
+        let headline = format!("`{name}` takes {count}, {} given", positional.len());
+        Err(self.error(Code::E0401, *at, headline, "one too many"))
+    }
+
+    /// Every named argument of a built-in function must be a parameter's.
+    pub(super) fn check_builtin_names<'i>(
+        &mut self,
+        name: &str,
+        parameters: &[&str],
+        mut names: impl Iterator<Item = &'i Ident>,
+    ) -> Lowered<()> {
+        match names.find(|ident| !parameters.iter().any(|parameter| plain(parameter) == &*ident.name)) {
+            Some(ident) => Err(self.unknown_argument(name, ident, parameters.iter().map(|p| plain(p)))),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn unknown_argument<'a>(

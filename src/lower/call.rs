@@ -76,10 +76,13 @@ impl Lowering {
         }
         let mut inner = Frame {
             locals: Some(IndexMap::new()),
+            path: frame.path.clone(),
+            value_path: frame.value_path.clone(),
             home: definition.home,
             kind: Some(kind),
             instances: IndexMap::new(),
-            ..frame.clone()
+            reuse: frame.reuse,
+            init_shape: frame.init_shape.clone(),
         };
         match kind {
             DefinitionKind::Fn => {}
@@ -92,6 +95,7 @@ impl Lowering {
             }
             DefinitionKind::Layer => inner.path = frame.instance_path(&name),
             DefinitionKind::Combiner => {
+                self.outside_loops("a combiner", callee)?;
                 // The combiner of an item owns the item's own path: `total.alpha`.
                 let first = frame.instances.is_empty() && frame.kind.is_none();
                 let path = frame.instance_path(&name);

@@ -1,15 +1,38 @@
 //! Expressions to values.
 
 use super::value::{Frame, Home, TensorValue, Value};
-use super::{Lowered, Lowering, builtins};
+use super::{Lowered, Lowering, MAX_EVALUATIONS, builtins};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{BATCH, DType, Dim, TensorType, show_shape};
 use crate::ops::{Concat, Constant, InputKind, Scalar};
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use std::sync::Arc;
 
+/// Names that stand everywhere and that a spec may take for itself: the clock, the number of samples, two numbers.
+const AMBIENT: [&str; 6] = ["step", "epoch", "epoch_end", BATCH, "pi", "inf"];
+
+pub(super) fn is_ambient(name: &str) -> bool {
+    AMBIENT.contains(&name)
+}
+
 impl Lowering {
+    /// The value of an expression.
     pub(super) fn expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
+        let value = self.expr_value(frame, expr)?;
+        // A list that is bound twice in the next is twice as long there: its copies are work and memory too.
+        self.evaluations = self.evaluations.saturating_add(value.n_elements());
+        if self.evaluations <= MAX_EVALUATIONS {
+            return Ok(value);
+        }
+        let headline = format!("the spec takes more than {MAX_EVALUATIONS} evaluations to expand");
+        Err(self.report(
+            Diagnostic::error(Code::E0701, headline)
+                .at(expr.span, "while expanding this")
+                .with_help("definitions that call others twice double the work with every level"),
+        ))
+    }
+
+    fn expr_value(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
         match &expr.kind {
             ExprKind::Number { value, is_integer, .. } => Ok(Value::Number { value: *value, is_integer: *is_integer }),
             ExprKind::String(text) => Ok(Value::Text(text.clone())),
@@ -74,7 +97,7 @@ impl Lowering {
         }
     }
 
-    fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
+    pub(super) fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
         if let Some(binding) = frame.locals.as_ref().and_then(|locals| locals.get(name)) {
             return Some(binding.value.clone());
         }
@@ -89,7 +112,7 @@ impl Lowering {
         self.library.get(name).cloned().or_else(|| builtins::find(name).map(Value::Builtin))
     }
 
-    fn unknown_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> super::Reported {
+    pub(super) fn unknown_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> super::Reported {
         if let Some(later) = self.later_items.get(name).copied().filter(|_| frame.home == Home::Spec) {
             return self.report(
                 Diagnostic::error(Code::E0203, format!("`{name}` is used before it is defined"))
@@ -104,7 +127,7 @@ impl Lowering {
         }
         known.extend(self.library.keys().map(ToString::to_string));
         known.extend(builtins::names().map(str::to_string));
-        known.extend(["step", "epoch", "epoch_end", BATCH, "pi", "inf"].map(str::to_string));
+        known.extend(AMBIENT.map(str::to_string));
         self.report(
             Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
                 .at(span, "nothing in scope has this name")

@@ -52,20 +52,34 @@ impl Lowering {
         let mask = b.emit(ops::Equal, &[count, zero]);
         let filler = if ty.is_float() { FILLER } else { 0.0 };
         let filled = select_rows(&mut b, mask, leaf.node, filler);
-        self.masks.insert(filled, mask);
-        TensorValue { node: filled, which: Which::Step }
+        let filled = TensorValue { node: filled, which: Which::Step };
+        self.set_mask(filled, mask);
+        filled
     }
 
     /// The mask of a value that may be missing.
     pub(super) fn mask(&self, tensor: TensorValue) -> Option<NodeId> {
-        if tensor.which == Which::Step { self.masks.get(&tensor.node).copied() } else { None }
+        match tensor.which {
+            Which::Step => self.masks.get(&tensor.node).copied(),
+            Which::Init => None,
+            Which::Body(depth) => self.bodies[depth].masks.get(&tensor.node).copied(),
+        }
+    }
+
+    /// Notes that a value may be missing; its mask is a node of the same graph.
+    pub(super) fn set_mask(&mut self, tensor: TensorValue, mask: NodeId) {
+        match tensor.which {
+            Which::Step => self.masks.insert(tensor.node, mask),
+            Which::Init => None,
+            Which::Body(depth) => self.bodies[depth].masks.insert(tensor.node, mask),
+        };
     }
 
     /// The value with `filler` where it is missing; no longer missing anywhere.
     pub(super) fn filled(&mut self, frame: &Frame, tensor: TensorValue, filler: f64, span: Span) -> TensorValue {
         let Some(mask) = self.mask(tensor) else { return tensor };
         let node = select_rows(&mut self.builder(frame, span), mask, tensor.node, filler);
-        TensorValue { node, which: Which::Step }
+        TensorValue { node, which: tensor.which }
     }
 
     /// Adds a node some of whose operands may be missing.
@@ -81,7 +95,7 @@ impl Lowering {
                 let result = self.add_plain(frame, span, op, operands)?;
                 let masks: Vec<NodeId> = operands.iter().filter_map(|operand| self.mask(*operand)).collect();
                 if let Some(mask) = self.all_of(frame, &masks, span) {
-                    self.masks.insert(result.node, mask);
+                    self.set_mask(result, mask);
                 }
                 Ok(result)
             }
@@ -132,7 +146,7 @@ impl Lowering {
         }
     }
 
-    fn all_of(&mut self, frame: &Frame, masks: &[NodeId], span: Span) -> Option<NodeId> {
+    pub(super) fn all_of(&mut self, frame: &Frame, masks: &[NodeId], span: Span) -> Option<NodeId> {
         let mut distinct: Vec<NodeId> = masks.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
@@ -151,7 +165,7 @@ impl Lowering {
         let mut b = self.builder(frame, span);
         let mut node = b.mean(x.node, &rest);
         if !axes.contains(&0) {
-            self.masks.insert(node, mask);
+            self.set_mask(TensorValue { node, which }, mask);
             return TensorValue { node, which };
         }
         let present = select_rows(&mut b, mask, node, 0.0);

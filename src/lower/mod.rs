@@ -10,6 +10,7 @@
 //! lowering both ways and comparing what comes of it.
 
 mod arguments;
+mod body;
 mod builtins;
 mod call;
 mod elementwise;
@@ -20,6 +21,7 @@ mod library;
 mod missing;
 mod module;
 mod reference;
+mod resolve;
 mod signature;
 mod statements;
 mod train;
@@ -105,7 +107,10 @@ pub(crate) struct Reported;
 pub(crate) type Lowered<T> = Result<T, Reported>;
 
 /// Beyond this many nodes a spec is a mistake (a `repeat` gone wrong), not a model.
-const MAX_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 250_000;
+/// Expressions evaluated while definitions are expanded, a list counting as its elements. Calls that call twice each double
+/// with every level, whether or not they add an operation.
+const MAX_EVALUATIONS: usize = 5_000_000;
 /// Definitions that call definitions, at most this deep.
 const MAX_CALL_DEPTH: usize = 100;
 /// Labels that say nothing once the place they point at is not shown.
@@ -136,6 +141,9 @@ pub fn lower(
         lowering.collect_definitions(file, Home::Spec);
         lowering.note_items(file);
     }
+    for file in used.iter().chain([spec]) {
+        lowering.resolve_definitions(file);
+    }
     let mut frame = Frame::file();
     for statement in used.iter().flat_map(|file| &file.statements) {
         let _ = lowering.used_item(&mut frame, statement);
@@ -143,7 +151,7 @@ pub fn lower(
     for statement in &spec.statements {
         // One broken item does not hide the findings of the next.
         let _ = lowering.item(&mut frame, statement);
-        if lowering.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS {
+        if lowering.has_enough() {
             break;
         }
     }
@@ -160,8 +168,10 @@ pub(crate) struct Lowering {
     graph: Graph,
     /// the initial values
     init: Graph,
-    /// which of the two is being built
+    /// which graph is being built
     which: Which,
+    /// bodies of loops that are being built, outermost first
+    bodies: Vec<body::Scope>,
     module: Module,
     library: IndexMap<Arc<str>, Value>,
     library_texts: BTreeSet<SourceId>,
@@ -185,6 +195,8 @@ pub(crate) struct Lowering {
     named: BTreeSet<Arc<str>>,
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
+    /// expressions evaluated so far
+    evaluations: usize,
 }
 
 impl Lowering {
@@ -196,6 +208,7 @@ impl Lowering {
             graph: Graph::new(),
             init: Graph::new(),
             which: Which::Step,
+            bodies: Vec::new(),
             module: Module::default(),
             library: IndexMap::new(),
             library_texts: BTreeSet::new(),
@@ -211,6 +224,7 @@ impl Lowering {
             other_constants: BTreeSet::new(),
             named: BTreeSet::new(),
             later_items: IndexMap::new(),
+            evaluations: 0,
         }
     }
 
@@ -228,7 +242,12 @@ impl Lowering {
         Ok((self.module, self.findings))
     }
 
-    /// Records a finding. Inside the standard library the place to show is the user's call, not the library's text.
+    /// Whether as many errors are found as are reported.
+    fn has_enough(&self) -> bool {
+        self.findings.iter().filter(|finding| finding.is_error()).count() >= MAX_FINDINGS
+    }
+
+    /// Records a finding, once: a definition may be called many times, and its names were looked up before. Inside the standard library the place to show is the user's call, not the library's text.
     pub(crate) fn report(&mut self, mut finding: Diagnostic) -> Reported {
         let in_library = |span: Span| self.library_texts.contains(&span.source);
         let inside = finding.primary.as_ref().is_some_and(|label| in_library(label.span));
@@ -246,7 +265,13 @@ impl Lowering {
             }
             finding = finding.at(call, "in this call");
         }
-        self.findings.push(finding);
+        let place = |finding: &Diagnostic| finding.primary.as_ref().map(|label| label.span);
+        let is_known = |known: &Diagnostic| {
+            known.code == finding.code && known.headline == finding.headline && place(known) == place(&finding)
+        };
+        if place(&finding).is_none() || !self.findings.iter().any(is_known) {
+            self.findings.push(finding);
+        }
         Reported
     }
 
@@ -280,6 +305,15 @@ impl Lowering {
         match self.which {
             Which::Step => &mut self.graph,
             Which::Init => &mut self.init,
+            Which::Body(depth) => &mut self.bodies[depth].draft.graph,
+        }
+    }
+
+    pub(crate) fn graph_of(&self, which: Which) -> &Graph {
+        match which {
+            Which::Step => &self.graph,
+            Which::Init => &self.init,
+            Which::Body(depth) => &self.bodies[depth].draft.graph,
         }
     }
 
@@ -289,10 +323,7 @@ impl Lowering {
     }
 
     pub(crate) fn ty(&self, tensor: TensorValue) -> &TensorType {
-        match tensor.which {
-            Which::Step => self.graph.ty(tensor.node),
-            Which::Init => self.init.ty(tensor.node),
-        }
+        self.graph_of(tensor.which).ty(tensor.node)
     }
 
     /// Adds a node, reporting what its shape rule says against it.
@@ -303,8 +334,12 @@ impl Lowering {
         op: impl Into<Op>,
         operands: &[TensorValue],
     ) -> Lowered<TensorValue> {
-        if self.which == Which::Step && operands.iter().any(|operand| self.mask(*operand).is_some()) {
-            return self.add_masked(frame, span, op.into(), operands);
+        if self.which != Which::Init && operands.iter().any(|operand| self.mask(*operand).is_some()) {
+            let mut own = Vec::with_capacity(operands.len());
+            for operand in operands {
+                own.push(self.in_current(*operand, span)?);
+            }
+            return self.add_masked(frame, span, op.into(), &own);
         }
         self.add_plain(frame, span, op, operands)
     }
@@ -320,7 +355,8 @@ impl Lowering {
         for operand in operands {
             nodes.push(self.in_current(*operand, span)?.node);
         }
-        if self.graph.len() + self.init.len() > MAX_NODES {
+        let in_bodies: usize = self.bodies.iter().map(|body| body.draft.graph.len()).sum();
+        if self.graph.len() + self.init.len() + in_bodies > MAX_NODES {
             return Err(self.error(
                 Code::E0701,
                 span,
@@ -355,7 +391,11 @@ impl Lowering {
         if tensor.which == self.which {
             return Ok(tensor);
         }
+        if let Which::Body(depth) = self.which {
+            return self.captured(depth, tensor, span);
+        }
         if self.which == Which::Init
+            && tensor.which == Which::Step
             && let Op::Input(input) = self.graph.op(tensor.node)
         {
             let name = self.graph.node(tensor.node).provenance.name.clone();
@@ -373,14 +413,15 @@ impl Lowering {
 
     /// The clock, the seed and other leaves that the compiler itself feeds, one node each.
     pub(crate) fn leaf(&mut self, kind: InputKind, name: &str, ty: &TensorType, span: Span) -> TensorValue {
-        let key = (kind, Arc::<str>::from(name), self.which);
-        let which = self.which;
+        let which = self.outermost();
+        let key = (kind, Arc::<str>::from(name), which);
         if let Some(node) = self.leaves.get(&key) {
             return TensorValue { node: *node, which };
         }
         let provenance = Provenance { name: name.into(), span };
         let input = crate::ops::Input { kind, ty: ty.clone() };
-        let node = Builder::new(self.current(), provenance).emit(input, &[]);
+        let graph = if which == Which::Init { &mut self.init } else { &mut self.graph };
+        let node = Builder::new(graph, provenance).emit(input, &[]);
         self.leaves.insert(key, node);
         TensorValue { node, which }
     }

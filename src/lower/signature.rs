@@ -5,7 +5,9 @@ use super::value::{Binding, Frame, Value};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{BATCH, DType, Dim};
-use crate::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, TypeExpr, UnaryOp};
+use crate::syntax::ast::{
+    Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, Ident, TypeExpr, UnaryOp,
+};
 use std::sync::Arc;
 
 impl Lowering {
@@ -25,12 +27,7 @@ impl Lowering {
                 && &*parameter.name.name == "shape"
                 && frame.locals.as_ref().is_some_and(|locals| locals.contains_key("shape"))
         };
-        for (ident, ..) in &arguments.named {
-            if !parameters.iter().any(|parameter| parameter.name.name == ident.name) {
-                let ident = ident.clone();
-                return Err(self.unknown_argument(&name, &ident, parameters.iter().map(|p| &*p.name.name)));
-            }
-        }
+        self.check_argument_names(definition, arguments.named.iter().map(|(ident, ..)| ident))?;
         let mut positional = std::mem::take(&mut arguments.positional).into_iter();
         for parameter in parameters {
             if is_bound(frame, parameter) {
@@ -61,23 +58,46 @@ impl Lowering {
             };
             frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding::parameter(value, at));
         }
-        if let Some((_, at)) = positional.next() {
-            return Err(self.report(
-                Diagnostic::error(
-                    Code::E0401,
-                    format!(
-                        "`{name}` takes {}, more are given",
-                        super::arguments::plural(parameters.len(), "argument")
-                    ),
-                )
-                .at(at, "one too many")
-                .with_note(signature_text(definition)),
-            ));
+        match positional.next() {
+            Some((_, at)) => Err(self.too_many_arguments(definition, at)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn missing_argument(
+    /// Every named argument must be a parameter's.
+    pub(super) fn check_argument_names<'i>(
+        &mut self,
+        definition: &Definition,
+        mut names: impl Iterator<Item = &'i Ident>,
+    ) -> Lowered<()> {
+        let parameters = &definition.parameters;
+        match names.find(|ident| !parameters.iter().any(|parameter| parameter.name.name == ident.name)) {
+            Some(ident) => {
+                Err(self.unknown_argument(&definition.name.name, ident, parameters.iter().map(|p| &*p.name.name)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As many positional arguments, at their places, as there are parameters to take them.
+    pub(super) fn check_argument_count(&mut self, definition: &Definition, positional: &[Span]) -> Lowered<()> {
+        let takes_any = definition.parameters.iter().any(|parameter| parameter.variadic);
+        match positional.get(definition.parameters.len()) {
+            Some(at) if !takes_any => Err(self.too_many_arguments(definition, *at)),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_many_arguments(&mut self, definition: &Definition, at: Span) -> super::Reported {
+        let count = super::arguments::plural(definition.parameters.len(), "argument");
+        self.report(
+            Diagnostic::error(Code::E0401, format!("`{}` takes {count}, more are given", definition.name.name))
+                .at(at, "one too many")
+                .with_note(signature_text(definition)),
+        )
+    }
+
+    pub(super) fn missing_argument(
         &mut self,
         definition: &Definition,
         parameter: &DefinitionParameter,

@@ -73,14 +73,18 @@ impl Lowering {
             | StatementKind::Definition(_)
             | StatementKind::Train { .. }
             | StatementKind::Use { .. } => {
-                return Err(self.report(
-                    Diagnostic::error(Code::E0402, "this statement stands at file level only")
-                        .at(span, "inside a body")
-                        .with_help("inside a body use `let`, `param`, `state`, `update`, `if`, `assert` and `return`"),
-                ));
+                return Err(self.only_at_file_level(span));
             }
         }
         Ok(None)
+    }
+
+    pub(super) fn only_at_file_level(&mut self, span: Span) -> Reported {
+        self.report(
+            Diagnostic::error(Code::E0402, "this statement stands at file level only")
+                .at(span, "inside a body")
+                .with_help("inside a body use `let`, `param`, `state`, `update`, `if`, `assert` and `return`"),
+        )
     }
 
     fn owned_here(&mut self, frame: &Frame, what: &str, span: Span) -> Lowered<()> {
@@ -405,6 +409,7 @@ impl Lowering {
                 "must have the same type",
             ));
         }
+        self.outside_loops("an update", span)?;
         let next = if every_epoch { self.at_epoch_end(frame, &path, next, span)? } else { next };
         // No gradient passes from step to step, so none is asked of an update.
         if let Some(state) = self.module.states.get_mut(&path) {
@@ -453,6 +458,7 @@ impl Lowering {
                 ))
             }
             Assertion::Trains { subject, mode, params } => {
+                self.outside_loops("an assertion about gradients", span)?;
                 let value = self.expr(frame, subject)?;
                 let tensor = self.to_tensor(frame, value, subject.span)?;
                 let mut patterns = Vec::with_capacity(params.len());

@@ -11,9 +11,11 @@ use std::sync::Arc;
 pub enum Which {
     Step,
     Init,
+    /// the body of a loop, by its depth: a loop in a loop is 1
+    Body(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorValue {
     pub node: NodeId,
     pub which: Which,
@@ -81,6 +83,14 @@ impl Value {
 
     pub fn dim(dim: &Dim) -> Self {
         dim.as_known().map_or_else(|| Self::Dim(dim.clone()), Self::integer)
+    }
+
+    /// 1, and for a list that of its elements besides.
+    pub fn n_elements(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::n_elements).sum::<usize>(),
+            _ => 1,
+        }
     }
 
     /// What kind of thing it is, for messages.

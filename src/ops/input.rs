@@ -25,6 +25,8 @@ pub enum InputKind {
     EpochEnd,
     /// the seed of the run (`i32`)
     Seed,
+    /// in the body of a loop: what the loop hands in at this position
+    Port(usize),
 }
 
 impl InputKind {
@@ -36,6 +38,7 @@ impl InputKind {
             Self::State => "state",
             Self::Step | Self::Epoch | Self::EpochEnd => "clock",
             Self::Seed => "seed",
+            Self::Port(_) => "port",
         }
     }
 }

@@ -37,6 +37,7 @@ mod put_along;
 mod random;
 mod reshape;
 mod reverse;
+pub mod scan;
 mod scatter_add;
 mod select;
 mod size;
@@ -81,6 +82,7 @@ pub use put_along::PutAlong;
 pub use random::{Distribution, Random};
 pub use reshape::Reshape;
 pub use reverse::Reverse;
+pub use scan::{LoopResult, Scan};
 pub use scatter_add::ScatterAdd;
 pub use select::Select;
 pub use size::Size;
@@ -188,6 +190,16 @@ pub trait Primitive: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash 
     fn bind(&self, sizes: &DimSizes) -> Self;
 }
 
+impl Op {
+    /// Whether the value depends on the operand at `slot`. One result of a loop may need a part of the loop only.
+    pub fn reads(&self, slot: usize) -> bool {
+        match self {
+            Op::Scan(scan) => scan.reads(slot),
+            _ => true,
+        }
+    }
+}
+
 macro_rules! table {
     ($($op:ident,)*) => {
         /// A primitive op with its attributes.
@@ -258,6 +270,8 @@ table! {
     Reshape, Transpose, Broadcast, Concat, Slice, Pad, Reverse,
     // by index
     Gather, ScatterAdd, TakeAlong, PutAlong,
+    // loops
+    Scan,
     // small dense matrices
     Solve, SimplexQp, NonnegQp,
     // training or prediction

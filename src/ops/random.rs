@@ -2,8 +2,10 @@
 //! threads.
 //!
 //! Operands/Results: `seed: i32`, `step: i32` → `f32[...]`: uniform on [0, 1), or standard normal. `stream` tells the draws
-//! of one step apart. Constraints: (C1) seed and step are `i32` scalars. Gradient: none.
-//! Numerics: ChaCha with 8 rounds, key from the seed, stream number from step and stream; element `i` depends on `i` alone.
+//! of one step apart. In the body of a loop a third operand, `time: i32`, tells the draws of its steps apart. Constraints:
+//! (C1) seed, step and time are `i32` scalars. Gradient: none.
+//! Numerics: ChaCha with 8 rounds, key from the seed, stream number from step and stream, 2^36 numbers for each time; element
+//! `i` depends on `i` alone.
 //! Uniform values have 24 random bits. Normal ones are Box–Muller of two uniforms (Box, Muller 1958).
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
@@ -29,9 +31,10 @@ pub struct Random {
 
 impl Random {
     /// Fills `values` with the draws of one step.
-    pub fn fill<T: Element>(&self, seed: i32, step: i32, values: &mut [T]) {
+    pub fn fill<T: Element>(&self, seed: i32, step: i32, time: i32, values: &mut [T]) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed as u32 as u64);
         rng.set_stream((u64::from(self.stream) << 32) | u64::from(step as u32));
+        rng.set_word_pos(u128::from(time as u32) << 36);
         // 24 bits fit f32 exactly, so f32 and f64 runs draw the same numbers.
         let mut uniform = || f64::from(rng.next_u32() >> 8) / f64::from(1u32 << 24);
         match self.distribution {
@@ -48,8 +51,9 @@ impl Primitive for Random {
     const NAME: &'static str = "random";
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
-        let [seed, step] = take(Self::NAME, operands)?;
-        if [seed, step].iter().any(|ty| **ty != TensorType::scalar(DType::I32)) {
+        let clock = if operands.len() == 3 { &operands[..2] } else { operands };
+        let [seed, step] = take(Self::NAME, clock)?;
+        if operands.iter().any(|ty| **ty != TensorType::scalar(DType::I32)) {
             return Err(OpError::dtype(format!("random takes an i32 seed and step, found {seed} and {step} (C1)")));
         }
         Ok(self.ty.clone())
@@ -76,10 +80,10 @@ impl Primitive for Random {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
-        let scalar = |slot: usize| operands[slot].int().iter().next().copied().unwrap_or(0);
+        let scalar = |slot: usize| operands.get(slot).and_then(|x| x.int().iter().next().copied()).unwrap_or(0);
         let shape = extents(result);
         let mut values = vec![T::zero(); shape.iter().product()];
-        self.fill(scalar(0), scalar(1), &mut values);
+        self.fill(scalar(0), scalar(1), scalar(2), &mut values);
         Tensor::Float(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("internal: one value an element"))
     }
 

@@ -2,7 +2,7 @@
 
 use super::Copier;
 use crate::ir::{DimSizes, Graph, Node, NodeId};
-use crate::ops::OpError;
+use crate::ops::{Op, OpError};
 
 /// The graph with run-time sizes put in. Types are bound as they are; [`check_bound`] says whether the sizes are ones that
 /// the ops take.
@@ -29,6 +29,9 @@ pub fn check_bound(graph: &Graph) -> Result<(), (NodeId, OpError)> {
         let operands = graph.operands(id);
         let types: Vec<_> = operands.iter().map(|operand| graph.ty(*operand)).collect();
         node.op.infer(&types).map_err(|error| (id, error))?;
+        if let Op::Scan(scan) = &node.op {
+            check_bound(scan.body.graph()).map_err(|(_, error)| (id, error))?;
+        }
         if node.ty.known_shape().is_none() {
             return Err((id, OpError::constraint(format!("{} has no size", node.ty))));
         }

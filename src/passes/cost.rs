@@ -90,6 +90,17 @@ pub fn cost(graph: &Graph) -> Cost {
             Op::ConvolutionKernelGradient(_) => {
                 Cost { product_flops: window_flops(graph, &elements, id, operands[1]), ..moved }
             }
+            // Each result of a loop is a node of its own; the loop runs once for all of them, so this is too much rather than
+            // too little.
+            Op::Scan(scan) => {
+                let steps = scan.length.evaluate(&sizes).unwrap_or(NOMINAL_SIZE) as f64;
+                let step = cost(scan.body.graph());
+                Cost {
+                    product_flops: steps * step.product_flops,
+                    other_flops: steps * step.other_flops,
+                    bytes: steps * step.bytes + moved.bytes,
+                }
+            }
             op => {
                 let work = operands.iter().map(|operand| elements(*operand)).fold(elements(id), f64::max);
                 Cost { other_flops: weight(op).unwrap_or(1.0) * work, ..moved }

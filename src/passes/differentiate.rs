@@ -6,14 +6,15 @@
 //! zero in it. Gradients of gradients come out by order: inner ones stand before outer ones and are expanded first.
 //! Before the walk formulas that lose digits or overflow are replaced by stable ones, so that derivatives profit from them
 //! too, and parts of joined values by the values ([`prepare`]).
+//! The results of one loop are differentiated together: one loop back for all of them.
 //! A cotangent node keeps the source span of the node it differentiates, under the name `d.NAME`.
 //!
 //! A gradient with no differentiable path is a constant zero; whether that is a mistake is `analyse`'s question.
 
 use super::{Copier, simplify::prepare};
 use crate::ir::{Builder, Graph, NodeId, Provenance};
-use crate::ops::{Flow, Op, Site};
-use std::collections::BTreeMap;
+use crate::ops::{self, Flow, LoopResult, Op, Scan, Site};
+use std::collections::{BTreeMap, HashMap};
 
 /// Replaces every gradient node.
 pub fn differentiate(graph: &Graph) -> Graph {
@@ -84,15 +85,47 @@ pub(super) fn cotangents(
     active: &[bool],
     enters: impl Fn(NodeId) -> bool,
 ) -> Vec<Option<NodeId>> {
-    let mut cotangents: Vec<Option<NodeId>> = vec![None; graph.len()];
-    let primal_nodes: Vec<NodeId> = graph.ids().collect();
-    if active[y.index()] {
-        let mut b = Builder::new(graph, derivative_provenance(graph, y));
-        cotangents[y.index()] = Some(b.constant_like(1.0, y));
+    if !active[y.index()] {
+        return vec![None; graph.len()];
     }
-    for &id in primal_nodes.iter().rev().filter(|id| **id <= y) {
-        let Some(cotangent) = cotangents[id.index()].filter(|_| active[id.index()] && enters(id)) else { continue };
+    let provenance = derivative_provenance(graph, y);
+    let ones = Builder::new(graph, provenance).constant_like(1.0, y);
+    walk(graph, &[(y, ones)], active, enters)
+}
+
+/// The cotangents of `xs` as new nodes, given those of some values as `(value, cotangent)`; `None` where no differentiable
+/// path leads from one to the other.
+pub fn pullback(graph: &mut Graph, seeds: &[(NodeId, NodeId)], xs: &[NodeId]) -> Vec<Option<NodeId>> {
+    let active = downstream(graph, xs);
+    let found = walk(graph, seeds, &active, |_| true);
+    xs.iter().map(|x| found[x.index()]).collect()
+}
+
+/// The backward walk: the cotangents of the active nodes that it met, given those of some values. It goes on to the operands
+/// of those that it `enters`.
+fn walk(
+    graph: &mut Graph,
+    seeds: &[(NodeId, NodeId)],
+    active: &[bool],
+    enters: impl Fn(NodeId) -> bool,
+) -> Vec<Option<NodeId>> {
+    let n_primal = seeds.iter().map(|(value, _)| value.index() + 1).max().unwrap_or(0);
+    let primal: Vec<NodeId> = graph.ids().take(n_primal).collect();
+    let mut cotangents = Cotangents { of: vec![None; graph.len()] };
+    for (value, cotangent) in seeds.iter().filter(|(value, _)| active[value.index()]) {
+        cotangents.add(graph, *value, *cotangent);
+    }
+    let loops = Loops::of(graph, &primal, active);
+    for &id in primal.iter().rev().filter(|id| active[id.index()] && enters(**id)) {
         let operands = graph.operands(id);
+        if let Op::Scan(_) = graph.op(id) {
+            // What is known of a loop's results is complete at the first of its nodes: their readers stand behind it.
+            if let Some(nodes) = loops.nodes.get(&id) {
+                loop_cotangents(graph, nodes, &operands, active, &mut cotangents);
+            }
+            continue;
+        }
+        let Some(cotangent) = cotangents.of[id.index()] else { continue };
         let op = graph.op(id).clone();
         for (slot, &operand) in operands.iter().enumerate() {
             if !active[operand.index()] || op.flow(slot) != Flow::Differentiable {
@@ -100,14 +133,98 @@ pub(super) fn cotangents(
             }
             let mut b = Builder::new(graph, derivative_provenance(graph, operand));
             let part = op.vjp(&mut b, Site { operands: &operands, result: id }, cotangent, slot);
-            let sum = match cotangents[operand.index()] {
-                Some(others) => b.add2(others, part),
-                None => part,
-            };
-            cotangents[operand.index()] = Some(sum);
+            cotangents.add(graph, operand, part);
         }
     }
-    cotangents
+    cotangents.of
+}
+
+/// The cotangents so far.
+struct Cotangents {
+    of: Vec<Option<NodeId>>,
+}
+
+impl Cotangents {
+    fn add(&mut self, graph: &mut Graph, id: NodeId, part: NodeId) {
+        let sum = match self.of[id.index()] {
+            Some(others) => {
+                let provenance = derivative_provenance(graph, id);
+                Builder::new(graph, provenance).add2(others, part)
+            }
+            None => part,
+        };
+        self.of[id.index()] = Some(sum);
+    }
+}
+
+/// The nodes of each loop, by the first of them. Only looked up, never walked.
+struct Loops {
+    nodes: HashMap<NodeId, Vec<NodeId>>,
+}
+
+impl Loops {
+    fn of(graph: &Graph, ids: &[NodeId], active: &[bool]) -> Self {
+        let mut first: HashMap<(Scan, Vec<NodeId>), NodeId> = HashMap::new();
+        let mut nodes: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for &id in ids.iter().filter(|id| active[id.index()]) {
+            if let Op::Scan(scan) = graph.op(id) {
+                let first = *first.entry((scan.loop_key(), graph.operands(id))).or_insert(id);
+                nodes.entry(first).or_default().push(id);
+            }
+        }
+        Self { nodes }
+    }
+}
+
+/// The cotangents of a loop's operands, from those of all its results together.
+fn loop_cotangents(
+    graph: &mut Graph,
+    nodes: &[NodeId],
+    operands: &[NodeId],
+    active: &[bool],
+    cotangents: &mut Cotangents,
+) {
+    let mut given: Vec<(LoopResult, NodeId)> = Vec::new();
+    let mut found: Option<Scan> = None;
+    for node in nodes {
+        if let (Op::Scan(scan), Some(cotangent)) = (graph.op(*node), cotangents.of[node.index()]) {
+            given.push((scan.result, cotangent));
+            found = Some(scan.clone());
+        }
+    }
+    let Some(scan) = found else { return };
+    let wanted: Vec<bool> = operands.iter().map(|operand| active[operand.index()]).collect();
+    let provenance = derivative_provenance(graph, nodes[0]);
+    let mut b = Builder::new(graph, provenance);
+    let parts = ops::scan::derivative::pullback(&mut b, &scan, operands, &given, &wanted);
+    for (operand, part) in operands.iter().zip(parts) {
+        if let Some(part) = part {
+            cotangents.add(graph, *operand, part);
+        }
+    }
+}
+
+/// The tangents of `ys` as new nodes, given those of some values as `(value, tangent)`; `None` where no differentiable path
+/// leads from one to the other.
+pub fn pushforward(graph: &mut Graph, seeds: &[(NodeId, NodeId)], ys: &[NodeId]) -> Vec<Option<NodeId>> {
+    let primal: Vec<NodeId> = graph.ids().collect();
+    let mut tangents: Vec<Option<NodeId>> = vec![None; graph.len()];
+    for (value, tangent) in seeds {
+        tangents[value.index()] = Some(*tangent);
+    }
+    for id in primal.into_iter().take_while(|id| ys.iter().any(|y| y >= id)) {
+        let (operands, op) = (graph.operands(id), graph.op(id).clone());
+        for (slot, operand) in operands.iter().enumerate() {
+            let Some(tangent) = tangents[operand.index()].filter(|_| op.flow(slot) == Flow::Differentiable) else {
+                continue;
+            };
+            let mut b = Builder::new(graph, derivative_provenance(graph, id));
+            let part = op.jvp(&mut b, Site { operands: &operands, result: id }, tangent, slot);
+            let sum = tangents[id.index()].map_or(part, |others| b.add2(others, part));
+            tangents[id.index()] = Some(sum);
+        }
+    }
+    ys.iter().map(|y| tangents[y.index()]).collect()
 }
 
 /// The provenance of nodes that compute the cotangent of `id`, or its tangent.

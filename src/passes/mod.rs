@@ -14,7 +14,7 @@ pub use accumulate::{Accumulated, accumulate};
 pub use bind::{bind, check_bound};
 pub use copy::{Copier, prune};
 pub use cost::{Cost, cost};
-pub use differentiate::{differentiate, gradient_path, gradient_reach, gradients};
+pub use differentiate::{differentiate, gradient_path, gradient_reach, gradients, pullback, pushforward};
 pub use forward::{Coordinates, coordinates, forward_gradient};
 pub use rows::{Paths, Rows, rows};
 pub use simplify::{Applied, simplify, simplify_reporting};

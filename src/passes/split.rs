@@ -3,11 +3,15 @@
 //!
 //! A target in that slice is the user's mistake; [`Split::target_paths`] are the ways by which it got there. What only the
 //! value at training needs is no part of the slice, so a target behind it is no mistake. [`resolve_training`] is the other
-//! half: the training program with `mode` nodes replaced by their value at training. Neither result has `mode` nodes.
+//! half: the training program with `mode` nodes replaced by their value at training. Neither result has `mode` nodes, nor have
+//! the bodies of its loops.
 
 use super::Copier;
-use crate::ir::{Graph, NodeId, Output, Role};
-use crate::ops::{InputKind, Mode, Op};
+use super::copy::NeededLoops;
+use crate::ir::{Graph, Node, NodeId, Output, Role};
+use crate::ops::scan::Body;
+use crate::ops::{InputKind, Mode, Op, Scan};
+use std::borrow::Cow;
 
 /// What splitting finds.
 #[derive(Debug)]
@@ -42,12 +46,45 @@ pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool) -> Grap
 
 /// The operands that count in one mode: of a `mode` node only that at `slot`.
 fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Vec<NodeId> {
-    let operands = graph.operands(id);
-    if let Op::Mode(_) = graph.op(id) { vec![operands[slot]] } else { operands }
+    if let Op::Mode(_) = graph.op(id) { vec![graph.operands(id)[slot]] } else { graph.read_by(id) }
+}
+
+/// The graph with `mode` nodes replaced inside the bodies of loops.
+fn with_resolved_bodies(graph: &Graph, slot: usize) -> Cow<'_, Graph> {
+    let is_open = |id: NodeId| matches!(graph.op(id), Op::Scan(scan) if has_mode(scan.body.graph()));
+    if !graph.ids().any(is_open) {
+        return Cow::Borrowed(graph);
+    }
+    let mut copier = Copier::new(graph);
+    for id in graph.ids() {
+        match graph.op(id) {
+            Op::Scan(scan) if has_mode(scan.body.graph()) => {
+                let body = Body::new(resolve(scan.body.graph(), slot, |_| true));
+                let operands = copier.operands(id);
+                let node = Node { op: Scan { body, ..scan.clone() }.into(), ..graph.node(id).clone() };
+                let copy = copier.target.push(node, &operands);
+                copier.set(id, copy);
+            }
+            _ => {
+                copier.copy(id);
+            }
+        }
+    }
+    Cow::Owned(copier.finish(|_| true))
+}
+
+/// Whether a `mode` node stands in the graph or in the body of one of its loops.
+fn has_mode(graph: &Graph) -> bool {
+    graph.ids().any(|id| match graph.op(id) {
+        Op::Mode(_) => true,
+        Op::Scan(scan) => has_mode(scan.body.graph()),
+        _ => false,
+    })
 }
 
 /// What the kept outputs need in one mode, with `mode` nodes replaced.
 fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph {
+    let graph = &*with_resolved_bodies(graph, slot);
     let mut needed = vec![false; graph.len()];
     let mut stack: Vec<NodeId> = graph.outputs.iter().filter(|output| keep(output)).map(|output| output.node).collect();
     while let Some(id) = stack.pop() {
@@ -55,13 +92,14 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph 
             stack.extend(operands_in_mode(graph, id, slot));
         }
     }
+    let loops = NeededLoops::of(graph, &needed);
     let mut copier = Copier::new(graph);
     for id in graph.ids().filter(|id| needed[id.index()]) {
         if let Op::Mode(_) = graph.op(id) {
             let chosen = copier.get(graph.operands(id)[slot]).expect("internal: operands are copied first");
             copier.set(id, chosen);
         } else {
-            copier.copy(id);
+            loops.copy(&mut copier, id);
         }
     }
     copier.finish(keep)
@@ -69,6 +107,8 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph 
 
 /// A shortest path from a node to a target leaf, along the operands that count at prediction.
 fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
+    // What a step reads at training only is no way. Ids stay as they are.
+    let graph = &*with_resolved_bodies(graph, Mode::PREDICTION);
     let is_target = |id: NodeId| matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Target);
     graph.path_back(from, is_target, |id| operands_in_mode(graph, id, Mode::PREDICTION))
 }

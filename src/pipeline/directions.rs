@@ -5,7 +5,7 @@
 //! derivative itself. So the spec is lowered for both, and the simplified training steps are compared. All ways at once
 //! would be too many: the start is the better of all in reverse and all forward, then each is turned over by itself.
 
-use crate::diag::{Diagnostic, Diagnostics, SourceMap};
+use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::ir::{Graph, Role};
 use crate::lower::{Direction, Module};
 use crate::passes::{Coordinates, Cost, cost, differentiate, prune, resolve_training, simplify};
@@ -27,7 +27,8 @@ pub(super) struct Directed {
 /// A `grad` of the spec and the direction that was chosen for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derivative {
-    /// the call as written
+    pub span: Span,
+    /// the call as written, once [`Derivative::quote`] knows the texts
     pub text: String,
     pub direction: Direction,
     /// what forward mode sweeps over; `None` where it cannot be taken
@@ -35,6 +36,13 @@ pub struct Derivative {
     /// The estimated cost of the training step, over that with this derivative taken the other way; `None` where there is
     /// no other way, or it was not tried.
     pub ratio: Option<f64>,
+}
+
+impl Derivative {
+    /// Looks up how the call is written.
+    pub fn quote(&mut self, sources: &SourceMap) {
+        self.text = sources.snippet(self.span).split_whitespace().collect::<Vec<_>>().join(" ");
+    }
 }
 
 impl fmt::Display for Derivative {
@@ -66,7 +74,6 @@ fn coordinates(count: usize) -> String {
 /// # Errors
 /// Those of `lower`.
 pub(super) fn choose(
-    sources: &SourceMap,
     lower: impl Fn(&[Direction]) -> Result<(Module, Vec<Diagnostic>), Diagnostics>,
 ) -> Result<Directed, Diagnostics> {
     let (module, findings) = lower(&[])?;
@@ -83,12 +90,12 @@ pub(super) fn choose(
     };
     let mut derivatives = Vec::with_capacity(n_derivatives);
     for (at, info) in module.derivatives.iter().enumerate() {
-        let text = sources.snippet(info.span).split_whitespace().collect::<Vec<_>>().join(" ");
         let other = turned(&chosen, at);
         let is_tried =
             info.coordinates.is_some() && is_open && n_derivatives <= MOST_TURNED && !search.costs.is_empty();
         let ratio = if is_tried { Some(search.cost(&chosen)? / search.cost(&other)?) } else { None };
-        derivatives.push(Derivative { text, direction: info.direction, coordinates: info.coordinates, ratio });
+        let (span, text) = (info.span, "grad(…)".to_string());
+        derivatives.push(Derivative { span, text, direction: info.direction, coordinates: info.coordinates, ratio });
     }
     Ok(Directed { module, findings, derivatives })
 }

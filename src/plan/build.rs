@@ -2,14 +2,16 @@
 
 use super::access::broadcast_access;
 use super::group::{Group, Instruction, Load, Reference, Store};
+use super::loops::{Surroundings, plan_loop};
 use super::memory;
 use super::order::{Class, Levels, Unit, count, levels, origin, tail_inner, units};
 use super::{
     Access, Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work,
 };
 use crate::ir::{DType, Graph, NodeId, Role};
-use crate::ops::{InputKind, Op};
+use crate::ops::{InputKind, LoopResult, Op, Scan};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Plans a bound, simplified graph.
 pub fn plan(graph: &Graph) -> Plan {
@@ -21,6 +23,7 @@ pub fn plan(graph: &Graph) -> Plan {
         match unit {
             Unit::Group { n, nodes, tails } => builder.group(*n, nodes, tails),
             Unit::Kernel(id) => builder.kernel(*id),
+            Unit::Loop(nodes) => builder.repeat(nodes),
         }
     }
     builder.finish()
@@ -37,12 +40,15 @@ struct Planner<'g> {
     /// the buffer of a node's value
     buffer_of: BTreeMap<NodeId, BufferId>,
     steps: Vec<Step>,
+    /// truth values of leaves as kernels read them
+    masks: BTreeMap<BufferId, BufferId>,
 }
 
 impl<'g> Planner<'g> {
     fn new(graph: &'g Graph, levels: Levels) -> Self {
         Self {
             graph,
+            masks: BTreeMap::new(),
             levels,
             unit_of: vec![None; graph.len()],
             stored: vec![false; graph.len()],
@@ -62,6 +68,7 @@ impl<'g> Planner<'g> {
                     }
                 }
                 Unit::Kernel(id) => self.unit_of[id.index()] = Some(i),
+                Unit::Loop(nodes) => nodes.iter().for_each(|id| self.unit_of[id.index()] = Some(i)),
             }
         }
         for id in self.graph.ids().filter(|id| self.levels.needed[id.index()]) {
@@ -108,14 +115,13 @@ impl<'g> Planner<'g> {
 
     fn add_buffer(&mut self, id: NodeId, place: Place) -> BufferId {
         let ty = self.graph.ty(id);
-        let is_leaf = matches!(place, Place::Leaf { .. });
-        let buffer = Buffer {
-            storage: if is_leaf && ty.dtype == DType::Bool { Storage::Int } else { Storage::of(ty.dtype) },
-            len: count(self.graph, id),
-            place,
-            node: id,
-            is_bool: ty.dtype == DType::Bool,
+        let storage = match &place {
+            // What a loop hands in was computed by the plan around it.
+            Place::Leaf { kind: InputKind::Port(_), .. } => Storage::of(ty.dtype),
+            Place::Leaf { .. } if ty.dtype == DType::Bool => Storage::Int,
+            _ => Storage::of(ty.dtype),
         };
+        let buffer = Buffer { storage, len: count(self.graph, id), place, node: id, is_bool: ty.dtype == DType::Bool };
         self.buffers.push(buffer);
         let buffer = BufferId(self.buffers.len() - 1);
         self.buffer_of.insert(id, buffer);
@@ -147,7 +153,32 @@ impl<'g> Planner<'g> {
     fn operand(&mut self, id: NodeId) -> Operand {
         let ty = self.graph.ty(id);
         let shape = ty.known_shape().unwrap_or_default();
-        Operand { buffer: self.buffer(id), shape, dtype: ty.dtype }
+        Operand { buffer: self.whole(id), shape, dtype: ty.dtype }
+    }
+
+    /// The buffer of a value that is read as a whole: truth values that are fed or carried become numbers first.
+    fn whole(&mut self, id: NodeId) -> BufferId {
+        let buffer = self.buffer(id);
+        if self.graph.ty(id).dtype != DType::Bool || self.buffers[buffer.0].storage == Storage::Float {
+            return buffer;
+        }
+        if let Some(mask) = self.masks.get(&buffer) {
+            return *mask;
+        }
+        let len = self.buffers[buffer.0].len;
+        let place = Place::Arena { offset: 0 };
+        self.buffers.push(Buffer { storage: Storage::Float, len, place, node: id, is_bool: true });
+        let mask = BufferId(self.buffers.len() - 1);
+        let group = Group {
+            n: len,
+            loads: vec![Load { buffer, access: Access::Contiguous, is_int: true }],
+            instructions: Vec::new(),
+            stores: vec![Store { buffer: mask, value: Reference::Load(0), sum_inner: None, over: None }],
+        };
+        let name = self.graph.node(id).provenance.name.clone();
+        self.steps.push(Step { work: Work::Group(group), name, flops: 0, elements: 2 * len as u64 });
+        self.masks.insert(buffer, mask);
+        mask
     }
 
     fn kernel(&mut self, id: NodeId) {
@@ -168,6 +199,39 @@ impl<'g> Planner<'g> {
             work: Work::Kernel { op, operands, epilogue, result, shape },
         };
         self.steps.push(step);
+    }
+
+    /// The nodes of one loop as one step that computes their results and no others.
+    fn repeat(&mut self, nodes: &[NodeId]) {
+        let graph = self.graph;
+        let scans = nodes.iter().filter_map(|id| match graph.op(*id) {
+            Op::Scan(scan) => Some(scan),
+            _ => None,
+        });
+        let scans: Vec<&Scan> = scans.collect();
+        let mut wanted: Vec<LoopResult> = scans.iter().map(|scan| scan.result).collect();
+        wanted.sort_unstable();
+        let (narrow, slots) = scans[0].narrowed(&wanted);
+        let operands = graph.operands(nodes[0]);
+        let operands: Vec<BufferId> = slots.iter().map(|slot| self.whole(operands[*slot])).collect();
+        let mut results = Vec::with_capacity(nodes.len());
+        for (id, scan) in nodes.iter().zip(&scans) {
+            results.push((scan.renumbered(&wanted, scan.result), self.buffer(*id)));
+        }
+        let node = nodes[0];
+        let buffers = &mut self.buffers;
+        let mut add = |storage: Storage, len: usize| {
+            buffers.push(Buffer { storage, len, place: Place::Arena { offset: 0 }, node, is_bool: false });
+            BufferId(buffers.len() - 1)
+        };
+        let around = Surroundings { operands: &operands, results: &results, add: &mut add };
+        let (work, flops, elements) = plan_loop(&narrow, around);
+        self.steps.push(Step {
+            name: graph.node(node).provenance.name.clone(),
+            work: Work::Loop(Box::new(work)),
+            flops,
+            elements,
+        });
     }
 
     fn group(&mut self, n: usize, nodes: &[NodeId], tails: &[NodeId]) {
@@ -291,12 +355,24 @@ fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
             copies.push((planned.buffer, leaf, output.name.clone()));
         }
     }
-    // Copies come last and read what no other copy writes, since leaves are no results of steps unless redirected.
-    for (from, to, name) in copies {
-        let elements = 2 * plan.buffers[to.0].len as u64;
-        plan.steps.push(Step { work: Work::Copy { from, to }, name, flops: 0, elements });
+    // Copies come last. What one reads another may write, where a value goes from leaf to leaf: it is set aside first.
+    let written: Vec<BufferId> = copies.iter().map(|(_, to, _)| *to).collect();
+    for (from, _, name) in copies.iter_mut().filter(|(from, ..)| written.contains(from)) {
+        let aside = Buffer { place: Place::Arena { offset: 0 }, ..plan.buffers[from.0].clone() };
+        plan.buffers.push(aside);
+        let to = BufferId(plan.buffers.len() - 1);
+        copy(plan, *from, to, name);
+        *from = to;
+    }
+    for (from, to, name) in &copies {
+        copy(plan, *from, *to, name);
     }
     alive
+}
+
+fn copy(plan: &mut Plan, from: BufferId, to: BufferId, name: &Arc<str>) {
+    let elements = 2 * plan.buffers[to.0].len as u64;
+    plan.steps.push(Step { work: Work::Copy { from, to }, name: name.clone(), flops: 0, elements });
 }
 
 /// Lets the step that writes `buffer` write the leaf instead, when that is safe.
@@ -363,6 +439,7 @@ fn replace_reads(plan: &mut Plan, buffer: BufferId, leaf: BufferId) {
                 operands.iter_mut().filter(|operand| operand.buffer == buffer).for_each(|o| o.buffer = leaf);
                 epilogue.iter_mut().filter(|epilogue| epilogue.bias == buffer).for_each(|e| e.bias = leaf);
             }
+            Work::Loop(work) => work.reads_mut().filter(|read| **read == buffer).for_each(|read| *read = leaf),
             Work::Copy { from, .. } if *from == buffer => *from = leaf,
             Work::Copy { .. } => {}
         }

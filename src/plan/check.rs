@@ -4,6 +4,7 @@
 //! holds it, whole; what it writes may overlap what it reads only where a group says `over`, and then only the very
 //! same stretch read element by element. Uses nothing of the planner but the finished plan.
 
+use super::loops::check_loop;
 use super::{Access, BufferId, Place, Plan, Storage, Work};
 use std::collections::BTreeMap;
 
@@ -66,6 +67,11 @@ pub fn check(plan: &Plan) -> Result<(), String> {
             if end > limit {
                 return fail(format!("buffer {} ends at {end}, the arena at {limit}", id.0));
             }
+        }
+        if let Work::Loop(work) = &step.work
+            && let Err(mistake) = check_loop(plan, work)
+        {
+            return fail(mistake);
         }
         overlaps(plan, i)?;
         for id in step.writes() {

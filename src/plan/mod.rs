@@ -13,6 +13,7 @@ mod build;
 mod check;
 mod epilogue;
 mod group;
+mod loops;
 mod memory;
 mod order;
 mod print;
@@ -21,6 +22,7 @@ pub use access::Access;
 pub use build::plan;
 pub use check::check;
 pub use group::{Group, Instruction, Load, Reference, Store};
+pub use loops::{Loop, LoopCarry, LoopInput};
 pub use print::print;
 
 use crate::ir::{DType, NodeId};
@@ -91,6 +93,8 @@ pub enum Work {
     Group(Group),
     /// One primitive op by its own kernel; operands and result have the graph's shapes.
     Kernel { op: Op, operands: Vec<Operand>, epilogue: Option<Epilogue>, result: BufferId, shape: Vec<usize> },
+    /// A body run once for each slice of its sequences.
+    Loop(Box<Loop>),
     /// The new value of a carried leaf, or a result, copied to where it is read after the run.
     Copy { from: BufferId, to: BufferId },
 }
@@ -153,6 +157,7 @@ impl Step {
                 let bias = epilogue.iter().map(|epilogue| epilogue.bias);
                 operands.iter().map(|operand| operand.buffer).chain(bias).collect()
             }
+            Work::Loop(work) => work.reads(),
             Work::Copy { from, .. } => vec![*from],
         }
     }
@@ -162,6 +167,7 @@ impl Step {
         match &self.work {
             Work::Group(group) => group.stores.iter().map(|store| store.buffer).collect(),
             Work::Kernel { result, .. } => vec![*result],
+            Work::Loop(work) => work.writes(),
             Work::Copy { to, .. } => vec![*to],
         }
     }

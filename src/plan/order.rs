@@ -9,8 +9,8 @@
 use super::access::is_elementwise;
 use super::epilogue::Reading;
 use crate::ir::{DType, Graph, NodeId};
-use crate::ops::Op;
-use std::collections::BTreeMap;
+use crate::ops::{Op, Scan};
+use std::collections::{BTreeMap, HashMap};
 
 /// How a node is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,8 +204,14 @@ fn sink(graph: &Graph, levels: &mut Levels) {
 /// A unit of work before buffers are known: its nodes in id order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Unit {
-    Group { n: usize, nodes: Vec<NodeId>, tails: Vec<NodeId> },
+    Group {
+        n: usize,
+        nodes: Vec<NodeId>,
+        tails: Vec<NodeId>,
+    },
     Kernel(NodeId),
+    /// the nodes of one loop
+    Loop(Vec<NodeId>),
 }
 
 /// Groups of more elements than this are split into parts that share nothing, so that their operands fit the cache.
@@ -217,14 +223,20 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
     // Within a level a sum that its group could not take follows the groups.
     let mut keyed: Vec<(usize, bool, NodeId, Unit)> = Vec::new();
     let mut tails: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    let mut loops = Loops::default();
     for id in graph.ids().filter(|id| levels.needed[id.index()]) {
         let level = levels.level[id.index()];
         match levels.class[id.index()] {
             Class::Elementwise => groups.entry((level, count(graph, id))).or_default().push(id),
+            Class::Kernel if matches!(graph.op(id), Op::Scan(_)) => loops.add(graph, id),
             Class::Kernel => keyed.push((level, false, id, Unit::Kernel(id))),
             Class::Tail => tails.entry(origin(graph, graph.operands(id)[0])).or_default().push(id),
             Class::Given | Class::View | Class::Absorbed => {}
         }
+    }
+    for nodes in loops.nodes {
+        // They have one level: their operands are the same.
+        keyed.push((levels.level[nodes[0].index()], false, nodes[0], Unit::Loop(nodes)));
     }
     for ((level, n), nodes) in groups {
         let parts = if n > SMALL { components(graph, &levels.reading, &nodes) } else { vec![nodes] };
@@ -239,6 +251,24 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
     }
     keyed.sort_by_key(|(level, late, first, _)| (*level, *late, *first));
     keyed.into_iter().map(|(.., unit)| unit).collect()
+}
+
+/// The nodes of each loop.
+#[derive(Debug, Default)]
+struct Loops {
+    nodes: Vec<Vec<NodeId>>,
+    /// Only looked up, never walked.
+    known: HashMap<(Scan, Vec<NodeId>), usize>,
+}
+
+impl Loops {
+    fn add(&mut self, graph: &Graph, id: NodeId) {
+        let Op::Scan(scan) = graph.op(id) else { return };
+        let key = (scan.loop_key(), graph.operands(id));
+        let at = *self.known.entry(key).or_insert(self.nodes.len());
+        self.nodes.resize(self.nodes.len().max(at + 1), Vec::new());
+        self.nodes[at].push(id);
+    }
 }
 
 /// Splits a group into connected parts: nodes that share an operand of the group or read one value.

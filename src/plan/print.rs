@@ -18,6 +18,17 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
     );
     let _ =
         writeln!(text, "  peak {} bytes of floats, {} bytes of whole numbers", 4 * plan.float_len, 4 * plan.int_len);
+    steps(&mut text, plan, "");
+    for output in &plan.outputs {
+        let named = &graph.outputs[output.output];
+        let _ = writeln!(text, "  return {} {} = {}", named.role.as_str(), named.name, place(plan, output.buffer));
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// The steps of a plan or of the body of a loop.
+fn steps(text: &mut String, plan: &Plan, indent: &str) {
     for (i, step) in plan.steps.iter().enumerate() {
         let cost = format!("{} flop, {} bytes", step.flops, 4 * step.elements);
         match &step.work {
@@ -32,29 +43,50 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
                 });
                 let _ = writeln!(
                     text,
-                    "  {i:3} {} {}{shape:?} = {}({}){after}  # {cost}",
+                    "{indent}  {i:3} {} {}{shape:?} = {}({}){after}  # {cost}",
                     step.name,
                     place(plan, *result),
                     op.name(),
                     operands.join(", ")
                 );
             }
+            Work::Loop(work) => {
+                let back = if work.reverse { " backwards" } else { "" };
+                let _ = writeln!(text, "{indent}  {i:3} {} loop of {}{back}  # {cost}", step.name, work.length);
+                for (at, carry) in work.carries.iter().enumerate() {
+                    let (first, home) = (place(plan, carry.first), place(plan, carry.home));
+                    let _ = writeln!(text, "{indent}        carry {at} {home} = {first}");
+                }
+                for input in &work.inputs {
+                    let what = if input.is_sequence { "slice of" } else { "all of" };
+                    let leaf = place(&work.step, input.leaf);
+                    let _ = writeln!(text, "{indent}        {leaf} = {what} {}", place(plan, input.from));
+                }
+                for (carry, to) in &work.incoming {
+                    let _ = writeln!(text, "{indent}        slice of {} = carry {carry}", place(plan, *to));
+                }
+                for (leaf, to) in &work.stacked {
+                    let leaf = place(&work.step, *leaf);
+                    let _ = writeln!(text, "{indent}        slice of {} = {leaf}", place(plan, *to));
+                }
+                steps(text, &work.step, &format!("{indent}        "));
+            }
             Work::Copy { from, to } => {
                 let _ = writeln!(
                     text,
-                    "  {i:3} {} {} = copy({})  # {cost}",
+                    "{indent}  {i:3} {} {} = copy({})  # {cost}",
                     step.name,
                     place(plan, *to),
                     place(plan, *from)
                 );
             }
             Work::Group(group) => {
-                let _ = writeln!(text, "  {i:3} {} group over {}  # {cost}", step.name, group.n);
+                let _ = writeln!(text, "{indent}  {i:3} {} group over {}  # {cost}", step.name, group.n);
                 for (l, load) in group.loads.iter().enumerate() {
                     let kind = if load.is_int { " as float" } else { "" };
                     let _ = writeln!(
                         text,
-                        "        l{l} = load {}{}{kind}",
+                        "{indent}        l{l} = load {}{}{kind}",
                         place(plan, load.buffer),
                         access(&load.access)
                     );
@@ -63,7 +95,7 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
                     let operands: Vec<String> = instruction.operands.iter().map(reference).collect();
                     let _ = writeln!(
                         text,
-                        "        v{v} = {}({})  # {}",
+                        "{indent}        v{v} = {}({})  # {}",
                         instruction.op.name(),
                         operands.join(", "),
                         instruction.name
@@ -75,17 +107,11 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
                         None => reference(&store.value),
                     };
                     let over = store.over.map_or(String::new(), |load| format!(" over l{load}"));
-                    let _ = writeln!(text, "        store {} = {value}{over}", place(plan, store.buffer));
+                    let _ = writeln!(text, "{indent}        store {} = {value}{over}", place(plan, store.buffer));
                 }
             }
         }
     }
-    for output in &plan.outputs {
-        let named = &graph.outputs[output.output];
-        let _ = writeln!(text, "  return {} {} = {}", named.role.as_str(), named.name, place(plan, output.buffer));
-    }
-    text.push_str("}\n");
-    text
 }
 
 fn place(plan: &Plan, id: BufferId) -> String {

@@ -13,8 +13,9 @@ mod document;
 mod spacing;
 
 use super::ast::*;
+use super::parse::MAXIMUM_TEXT;
 use super::scan::{Scan, TokenKind, scan};
-use crate::diag::{Diagnostics, SourceId, SourceMap, Span};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 use document::{Document, INDENT, write};
 use spacing::{Context, Neighbours, TIGHTEST_BREAK, ends_value, operator_level};
 use std::collections::BTreeSet;
@@ -27,7 +28,8 @@ pub const WIDTH: usize = 100;
 ///
 /// # Errors
 ///
-/// Those of [`parse`](super::parse): a text with syntax errors is left alone.
+/// Those of [`parse`](super::parse): a text with syntax errors is left alone. E0103 where the result would be too long to
+/// be read again: calls within calls are indented at every level.
 pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnostics> {
     let (file, errors) = super::parse(sources, source);
     if !errors.is_empty() {
@@ -45,6 +47,12 @@ pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnosti
     };
     let end = formatter.scan.tokens.len();
     formatter.statements(&file.statements, 0..end, 0);
+    if formatter.output.len() > MAXIMUM_TEXT {
+        let error = Diagnostic::error(Code::E0103, "the formatted text would be too large to be read again")
+            .with_note(format!("at most {MAXIMUM_TEXT} bytes are read, the indentation included"))
+            .with_help("give parts of deeply nested values a name with `let`");
+        return Err(Diagnostics(vec![error]));
+    }
     if !formatter.output.is_empty() {
         formatter.output.push('\n');
     }
@@ -99,6 +107,9 @@ impl Formatter<'_> {
     /// The statements of a body whose tokens are `body`, with the comments around them.
     fn statements(&mut self, statements: &[Statement], body: Range<usize>, indent: usize) {
         for statement in statements {
+            if self.output.len() > MAXIMUM_TEXT {
+                return;
+            }
             let mut start = self.tokens(statement.span).start;
             for annotation in &statement.annotations {
                 for argument in &annotation.arguments {
@@ -245,7 +256,7 @@ impl Formatter<'_> {
             level += 1;
         }
         let Some(&first) = operators.first() else {
-            return Document::Group(self.plain(range, run));
+            return Document::group(self.plain(range, run));
         };
         let mut rest = Vec::new();
         for (index, &operator) in operators.iter().enumerate() {
@@ -255,7 +266,7 @@ impl Formatter<'_> {
             rest.extend(self.list_comments(operator + 1));
             rest.push(self.chain(operator + 1..end, level + 1, run));
         }
-        Document::Group(vec![self.chain(range.start..first, level + 1, run), Document::Nest(rest)])
+        Document::group(vec![self.chain(range.start..first, level + 1, run), Document::nest(rest)])
     }
 
     /// The binary operators of a level outside brackets.
@@ -366,7 +377,7 @@ impl Formatter<'_> {
             start = end + 1;
         }
         let text = |index: usize| Document::Text(self.word(index).to_owned());
-        Document::Group(vec![text(open), Document::Nest(inner), edge, text(close)])
+        Document::group(vec![text(open), Document::nest(inner), edge, text(close)])
     }
 
     fn item_context(&self, open: usize, item: Range<usize>, run: Run) -> Context {
@@ -390,7 +401,7 @@ impl Formatter<'_> {
     /// Comments before a token in the middle of a line; what follows goes on one level deeper.
     fn inner_comments(&self, next: usize) -> Option<Document> {
         let comments = self.list_comments(next);
-        (!comments.is_empty()).then_some(Document::Nest(comments))
+        (!comments.is_empty()).then_some(Document::nest(comments))
     }
 
     /// Comments before a token.

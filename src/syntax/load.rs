@@ -4,7 +4,7 @@
 //! the used files, files before their users. A path is relative to the file that names it. Each `use` that cannot be
 //! followed is an E0407 at its path.
 
-use super::{ast, parse};
+use super::{MAXIMUM_ERRORS, MAXIMUM_TEXT, ast, parse};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 
 /// Reads a file of definitions by its path.
@@ -26,8 +26,9 @@ pub struct Loaded {
 /// # Errors
 /// The syntax errors of any of the texts; E0407 for a file that cannot be read or that uses itself.
 pub fn load(sources: &mut SourceMap, spec: SourceId, read: Reader<'_>) -> Result<Loaded, Diagnostics> {
+    let n_bytes = sources.file(spec).text.len();
     let mut loader =
-        Loader { sources, read, used: Vec::new(), done: Vec::new(), chain: Vec::new(), findings: Vec::new() };
+        Loader { sources, read, used: Vec::new(), done: Vec::new(), chain: Vec::new(), n_bytes, findings: Vec::new() };
     let tree = loader.file(spec);
     match tree {
         Some(spec) if loader.findings.is_empty() => Ok(Loaded { spec, used: loader.used }),
@@ -43,6 +44,8 @@ struct Loader<'s> {
     done: Vec<String>,
     /// paths being read, outermost first
     chain: Vec<String>,
+    /// bytes read, the spec's own included
+    n_bytes: usize,
     findings: Vec<Diagnostic>,
 }
 
@@ -58,7 +61,9 @@ impl Loader<'_> {
         }
         self.chain.push(name.clone());
         for statement in &tree.statements {
-            if let ast::StatementKind::Use { path, path_span } = &statement.kind {
+            if let ast::StatementKind::Use { path, path_span } = &statement.kind
+                && self.findings.len() < MAXIMUM_ERRORS
+            {
                 self.follow(&name, path, *path_span);
             }
         }
@@ -90,7 +95,15 @@ impl Loader<'_> {
         }
         self.done.push(path.clone());
         match (self.read)(&path) {
+            Ok(text) if self.n_bytes + text.len() > MAXIMUM_TEXT => {
+                self.findings.push(
+                    Diagnostic::error(Code::E0103, "source text too large")
+                        .at(span, "with this file")
+                        .with_note(format!("a spec and what it uses are at most {MAXIMUM_TEXT} bytes together")),
+                );
+            }
             Ok(text) => {
+                self.n_bytes += text.len();
                 let source = self.sources.add(path, text);
                 let tree = self.file(source);
                 self.used.extend(tree);

@@ -22,7 +22,7 @@ pub use fields::Fields;
 pub use folder::{RunRecord, check_target, save};
 pub use history::{EpochRecord, History};
 pub use judge::Best;
-pub use predictor::{Prediction, Predictor, SavedProgram};
+pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram};
 pub use program::Program;
 pub use run::{Event, Finished, RunData, load_data, overrides, run};
 pub use trainer::{LossWeight, Reported, Trainer, Weighted};

@@ -78,6 +78,16 @@ impl SavedProgram {
         })
     }
 
+    /// The graph, held against what a prediction program may read and give; `span` becomes the place of every node.
+    ///
+    /// # Errors
+    /// E0608 when it is no graph, or one that cannot predict.
+    pub fn graph(&self, span: Span) -> Result<Graph, Diagnostics> {
+        let graph = self.program.graph(span)?;
+        check_program(&graph, &self.inputs)?;
+        Ok(graph)
+    }
+
     /// How to read a data file: by the columns of training where the file is a table, under the inputs' names else.
     pub fn data_source(&self, path: &Path) -> DataSource {
         let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
@@ -116,12 +126,11 @@ impl<T: Element> Predictor<T> {
         span: Span,
         options: &ExecutorOptions,
     ) -> Result<Self, Diagnostics> {
-        let graph = saved.program.graph(span)?;
+        let graph = saved.graph(span)?;
         let mut fields = Fields::default();
         for input in &saved.inputs {
             fields.add_input(&input.name, input.ty.clone());
         }
-        check_program(&graph, &saved.inputs)?;
         let store = read_store(&graph, &folder.join(PARAMS_FILE))?;
         let ClockForm { step, epoch, seed } = saved.clock;
         let (program, clock) = (Program::new(graph, options.clone()), Clock { step, epoch, epoch_end: false, seed });
@@ -212,7 +221,7 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
                 return Err(broken(format!("it reads `{name}` : {}, which is not listed", leaf.ty)).into());
             }
             Op::Input(leaf)
-                if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::Seed)
+                if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::EpochEnd | InputKind::Seed)
                     && leaf.ty != TensorType::scalar(DType::I32) =>
             {
                 return Err(broken(format!("`{name}` is {}, not i32", leaf.ty)).into());

@@ -66,6 +66,7 @@ impl Sums {
             InputKind::Epoch => return number(clock.epoch),
             InputKind::EpochEnd => return number(1),
             InputKind::Seed => return number(clock.seed),
+            InputKind::Port(_) => panic!("internal: a loop's leaf stands in its body"),
             InputKind::Input | InputKind::Target => {
                 let sum = self.sums.get(name).expect("internal: every batch gives every sum");
                 return Values::Float(sum.clone()).to_tensor(ty.dtype, &shape);

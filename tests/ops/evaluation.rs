@@ -87,7 +87,7 @@ fn every_op_has_a_value() {
 
 fn draws(distribution: Distribution, stream: u32, seed: i32, step: i32, count: usize) -> Vec<f64> {
     let mut values = vec![0.0; count];
-    Random { distribution, stream, ty: crate::ty("f32") }.fill::<f64>(seed, step, &mut values);
+    Random { distribution, stream, ty: crate::ty("f32") }.fill::<f64>(seed, step, 0, &mut values);
     values
 }
 

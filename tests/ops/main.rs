@@ -2,6 +2,7 @@
 
 mod binding;
 mod evaluation;
+mod loops;
 mod shape_rules;
 
 use anabranch::ir::{DType, Dim, TensorType};

@@ -102,9 +102,30 @@ fn rows() -> Vec<Row> {
         layout(),
         parts(),
         by_index(),
+        loops(),
         matrices_and_modes(),
     ];
     areas.into_iter().flatten().collect()
+}
+
+fn loops() -> Vec<Row> {
+    let sums = |result| crate::loops::sums(3, false, result);
+    let last = LoopResult::Carry(0);
+    vec![
+        row(
+            sums(last),
+            "f32[2], i32",
+            "scan over 3 steps with 2 carries and 1 sequences has 2 operands and 3 outputs (C1)",
+        ),
+        row(sums(last), "f32[2], i32, f32[3, 2], f32", "port 3 of a scan is f32[2], not its operand (C1)"),
+        row(sums(last), "f32[2], i32, f32[4, 2], f32[2]", "scan over 3 steps cannot read f32[4, 2] (C2)"),
+        row(
+            Scan { carries: 1, sequences: 2, ..sums(LoopResult::Carry(1)) },
+            "f32[2], i32[3], f32[3, 2], f32[2]",
+            "a scan has no carry 1 (C5)",
+        ),
+        row(sums(LoopResult::Stacked(1)), "f32[2], i32, f32[3, 2], f32[2]", "a scan has no stacked 1 (C5)"),
+    ]
 }
 
 fn leaves() -> Vec<Row> {

@@ -175,7 +175,10 @@ fn case(rule: &'static str, fires: Expression, misses: Expression) -> Case {
 }
 
 pub fn all() -> Vec<Case> {
-    [constants(), identities(), choices(), signs(), layout(), reductions(), stable()].into_iter().flatten().collect()
+    [constants(), identities(), choices(), signs(), layout(), reductions(), loops(), stable()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn constants() -> Vec<Case> {
@@ -344,6 +347,58 @@ fn reductions() -> Vec<Case> {
         case("sum-transpose", |k| k.sum(k.transpose(k.x, &[1, 0]), &[1]), |k| k.sum(k.x, &[1])),
         case("sum-neg", |k| k.sum(k.neg(k.x), &[1]), |k| k.sum(k.abs(k.x), &[1])),
         case("sum-scaled", |k| k.sum(k.mul(k.x, k.columns(k.s)), &[0]), |k| k.sum(k.mul(k.x, k.columns(k.s)), &[1])),
+    ]
+}
+
+/// A loop over the rows of `x` with a carry that starts as `s` and a constant, `step(builder, [carry, slice, constant])`.
+fn looped(k: &Kit, constant: NodeId, step: fn(&mut Builder<'_>, [NodeId; 3]) -> NodeId) -> NodeId {
+    let mut body = Graph::new();
+    let mut b = Builder::new(&mut body, provenance("step"));
+    let ty = TensorType::f32(dims(&[3]));
+    let ports = [0, 1, 2].map(|port| {
+        b.set_provenance(provenance(["carry", "slice", "constant"][port]));
+        b.emit(ops::Input { kind: InputKind::Port(port), ty: ty.clone() }, &[])
+    });
+    b.set_provenance(provenance("step"));
+    let next = step(&mut b, ports);
+    body.add_output(Role::State, "0", next);
+    let scan = ops::Scan {
+        body: ops::scan::Body::new(body),
+        carries: 1,
+        sequences: 1,
+        length: Dim::known(2),
+        reverse: false,
+        result: ops::LoopResult::Carry(0),
+    };
+    k.emit(scan, &[k.s, k.x, constant])
+}
+
+fn loops() -> Vec<Case> {
+    fn sum(b: &mut Builder<'_>, [carry, slice, constant]: [NodeId; 3]) -> NodeId {
+        let product = b.mul(slice, constant);
+        b.add2(carry, product)
+    }
+    fn doubly_negated(b: &mut Builder<'_>, ports: [NodeId; 3]) -> NodeId {
+        let sum = sum(b, ports);
+        let negated = b.neg(sum);
+        b.neg(negated)
+    }
+    fn with_invariant(b: &mut Builder<'_>, [carry, slice, constant]: [NodeId; 3]) -> NodeId {
+        let factor = b.emit(ops::Exp, &[constant]);
+        sum(b, [carry, slice, factor])
+    }
+    fn with_variant(b: &mut Builder<'_>, [carry, slice, constant]: [NodeId; 3]) -> NodeId {
+        let factor = b.emit(ops::Exp, &[slice]);
+        sum(b, [carry, constant, factor])
+    }
+    vec![
+        case("loop-body", |k| looped(k, k.s, doubly_negated), |k| looped(k, k.s, sum)),
+        case(
+            "loop-constant",
+            |k| looped(k, k.emit(ops::Constant { value: Scalar(2.0), ty: TensorType::f32(dims(&[3])) }, &[]), sum),
+            |k| looped(k, k.s, sum),
+        ),
+        case("loop-invariant", |k| looped(k, k.s, with_invariant), |k| looped(k, k.s, with_variant)),
     ]
 }
 

@@ -1,9 +1,9 @@
 //! A loss that trains nothing: no objective passes a gradient to it, or it passes none on.
 
 use crate::analyse::study::{Study, reach};
+use crate::analyse::{barrier_span, stops};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::Module;
-use crate::ops::Flow;
 
 pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     if studies.is_empty() {
@@ -34,9 +34,9 @@ pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
             ("no objective contains it", "add it to what is minimized, or make it a `metric`")
         };
         let mut finding = Diagnostic::warning(Code::L0004, format!("loss `{name}` trains nothing")).at(*span, why);
-        let is_stop = |id: &crate::ir::NodeId| below[id.index()] && graph.op(*id).flow(0) == Flow::Stopped;
+        let is_stop = |id: &crate::ir::NodeId| below[id.index()] && stops(graph, *id, |_| true);
         if !trains && let Some(stop) = graph.ids().find(is_stop) {
-            finding = finding.with_label(graph.node(stop).provenance.span, "this `stop` closes a path");
+            finding = finding.with_label(barrier_span(graph, stop), "this `stop` closes a path");
         }
         findings.push(finding.with_help(help));
     }

@@ -3,11 +3,13 @@
 use super::{LINTS, Lint};
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::syntax::ast::{self, Statement, StatementKind};
+use indexmap::IndexMap;
 
 /// The `@allow`s of a spec's files and the lints that are denied.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    allowed: Vec<(Span, &'static str)>,
+    /// By lint, the statements that silence it: in the order of the text, none within another.
+    allowed: IndexMap<&'static str, Vec<Span>>,
     denied: Vec<&'static str>,
 }
 
@@ -25,6 +27,8 @@ impl Policy {
                 ),
             }
         }
+        let mut files = files.to_vec();
+        files.sort_by_key(|file| file.span.source);
         for file in files {
             policy.add_allowances(&file.statements, &mut findings);
         }
@@ -33,7 +37,7 @@ impl Policy {
 
     /// The finding as it is to be told: not at all, or with a hint how to silence it, perhaps as an error.
     pub fn apply(&self, lint: &Lint, mut finding: Diagnostic) -> Option<Diagnostic> {
-        if self.allowed.iter().any(|(span, name)| *name == lint.name && points_into(&finding, *span)) {
+        if self.is_allowed(lint.name, &finding) {
             return None;
         }
         if self.denied.contains(&lint.name) {
@@ -41,6 +45,15 @@ impl Policy {
         }
         let name = lint.name;
         Some(finding.with_note(format!("lint: {name}; `@allow({name})` before the statement silences it")))
+    }
+
+    fn is_allowed(&self, lint: &str, finding: &Diagnostic) -> bool {
+        let Some(spans) = self.allowed.get(lint) else { return false };
+        finding.primary.iter().chain(&finding.labels).any(|label| {
+            let starts = |span: &Span| (span.source, span.start) <= (label.span.source, label.span.start);
+            let before = spans.partition_point(starts);
+            spans[..before].last().is_some_and(|span| is_within(label.span, *span))
+        })
     }
 
     /// The `@allow`s of statements and of those in their bodies.
@@ -56,7 +69,12 @@ impl Policy {
                 }
                 for argument in &annotation.arguments {
                     match LINTS.iter().find(|lint| lint.name == &*argument.name) {
-                        Some(lint) => self.allowed.push((statement.span, lint.name)),
+                        Some(lint) => {
+                            let spans = self.allowed.entry(lint.name).or_default();
+                            if spans.last().is_none_or(|last| !is_within(statement.span, *last)) {
+                                spans.push(statement.span);
+                            }
+                        }
                         None => findings.push(
                             Diagnostic::error(Code::E0201, format!("no lint is called `{}`", argument.name))
                                 .at(argument.span, "unknown lint")
@@ -81,7 +99,6 @@ impl Policy {
     }
 }
 
-fn points_into(finding: &Diagnostic, span: Span) -> bool {
-    let mut labels = finding.primary.iter().chain(&finding.labels);
-    labels.any(|label| label.span.source == span.source && label.span.start >= span.start && label.span.end <= span.end)
+fn is_within(inner: Span, outer: Span) -> bool {
+    inner.source == outer.source && inner.start >= outer.start && inner.end <= outer.end
 }

@@ -1,6 +1,7 @@
 //! Steps of a plan to kernels: extents, strides and workspace worked out once.
 
 use super::kernel::{ConvolutionPass, CopyPart, Kernel, MatrixOperand, PoolPass};
+use super::loops::LoopKernel;
 use crate::exec::kernels::conv::{self, ConvGeometry};
 use crate::exec::kernels::elementwise::{self, Binary, Builder, Ternary, Unary, Value};
 use crate::exec::kernels::gemm::{self, Shape};
@@ -18,13 +19,17 @@ use crate::plan::{Access, BufferId, Epilogue, Group, Instruction, Operand, Plan,
 
 /// The kernels of a plan's steps, and how many elements of workspace they need at most.
 pub(super) fn compile<T: Element>(plan: &Plan, context: &Context<'_>) -> (Vec<Kernel<T>>, usize) {
-    let mut most = 0;
+    let (mut most, mut n_loops) = (0, 0);
     let kernels: Vec<Kernel<T>> = plan
         .steps
         .iter()
         .map(|step| match &step.work {
             Work::Group(group) => compile_group(group, context),
             Work::Copy { from, to } => compile_copy(plan, *from, *to),
+            Work::Loop(work) => {
+                n_loops += 1;
+                Kernel::Loop(Box::new(LoopKernel::new(work, n_loops - 1, context)))
+            }
             Work::Kernel { op, operands, epilogue, result, shape } => {
                 let storage = plan.buffers[result.0].storage;
                 compile_kernel(op, operands, *epilogue, *result, shape, storage, context)
@@ -238,7 +243,8 @@ fn compile_kernel<T: Element>(
         | Op::TakeAlong(_)
         | Op::PutAlong(_)) => compile_along(op, operands, to),
         Op::Random(random) => {
-            Some(Kernel::Random { op: random.clone(), seed: operands[0].buffer, step: operands[1].buffer, to })
+            let [seed, step] = pair();
+            Some(Kernel::Random { op: random.clone(), seed, step, time: operands.get(2).map(|time| time.buffer), to })
         }
         Op::Cast(_) if storage == Storage::Int && operands[0].dtype != DType::I32 => {
             first.map(|from| Kernel::Truncate { from, to })

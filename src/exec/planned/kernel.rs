@@ -1,5 +1,6 @@
 //! The steps of a plan as calls of kernels.
 
+use super::loops::LoopKernel;
 use super::tables::Tables;
 use crate::exec::kernels::conv::{self, ConvGeometry};
 use crate::exec::kernels::elementwise::{Destination, Program, Source};
@@ -139,6 +140,7 @@ pub(super) enum Kernel<T> {
         op: Random,
         seed: BufferId,
         step: BufferId,
+        time: Option<BufferId>,
         to: BufferId,
     },
     Compare {
@@ -165,6 +167,7 @@ pub(super) enum Kernel<T> {
         from: BufferId,
         to: BufferId,
     },
+    Loop(Box<LoopKernel<T>>),
     /// an op without a kernel of its own, by its definition; allocates
     Definition {
         op: Op,
@@ -241,10 +244,13 @@ impl<T: Element> Kernel<T> {
                 reduce::argmax(x, *row, to);
             }
             Self::Copies { parts, zero, to } => run_copies(tables, parts, *zero, *to),
-            Self::Random { op, seed, step, to } => {
+            Self::Loop(work) => work.run(context, tables),
+            Self::Random { op, seed, step, time, to } => {
+                // SAFETY: see above.
+                let time = time.map_or(0, |time| unsafe { tables.ints(time) }[0]);
                 // SAFETY: see above.
                 let (seed, step, to) = unsafe { (tables.ints(*seed), tables.ints(*step), tables.floats_mut(*to)) };
-                op.fill(seed[0], step[0], to);
+                op.fill(seed[0], step[0], time, to);
             }
             _ => self.run_by_index(context, tables),
         }

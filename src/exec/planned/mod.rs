@@ -8,6 +8,7 @@
 
 mod compile;
 mod kernel;
+mod loops;
 mod tables;
 
 use super::kernels::{Context, Level, Pool};
@@ -47,7 +48,7 @@ impl<T: Element> Planned<T> {
         let level = Level::detect();
         let context = Context { level, pool: &pool };
         let (kernels, workspace) = compile::compile(&plan, &context);
-        let tables = Tables::new(&plan, feeds, workspace);
+        let tables = Tables::new(&plan, &kernels, feeds, workspace);
         Ok(Self { plan, kernels, tables, pool, level })
     }
 

@@ -1,5 +1,6 @@
 //! Where the buffers of a plan are.
 
+use super::kernel::Kernel;
 use crate::exec::kernels::elementwise::{Destination, Source};
 use crate::exec::{Clock, Feed, Store, StoreKind, Values};
 use crate::ops::{Element, InputKind};
@@ -8,9 +9,20 @@ use std::sync::Arc;
 
 /// Where one buffer's elements are during a run.
 #[derive(Clone, Copy, Debug)]
-struct Address {
+pub(super) struct Address {
     start: *mut u8,
     len: usize,
+}
+
+impl Address {
+    const NOWHERE: Self = Self { start: std::ptr::null_mut(), len: 0 };
+
+    /// Part `at` of so many equal ones.
+    pub fn part(self, at: usize, parts: usize, storage: Storage, float_size: usize) -> Self {
+        let len = self.len / parts;
+        let size = if storage == Storage::Int { size_of::<i32>() } else { float_size };
+        Self { start: self.start.wrapping_add(at * len * size), len }
+    }
 }
 
 /// Where a leaf's elements come from.
@@ -23,6 +35,8 @@ enum Leaf {
     Epoch,
     Seed,
     EpochEnd,
+    /// placed by the loop whose body this is
+    Placed,
 }
 
 /// The memory of a planned program, and the addresses of its buffers.
@@ -40,46 +54,96 @@ pub(super) struct Tables<T: Element> {
     /// reused by groups, so that a step allocates nothing
     pub sources: Vec<Source<'static, T>>,
     pub destinations: Vec<Destination<'static, T>>,
+    /// the bodies of the plan's loops; a body is taken out while it runs
+    pub loops: Vec<Option<Box<Tables<T>>>>,
 }
 
 // SAFETY: the addresses point into vectors that the tables own, or that `resolve` was given exclusively for the run.
 unsafe impl<T: Element> Send for Tables<T> {}
 
 impl<T: Element> Tables<T> {
-    pub fn new(plan: &Plan, feeds: &[Feed], workspace: usize) -> Self {
-        let nowhere = Address { start: std::ptr::null_mut(), len: 0 };
+    pub fn new(plan: &Plan, kernels: &[Kernel<T>], feeds: &[Feed], workspace: usize) -> Self {
+        let (mut floats, mut ints) = (vec![T::zero(); plan.float_len], vec![0; plan.int_len]);
+        let arenas = [
+            Address { start: floats.as_mut_ptr().cast(), len: floats.len() },
+            Address { start: ints.as_mut_ptr().cast(), len: ints.len() },
+        ];
+        let mut tables = Self::at(plan, kernels, workspace, arenas, |kind, name| leaf(kind, name, feeds));
+        (tables.floats, tables.ints) = (floats, ints);
+        tables
+    }
+
+    /// The tables of a loop's body, whose arenas lie in memory of the plan around it.
+    pub fn inside(plan: &Plan, kernels: &[Kernel<T>], workspace: usize, arenas: [Address; 2]) -> Self {
+        Self::at(plan, kernels, workspace, arenas, |_, _| Leaf::Placed)
+    }
+
+    fn at(
+        plan: &Plan,
+        kernels: &[Kernel<T>],
+        workspace: usize,
+        arenas: [Address; 2],
+        leaf: impl Fn(InputKind, &Arc<str>) -> Leaf,
+    ) -> Self {
         let mut tables = Self {
-            floats: vec![T::zero(); plan.float_len],
-            ints: vec![0; plan.int_len],
+            floats: Vec::new(),
+            ints: Vec::new(),
             constants: Vec::new(),
             leaves: Vec::new(),
             clock: Box::new([0; 4]),
-            places: vec![nowhere; plan.buffers.len()],
+            places: vec![Address::NOWHERE; plan.buffers.len()],
             storage: plan.buffers.iter().map(|buffer| buffer.storage).collect(),
             workspace: vec![T::zero(); workspace],
             sources: Vec::with_capacity(most(plan, |group| group.loads.len())),
             destinations: Vec::with_capacity(most(plan, |group| group.stores.len())),
+            loops: Vec::new(),
         };
         for (i, buffer) in plan.buffers.iter().enumerate() {
             match &buffer.place {
-                Place::Arena { offset } => tables.places[i] = tables.arena(buffer.storage, *offset, buffer.len),
+                Place::Arena { offset } => {
+                    let arena = arenas[usize::from(buffer.storage == Storage::Int)];
+                    let size = if buffer.storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
+                    // The checker keeps what steps write inside the arena. A buffer that a leaf took the place of is left over.
+                    if offset + buffer.len <= arena.len {
+                        tables.places[i] = Address { start: arena.start.wrapping_add(offset * size), len: buffer.len };
+                    }
+                }
                 Place::Constant(value) => {
                     tables.constants.push(contents(value, buffer.storage, buffer.len));
                     let values = tables.constants.last_mut();
-                    tables.places[i] = values.map_or(nowhere, |values| address(values, buffer.len));
+                    tables.places[i] = values.map_or(Address::NOWHERE, |values| address(values, buffer.len));
                 }
-                Place::Leaf { kind, name } => tables.leaves.push((i, leaf(*kind, name, feeds))),
+                Place::Leaf { kind, name } => tables.leaves.push((i, leaf(*kind, name))),
+            }
+        }
+        for kernel in kernels {
+            if let Kernel::Loop(work) = kernel {
+                let inner = work.tables(&tables);
+                tables.loops.push(Some(Box::new(inner)));
             }
         }
         tables
     }
 
-    fn arena(&mut self, storage: Storage, offset: usize, len: usize) -> Address {
-        let start = match storage {
-            Storage::Float => self.floats[offset..offset + len].as_mut_ptr().cast(),
-            Storage::Int => self.ints[offset..offset + len].as_mut_ptr().cast(),
-        };
-        Address { start, len }
+    /// Where a buffer is.
+    pub fn address(&self, buffer: BufferId) -> Address {
+        self.places[buffer.0]
+    }
+
+    /// Says where a leaf of a loop's body is.
+    pub fn place(&mut self, leaf: BufferId, address: Address) {
+        self.places[leaf.0] = address;
+    }
+
+    /// Copies the elements of one place to another of the same length.
+    pub fn copy(&self, from: Address, to: Address, storage: Storage) {
+        assert_eq!(from.len, to.len, "internal: places of one length");
+        if from.len == 0 || from.start == to.start {
+            return;
+        }
+        let size = if storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
+        // SAFETY: both are places of `len` live elements of this storage, and the plan's checker proved them apart.
+        unsafe { std::ptr::copy_nonoverlapping(from.start, to.start, from.len * size) }
     }
 
     /// Looks up where leaves are for this run.
@@ -105,6 +169,7 @@ impl<T: Element> Tables<T> {
                 Leaf::Epoch => Address { start: self.clock[1..].as_mut_ptr().cast(), len: 1 },
                 Leaf::Seed => Address { start: self.clock[2..].as_mut_ptr().cast(), len: 1 },
                 Leaf::EpochEnd => Address { start: self.clock[3..].as_mut_ptr().cast(), len: 1 },
+                Leaf::Placed => continue,
             };
             self.places[*buffer] = place;
         }
@@ -230,6 +295,7 @@ fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed]) -> Leaf {
         InputKind::Epoch => Leaf::Epoch,
         InputKind::Seed => Leaf::Seed,
         InputKind::EpochEnd => Leaf::EpochEnd,
+        InputKind::Port(_) => Leaf::Placed,
         InputKind::Param => Leaf::Carried(StoreKind::Param, name.clone(), 0),
         InputKind::State => Leaf::Carried(StoreKind::State, name.clone(), 0),
         InputKind::Input | InputKind::Target => {

@@ -39,6 +39,7 @@ pub(super) static ROWS: &[Builtin] = &[
 ];
 
 fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    l.outside_loops("`gram`", m.span)?;
     let items = super::layout::list(l, m)?;
     if items.len() < 2 || items.len() > MAX_LOSSES {
         return Err(l.error(

@@ -10,6 +10,7 @@ mod lists;
 mod losses;
 mod math;
 mod reduce;
+mod scan;
 mod special;
 mod window;
 
@@ -51,6 +52,7 @@ pub static TABLE: &[&[Builtin]] = &[
     arrange::ROWS,
     einsum::ROWS,
     lists::ROWS,
+    scan::ROWS,
     losses::ROWS,
 ];
 

@@ -74,27 +74,30 @@ fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
                 .with_help("reduce y first, or take one component: `y[:, 0]`"),
         ));
     }
-    if y.which == Which::Init || gradient_path(&l.graph, y.node, x.node).is_none() {
+    if y.which == Which::Init || gradient_path(l.graph_of(y.which), y.node, x.node).is_none() {
         return Err(l.no_gradient(y, x, m.span));
     }
     let masks = [l.mask(y), l.mask(x)];
     let present = l.filled(frame, y, 0.0, m.span);
-    let node = derivative(l, present.node, x.node, m.span);
+    let result = TensorValue { node: derivative(l, present, x.node, m.span), which: present.which };
     if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
-        l.masks.insert(node, mask);
+        l.set_mask(result, mask);
     }
-    Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
+    Ok(Value::Tensor(result))
 }
 
-/// Writes a derivative out, in the direction that was asked for as far as it can be taken.
-fn derivative(l: &mut Lowering, y: NodeId, x: NodeId, span: Span) -> NodeId {
+/// Writes a derivative out, in the direction that was asked for as far as it can be taken. Inside a loop it is taken in reverse.
+fn derivative(l: &mut Lowering, y: TensorValue, x: NodeId, span: Span) -> NodeId {
+    if y.which != Which::Step {
+        return gradients(l.current(), y.node, &[x])[0];
+    }
     let wanted = l.directions.get(l.module.derivatives.len()).copied().unwrap_or_default();
-    let coordinates = coordinates(&l.graph, y, x);
+    let coordinates = coordinates(&l.graph, y.node, x);
     let (direction, node) = match (wanted, coordinates) {
         (Direction::Forward, Some(coordinates)) => {
-            (Direction::Forward, forward_gradient(&mut l.graph, y, x, coordinates))
+            (Direction::Forward, forward_gradient(&mut l.graph, y.node, x, coordinates))
         }
-        _ => (Direction::Reverse, gradients(&mut l.graph, y, &[x])[0]),
+        _ => (Direction::Reverse, gradients(&mut l.graph, y.node, &[x])[0]),
     };
     l.module.derivatives.push(DerivativeInfo { span: l.user_span(span), direction, coordinates });
     node
@@ -132,19 +135,22 @@ fn random(l: &mut Lowering, frame: &mut Frame, m: &Matched, distribution: Distri
     let shape = l.shape(&value, None, at)?;
     let scalar = TensorType::scalar(DType::I32);
     let seed = l.leaf(InputKind::Seed, "seed", &scalar, m.span);
-    let step = match l.which {
-        Which::Step => l.leaf(InputKind::Step, "step", &scalar, m.span),
+    let step = match l.outermost() {
         Which::Init => l.constant(frame, m.span, 0.0, &scalar),
+        _ => l.leaf(InputKind::Step, "step", &scalar, m.span),
     };
+    let time = l.time(frame, m.span)?;
     let stream = l.stream(&frame.value_path.clone());
     let op = ops::Random { distribution, stream, ty: TensorType::f32(shape) };
-    l.add(frame, m.span, op, &[seed, step]).map(Value::Tensor)
+    let operands: Vec<TensorValue> = [seed, step].into_iter().chain(time).collect();
+    l.add(frame, m.span, op, &operands).map(Value::Tensor)
 }
 
 impl Lowering {
     /// Says why the gradient of `y` by `x` is nothing: no dependence, a `stop`, or an op that is flat everywhere.
     fn no_gradient(&mut self, y: TensorValue, x: TensorValue, span: Span) -> crate::lower::Reported {
-        let depends = y.which == Which::Step && x.which == Which::Step && depends_on(&self.graph, y.node, x.node);
+        let graph = self.graph_of(y.which);
+        let depends = y.which != Which::Init && x.which == y.which && depends_on(graph, y.node, x.node);
         if !depends {
             return self.report(
                 Diagnostic::error(Code::E0505, "`grad(y, x)` where y does not depend on x")
@@ -152,25 +158,25 @@ impl Lowering {
                     .with_help("x must be a value that y is computed from, not another one of the same kind"),
             );
         }
-        let reached = gradient_reach(&self.graph, y.node);
-        let mut above_x = vec![false; self.graph.len()];
-        for id in self.graph.ids() {
-            above_x[id.index()] =
-                id == x.node || self.graph.operands(id).iter().any(|operand| above_x[operand.index()]);
+        let graph = self.graph_of(y.which);
+        let reached = gradient_reach(graph, y.node);
+        let mut above_x = vec![false; graph.len()];
+        for id in graph.ids() {
+            above_x[id.index()] = id == x.node || graph.operands(id).iter().any(|operand| above_x[operand.index()]);
         }
         let barrier = |flow: Flow| {
-            self.graph.ids().rev().filter(|id| reached[id.index()]).find(|id| {
-                let mut slots = self.graph.operands(*id).into_iter().enumerate();
-                slots.any(|(slot, operand)| self.graph.op(*id).flow(slot) == flow && above_x[operand.index()])
+            graph.ids().rev().filter(|id| reached[id.index()]).find(|id| {
+                let mut slots = graph.operands(*id).into_iter().enumerate();
+                slots.any(|(slot, operand)| graph.op(*id).flow(slot) == flow && above_x[operand.index()])
             })
         };
-        let place = |id: NodeId| self.graph.node(id).provenance.span;
+        let place = |id: NodeId| crate::analyse::barrier_span(graph, id);
         let finding = match (barrier(Flow::Stopped).map(place), barrier(Flow::Zero)) {
             (Some(stop), _) => Diagnostic::error(Code::E0505, "`grad(y, x)` where every path from y to x is stopped")
                 .at(span, "the derivative is zero everywhere")
                 .with_label(stop, "this `stop` closes the path"),
             (None, flat) => {
-                let name = flat.map_or("an operation", |id| self.graph.op(id).name());
+                let name = flat.map_or("an operation", |id| graph.op(id).name());
                 let mut finding = Diagnostic::error(Code::E0504, format!("`{name}` has no derivative"))
                     .at(span, "this derivative would be zero everywhere");
                 if let Some(id) = flat {

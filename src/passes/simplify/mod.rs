@@ -16,13 +16,14 @@
 //! elementwise ops and reductions produce and read; (3) nodes that are not negations; (4) the distance of negations,
 //! reshapes and transposes from the outputs; (5) negations. Each rule makes the earliest of these that it touches smaller:
 //! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a negation moved outwards (4)
-//! or absorbed (5), layout merged (3). Rules that would do work twice ask that the inner node is read once. The number of
+//! or absorbed (5), layout merged (3). What leaves the body of a loop counts once in place of once a step. Rules that would do work twice ask that the inner node is read once. The number of
 //! rounds is bounded all the same.
 
 mod choices;
 mod constants;
 mod identities;
 mod layout;
+mod loops;
 mod reductions;
 mod rewriter;
 mod signs;
@@ -53,6 +54,7 @@ pub const TABLES: &[(&str, &[Rule])] = &[
     ("Signs", signs::RULES),
     ("Layout", layout::RULES),
     ("Reductions", reductions::RULES),
+    ("Loops", loops::RULES),
     ("Stable forms", stable::RULES),
 ];
 
@@ -63,6 +65,7 @@ const ALL: &[&[Rule]] = &[
     signs::RULES,
     layout::RULES,
     reductions::RULES,
+    loops::RULES,
     stable::RULES,
 ];
 
@@ -99,7 +102,13 @@ pub fn trace(graph: &Graph) -> (Graph, Vec<Applied>) {
         // Equal nodes become one in the first round: only then are readers counted rightly.
         let (next, uses) = round(&graph, n_rounds > 0);
         if n_rounds > 0 && is_same(&graph, &next) {
-            break;
+            // What the rules left unread inside loops goes, and with it what only that needed.
+            let pruned = prune(&graph, |_| true);
+            if is_same(&graph, &pruned) {
+                break;
+            }
+            graph = pruned;
+            continue;
         }
         applied.extend(uses);
         graph = next;

@@ -5,6 +5,7 @@
 
 use super::{Applied, Rule};
 use crate::ir::{Dim, Graph, Node, NodeId, Provenance, Shape, TensorType};
+use crate::ops::scan::Body;
 use crate::ops::{self, Op, Scalar};
 use std::collections::HashMap;
 
@@ -39,6 +40,8 @@ pub struct Rewriter {
     provenance: Vec<Provenance>,
     /// What stands for an op on operands. Only looked up, never walked.
     known: HashMap<(Op, Box<[NodeId]>), NodeId>,
+    /// What bodies of loops became. Only looked up, never walked.
+    pub(super) simple_bodies: HashMap<Body, Body>,
     rules: &'static [&'static [Rule]],
     /// Nodes that no rule looks into.
     opaque: Vec<bool>,
@@ -57,6 +60,7 @@ impl Rewriter {
             operands: Vec::new(),
             provenance: Vec::new(),
             known: HashMap::new(),
+            simple_bodies: HashMap::new(),
             rules,
             opaque: Vec::new(),
             readers: Vec::new(),

@@ -4,6 +4,8 @@
 //! Wadler, "A prettier printer" (2003), with forced breaks for comments. Line breaks never double and lines never end
 //! in white space, so a break may be asked for wherever one could be needed.
 
+use super::super::parse::MAXIMUM_TEXT;
+
 /// A piece of text and the ways to break it.
 #[derive(Clone, Debug)]
 pub(super) enum Document {
@@ -19,16 +21,39 @@ pub(super) enum Document {
     /// Only in a broken group.
     IfBroken(&'static str),
     /// Indented by one level after a line break.
-    Nest(Vec<Document>),
+    Nest(Parts),
     /// On one line if it fits.
-    Group(Vec<Document>),
+    Group(Parts),
+}
+
+/// Documents one behind the other, and whether a `Break` is somewhere among them: asked at every level of nesting, so
+/// it is worked out once.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    parts: Vec<Document>,
+    has_break: bool,
+}
+
+impl From<Vec<Document>> for Parts {
+    fn from(parts: Vec<Document>) -> Self {
+        let has_break = parts.iter().any(Document::has_break);
+        Self { parts, has_break }
+    }
 }
 
 impl Document {
+    pub fn group(parts: Vec<Document>) -> Self {
+        Self::Group(parts.into())
+    }
+
+    pub fn nest(parts: Vec<Document>) -> Self {
+        Self::Nest(parts.into())
+    }
+
     fn has_break(&self) -> bool {
         match self {
             Self::Break => true,
-            Self::Nest(parts) | Self::Group(parts) => parts.iter().any(Self::has_break),
+            Self::Nest(parts) | Self::Group(parts) => parts.has_break,
             _ => false,
         }
     }
@@ -48,6 +73,10 @@ pub(super) fn write(parts: &[Document], indent: usize, width: usize, text: &mut 
     // A line break is written when something follows it.
     let mut pending: Option<usize> = None;
     while let Some((document, indent, broken)) = rest.pop() {
+        // A longer text is refused: its rest need not be written.
+        if text.len() > MAXIMUM_TEXT {
+            return;
+        }
         let written = match document {
             Document::Text(piece) | Document::Comment(piece) => piece.as_str(),
             Document::IfBroken(piece) if broken => piece,
@@ -61,13 +90,13 @@ pub(super) fn write(parts: &[Document], indent: usize, width: usize, text: &mut 
                 continue;
             }
             Document::Nest(parts) => {
-                rest.extend(parts.iter().rev().map(|part| (part, indent + INDENT, broken)));
+                rest.extend(parts.parts.iter().rev().map(|part| (part, indent + INDENT, broken)));
                 continue;
             }
             Document::Group(parts) => {
                 let at = pending.unwrap_or(column);
                 let breaks = document.has_break() || !fits(document, &rest, width.saturating_sub(at));
-                rest.extend(parts.iter().rev().map(|part| (part, indent, breaks)));
+                rest.extend(parts.parts.iter().rev().map(|part| (part, indent, breaks)));
                 continue;
             }
             _ => continue,
@@ -107,12 +136,12 @@ fn fits(group: &Document, rest: &Rest<'_>, room: usize) -> bool {
             Document::Line | Document::SoftLine if broken => return true,
             Document::Line => 1,
             Document::Nest(parts) => {
-                stack.extend(parts.iter().rev().map(|part| (part, broken)));
+                stack.extend(parts.parts.iter().rev().map(|part| (part, broken)));
                 0
             }
             // Groups that follow may be broken at their first chance, those inside are flat like this one.
             Document::Group(parts) => {
-                stack.extend(parts.iter().rev().map(|part| (part, broken)));
+                stack.extend(parts.parts.iter().rev().map(|part| (part, broken)));
                 0
             }
             _ => 0,

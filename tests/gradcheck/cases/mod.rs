@@ -3,6 +3,7 @@
 mod elementwise;
 mod layout;
 mod leaves;
+mod loops;
 mod products;
 mod reductions;
 mod windows;
@@ -16,8 +17,16 @@ use ndarray::{ArrayD, IxDyn};
 pub const USUAL: f64 = 1e-8;
 
 pub fn all_cases() -> Vec<Case> {
-    [leaves::cases(), elementwise::cases(), products::cases(), windows::cases(), reductions::cases(), layout::cases()]
-        .concat()
+    [
+        leaves::cases(),
+        elementwise::cases(),
+        products::cases(),
+        windows::cases(),
+        reductions::cases(),
+        layout::cases(),
+        loops::cases(),
+    ]
+    .concat()
 }
 
 pub fn case(op: impl Into<Op>, operands: Vec<Operand>, tolerance: f64) -> Case {

@@ -1,6 +1,6 @@
 //! The rows.
 
-use super::{Row, row, v};
+use super::{Row, Value, row, v};
 use crate::{dims, ty};
 use anabranch::ir::{DType, Dim};
 use anabranch::ops::convolution::{ConvolutionAttributes, Windows};
@@ -26,6 +26,7 @@ pub fn rows() -> Vec<Row> {
         sorts(),
         layout(),
         by_index(),
+        loops(),
         matrices_and_modes(),
     ];
     areas.into_iter().flatten().collect()
@@ -316,6 +317,25 @@ fn by_index() -> Vec<Row> {
         ),
         row(TakeAlong { axis: 1, fill }, [table(), picks()], v("f32[3, 1]", [2.0, 3.0, NAN])),
         row(sums, [v("i32[3]", [1.0, 1.0, 2.0]), v("f32[3]", [1.0, 2.0, 4.0])], v("f32[2]", [0.0, 3.0])),
+    ]
+}
+
+fn loops() -> Vec<Row> {
+    use LoopResult::{Carry, Incoming, Stacked};
+    let start = || [v("f32[2]", [1.0, -1.0]), v("i32", [5.0])];
+    let x = || v("f32[3, 2]", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let operands = |x: Value| [start().to_vec(), vec![x, v("f32[2]", [1.0, 0.5])]].concat();
+    let sums = |reverse, result| crate::loops::sums(3, reverse, result);
+    vec![
+        row(sums(false, Carry(0)), operands(x()), v("f32[2]", [10.0, 5.0])),
+        row(sums(false, Carry(1)), operands(x()), v("i32", [8.0])),
+        row(sums(false, Stacked(0)), operands(x()), v("f32[3, 2]", [2.0, 0.0, 15.0, 8.0, 50.0, 30.0])),
+        row(sums(true, Stacked(0)), operands(x()), v("f32[3, 2]", [10.0, 10.0, 27.0, 16.0, 30.0, 12.0])),
+        row(sums(false, Incoming(0)), operands(x()), v("f32[3, 2]", [1.0, -1.0, 2.0, 0.0, 5.0, 2.0])),
+        row(sums(true, Incoming(1)), operands(x()), v("i32[3]", [7.0, 6.0, 5.0])),
+        // No step: the last carry is the first, and nothing is stacked.
+        row(crate::loops::sums(0, false, Carry(0)), operands(v("f32[0, 2]", [])), v("f32[2]", [1.0, -1.0])),
+        row(crate::loops::sums(0, false, Stacked(0)), operands(v("f32[0, 2]", [])), v("f32[0, 2]", [])),
     ]
 }
 
