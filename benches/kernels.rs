@@ -149,7 +149,7 @@ fn conv_forward(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = zeros(conv::forward_workspace_len(&context, &c.g));
+    let mut workspace = zeros(conv::forward_workspace_len::<f32>(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::forward(&context, &c.g, &c.x, &c.kernel, (None, false), &mut c.y, &mut workspace);
     });
@@ -160,7 +160,7 @@ fn conv_input_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = zeros(conv::input_gradient_workspace_len(&context, &c.g));
+    let mut workspace = zeros(conv::input_gradient_workspace_len::<f32>(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::input_gradient(&context, &c.g, &c.y, &c.kernel, &mut c.x, &mut workspace);
     });
@@ -171,7 +171,7 @@ fn conv_kernel_gradient(bencher: Bencher<'_, '_>, name: &str) {
     let mut c = convolution(name);
     let pool = pool();
     let context = Context::new(&pool);
-    let mut workspace = zeros(conv::kernel_gradient_workspace_len(&context, &c.g));
+    let mut workspace = zeros(conv::kernel_gradient_workspace_len::<f32>(&context, &c.g));
     bencher.counter(ItemsCount::new(c.operations)).bench_local(|| {
         conv::kernel_gradient(&context, &c.g, &c.x, &c.y, &mut c.kernel, &mut workspace);
     });

@@ -14,10 +14,13 @@ fn main() {
 }
 
 /// Name, spec, rows of a batch.
-const SPECS: [(&str, &str, usize); 3] = [
+const SPECS: [(&str, &str, usize); 6] = [
     ("w1", include_str!("compare/specs/w1.anb"), 7),
     ("w2", include_str!("compare/specs/w2.anb"), 128),
     ("w3", include_str!("compare/specs/w3.anb"), 64),
+    ("w4", include_str!("../tests/oracle/w4.anb"), 32),
+    ("w5", include_str!("../tests/oracle/w5.anb"), 16),
+    ("w6", include_str!("../tests/oracle/w6.anb"), 2200),
 ];
 
 fn spec(name: &str) -> (&'static str, usize) {

@@ -64,7 +64,7 @@ fn dataset(rows: &[Row]) -> Dataset {
 /// The metrics of a pass over the data: evaluated, and as a training epoch reports them.
 fn metrics(data: &Dataset, batch_size: usize) -> [Vec<(String, f64)>; 2] {
     let compiled = compiled(SPEC);
-    let options = ExecutorOptions { mode: Mode::Planned, threads: 1, pool: None };
+    let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
     let mut trainer = Trainer::<f64>::new(&compiled, 0, &options).unwrap();
     let named = |reported: &[anabranch::train::Reported], values: &[f64]| {
         let metrics = reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric);

@@ -3,6 +3,7 @@
 use anabranch::data::params::ParamsSource;
 use anabranch::data::{DataSource, Dataset, load};
 use anabranch::diag::{SourceMap, render_plain};
+use anabranch::exec::kernels::Level;
 use anabranch::exec::{ExecutorOptions, Mode, StoreKind};
 use anabranch::lower::Options;
 use anabranch::ops::Element;
@@ -46,9 +47,12 @@ fn data(compiled: &Compiled) -> Dataset {
     load(&source, &Fields::of(&compiled.module).specs().unwrap()).unwrap()
 }
 
-fn trainer<T: Element>(compiled: &Compiled, mode: Mode) -> Trainer<T> {
-    let options = ExecutorOptions { mode, threads: 1, pool: None };
-    let mut trainer = Trainer::new(compiled, 0, &options).unwrap();
+fn options(mode: Mode) -> ExecutorOptions {
+    ExecutorOptions { mode, threads: 1, ..ExecutorOptions::default() }
+}
+
+fn trainer<T: Element>(compiled: &Compiled, options: &ExecutorOptions) -> Trainer<T> {
+    let mut trainer = Trainer::new(compiled, 0, options).unwrap();
     let source = ParamsSource {
         prefix: Some("param/".to_string()),
         names: PARAMS.iter().map(|(key, name)| (key.to_string(), name.to_string())).collect(),
@@ -71,8 +75,12 @@ fn alpha<T: Element>(trainer: &Trainer<T>) -> f64 {
 /// Follows a trajectory: losses are those before a step's update, alpha that after it. Rows name their step, or are one
 /// for each step.
 fn follows<T: Element>(spec: &str, trajectory: &str, mode: Mode, tolerance: f64) {
+    follows_with::<T>(spec, trajectory, &options(mode), tolerance);
+}
+
+fn follows_with<T: Element>(spec: &str, trajectory: &str, options: &ExecutorOptions, tolerance: f64) {
     let (compiled, expected) = (compiled(spec), expected(trajectory));
-    let mut trainer = trainer::<T>(&compiled, mode);
+    let mut trainer = trainer::<T>(&compiled, options);
     let data = data(&compiled);
     let rows: Vec<u32> = (0..7).collect();
     let names: Vec<String> = trainer.reported().iter().map(|reported| reported.name.to_string()).collect();
@@ -97,7 +105,7 @@ fn follows<T: Element>(spec: &str, trajectory: &str, mode: Mode, tolerance: f64)
 
 fn gradients_agree<T: Element>(mode: Mode, tolerance: f64) {
     let (compiled, expected) = (compiled("examples/localizer/localizer.anb"), expected("tests/oracle/w1.json"));
-    let mut trainer = trainer::<T>(&compiled, mode);
+    let mut trainer = trainer::<T>(&compiled, &options(mode));
     let gradients = trainer.gradients(&data(&compiled), &[0, 1, 2, 3, 4, 5, 6]).unwrap();
     assert_eq!(gradients.len(), PARAMS.len());
     for (key, name) in PARAMS {
@@ -124,6 +132,15 @@ fn the_first_example_follows_in_doubles() {
 fn the_first_example_follows_in_floats() {
     for mode in [Mode::Planned, Mode::Reference] {
         follows::<f32>("examples/localizer/localizer.anb", "tests/oracle/w1.json", mode, 1e-5);
+    }
+}
+
+#[test]
+fn the_first_example_follows_at_every_level() {
+    for level in Level::available() {
+        let options = ExecutorOptions { level: Some(level), ..options(Mode::Planned) };
+        follows_with::<f64>("examples/localizer/localizer.anb", "tests/oracle/w1.json", &options, 1e-10);
+        follows_with::<f32>("examples/localizer/localizer.anb", "tests/oracle/w1.json", &options, 1e-5);
     }
 }
 

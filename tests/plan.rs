@@ -4,6 +4,7 @@
 mod random_graph;
 
 use anabranch::diag::{SourceMap, render_plain};
+use anabranch::exec::kernels::Level;
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DimSizes, Graph};
 use anabranch::lower::Options;
@@ -90,7 +91,7 @@ fn a_sum_that_others_read_takes_no_rectifier() {
 }
 
 /// The results of a graph of params, run in one mode.
-fn results(graph: &Graph, mode: Mode, threads: usize) -> Vec<Values<f64>> {
+fn results(graph: &Graph, options: &ExecutorOptions) -> Vec<Values<f64>> {
     let mut store = Store::new();
     let bound = bind(graph, &sizes());
     for id in bound.ids() {
@@ -105,8 +106,7 @@ fn results(graph: &Graph, mode: Mode, threads: usize) -> Vec<Values<f64>> {
             store.insert(StoreKind::Param, node.provenance.name.clone(), value.shape().to_vec(), values);
         }
     }
-    let options = ExecutorOptions { mode, threads, pool: None };
-    let mut executor = Executor::<f64>::new(graph, &sizes(), &options).expect("the sizes fit");
+    let mut executor = Executor::<f64>::new(graph, &sizes(), options).expect("the sizes fit");
     executor.run(&mut store, Clock::default());
     // A second run finds the memory as the first one left it.
     executor.run(&mut store, Clock::default());
@@ -124,14 +124,17 @@ proptest! {
     #[test]
     fn planned_runs_of_random_graphs_match_the_definitions(choices in choices()) {
         let graph = build(&choices, Ops::All);
-        let expected = results(&graph, Mode::Reference, 1);
-        let planned = results(&graph, Mode::Planned, 1);
-        prop_assert_eq!(&planned, &results(&graph, Mode::Planned, 2));
-        for (found, expected) in planned.iter().zip(&expected) {
-            prop_assert_eq!(found.len(), expected.len());
-            for (x, y) in found.floats().iter().zip(expected.floats()) {
-                let close = (x - y).abs() <= 1e-8 * (1.0 + y.abs()) || (x.is_nan() && y.is_nan()) || x == y;
-                prop_assert!(close, "{} against {}", x, y);
+        let options = |mode, threads, level| ExecutorOptions { mode, threads, level, ..ExecutorOptions::default() };
+        let expected = results(&graph, &options(Mode::Reference, 1, None));
+        for level in Level::available() {
+            let planned = results(&graph, &options(Mode::Planned, 1, Some(level)));
+            prop_assert_eq!(&planned, &results(&graph, &options(Mode::Planned, 2, Some(level))));
+            for (found, expected) in planned.iter().zip(&expected) {
+                prop_assert_eq!(found.len(), expected.len());
+                for (x, y) in found.floats().iter().zip(expected.floats()) {
+                    let close = (x - y).abs() <= 1e-8 * (1.0 + y.abs()) || (x.is_nan() && y.is_nan()) || x == y;
+                    prop_assert!(close, "{}: {} against {}", level.name(), x, y);
+                }
             }
         }
     }

@@ -44,7 +44,7 @@ fn spec(kind: &str, time: &str, reverse: bool) -> String {
 fn trained(compiled: &Compiled, length: usize, mode: Mode, threads: usize) -> Vec<f64> {
     let mut store: Store<f64> = initial(compiled, Mode::Reference);
     let sizes = DimSizes::from([("batch".into(), 4), ("T".into(), length)]);
-    let options = ExecutorOptions { mode, threads, pool: None };
+    let options = ExecutorOptions { mode, threads, ..ExecutorOptions::default() };
     let mut seen = Vec::new();
     for graph in [&compiled.simplified.train, &compiled.simplified.gradients, &compiled.simplified.predict] {
         let mut executor =

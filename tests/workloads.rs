@@ -8,7 +8,8 @@
 
 mod support;
 
-use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind};
+use anabranch::exec::kernels::Level;
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind};
 use anabranch::ir::Role;
 use anabranch::ops::Element;
 use anabranch::pipeline::Compiled;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use support::numpy::Generator;
-use support::{Feeds, compiled, executor, feed, flat, floats, initial, set};
+use support::{Feeds, compiled, executor, executor_with, feed, flat, floats, initial, options, set};
 
 /// A workload: its spec, its arrays, and what the spec calls them.
 struct Workload {
@@ -62,9 +63,13 @@ impl Workload {
 
     /// Runs steps; each row of the oracle must be met within `tolerance`, relatively.
     fn follow<T: Element>(&self, mode: Mode, n_steps: usize, tolerance: f64) {
+        self.follow_with::<T>(&options(mode), n_steps, tolerance);
+    }
+
+    fn follow_with<T: Element>(&self, options: &ExecutorOptions, n_steps: usize, tolerance: f64) {
         let compiled = compiled(self.text);
-        let mut store = self.store::<T>(&compiled, mode);
-        let mut step = executor::<T>(&compiled.simplified.train, self.batch, mode);
+        let mut store = self.store::<T>(&compiled, Mode::Planned);
+        let mut step = executor_with::<T>(&compiled.simplified.train, self.batch, options);
         let oracle = self.oracle();
         let mut worst: f64 = 0.0;
         for (i, row) in oracle["steps"].as_array().unwrap().iter().take(n_steps).enumerate() {
@@ -80,7 +85,7 @@ impl Workload {
                 assert!(error <= tolerance, "{} step {i}: {name} is {found:?}, not {wanted}", self.name);
             }
         }
-        println!("{} {mode:?}, {n_steps} steps: within {worst:.1e}", self.name);
+        println!("{} {options:?}, {n_steps} steps: within {worst:.1e}", self.name);
     }
 
     fn path(&self, array: &str) -> String {
@@ -311,4 +316,38 @@ fn physics_informed_net() {
     w6().follow::<f64>(Mode::Planned, 30, 1e-8);
     w6().follow::<f32>(Mode::Planned, 10, 1e-4);
     w6().follow::<f64>(Mode::Reference, 2, 1e-8);
+}
+
+/// Steps at every instruction set that this machine has. One workload a test, so that they run side by side.
+fn follows_at_every_level(workload: &Workload, n_steps: usize, tolerance: f64) {
+    for level in Level::available() {
+        let options = ExecutorOptions { level: Some(level), ..options(Mode::Planned) };
+        workload.follow_with::<f32>(&options, n_steps, tolerance);
+        workload.follow_with::<f64>(&options, n_steps.min(2), 1e-8);
+    }
+}
+
+#[test]
+fn two_heads_at_every_level() {
+    follows_at_every_level(&w2(), 5, 1e-4);
+}
+
+#[test]
+fn convolutional_net_at_every_level() {
+    follows_at_every_level(&w3(), 2, 1e-4);
+}
+
+#[test]
+fn residual_net_at_every_level() {
+    follows_at_every_level(&w4(), 2, 5e-4);
+}
+
+#[test]
+fn transformer_encoder_at_every_level() {
+    follows_at_every_level(&w5(), 2, 1e-4);
+}
+
+#[test]
+fn physics_informed_net_at_every_level() {
+    follows_at_every_level(&w6(), 5, 1e-4);
 }

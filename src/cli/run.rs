@@ -73,7 +73,7 @@ impl ExecutionArguments {
             ExecutorChoice::Planned => Mode::Planned,
             ExecutorChoice::Reference => Mode::Reference,
         };
-        ExecutorOptions { mode, threads: self.threads, pool: None }
+        ExecutorOptions { mode, threads: self.threads, ..ExecutorOptions::default() }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct ExecutorOptions {
     pub threads: usize,
     /// threads to share with other executors; made anew when left out
     pub pool: Option<Arc<kernels::Pool>>,
+    /// the instruction set of the kernels; the best of this machine when left out
+    pub level: Option<kernels::Level>,
 }
 
 impl ExecutorOptions {
@@ -275,7 +277,7 @@ mod tests {
         let id = sources.add("test.anb", text);
         let compiled = compile(&mut sources, id, &Options::default())
             .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
-        let options = ExecutorOptions { mode, threads: 2, pool: None };
+        let options = ExecutorOptions { mode, threads: 2, ..ExecutorOptions::default() };
         let mut store = initial::<T>(&compiled.simplified.init, &options);
         let sizes = DimSizes::from([("batch".into(), batch)]);
         let mut executor = Executor::<T>::new(&compiled.simplified.train, &sizes, &options).unwrap();

@@ -175,7 +175,7 @@ fn case(rule: &'static str, fires: Expression, misses: Expression) -> Case {
 }
 
 pub fn all() -> Vec<Case> {
-    [constants(), identities(), choices(), signs(), layout(), reductions(), loops(), stable()]
+    [constants(), identities(), choices(), signs(), layout(), reductions(), loops(), pooling(), stable()]
         .into_iter()
         .flatten()
         .collect()
@@ -276,6 +276,11 @@ fn layout() -> Vec<Case> {
         ),
         case("reshape-broadcast", |k| k.reshape(k.columns(k.s), &[2, 1, 3]), |k| k.reshape(k.columns(k.s), &[6])),
         case("transpose-same", |k| k.transpose(k.x, &[0, 1]), |k| k.transpose(k.x, &[1, 0])),
+        case(
+            "transpose-ones",
+            |k| k.transpose(k.reshape(k.x, &[2, 1, 3]), &[1, 0, 2]),
+            |k| k.transpose(k.reshape(k.x, &[2, 1, 3]), &[2, 1, 0]),
+        ),
         case(
             "transpose-transpose",
             |k| k.transpose(k.transpose(k.x, &[1, 0]), &[1, 0]),
@@ -399,6 +404,30 @@ fn loops() -> Vec<Case> {
             |k| looped(k, k.s, sum),
         ),
         case("loop-invariant", |k| looped(k, k.s, with_invariant), |k| looped(k, k.s, with_variant)),
+    ]
+}
+
+/// Pairs of six numbers in a row, with or without a place of padding.
+fn pairs(padding: usize) -> ops::pooling::PoolAttributes {
+    let windows = ops::convolution::Windows { strides: vec![2], dilation: vec![1], padding: vec![(padding, padding)] };
+    ops::pooling::PoolAttributes { window: vec![2], windows }
+}
+
+fn pooling() -> Vec<Case> {
+    fn pooled(k: &Kit, padding: usize) -> NodeId {
+        let x = k.reshape(k.x, &[1, 6, 1]);
+        k.emit(ops::MaxPool { attributes: pairs(padding) }, &[k.max(k.full(0.0, &[1, 6, 1]), x)])
+    }
+    fn derivative(k: &Kit, bound: f64) -> NodeId {
+        let (x, g) = (k.reshape(k.x, &[1, 6, 1]), k.reshape(k.s, &[1, 3, 1]));
+        let zero = k.full(0.0, &[1, 6, 1]);
+        let rectified = k.max(k.full(bound, &[1, 6, 1]), x);
+        let scattered = k.emit(ops::MaxPoolScatter { attributes: pairs(0) }, &[rectified, g]);
+        k.select(k.less(zero, x), scattered, zero)
+    }
+    vec![
+        case("max-pool-relu", |k| pooled(k, 0), |k| pooled(k, 1)),
+        case("max-pool-scatter-relu", |k| derivative(k, 0.0), |k| derivative(k, 0.5)),
     ]
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub type Feeds = BTreeMap<String, Vec<f64>>;
 
 pub fn options(mode: Mode) -> ExecutorOptions {
-    ExecutorOptions { mode, threads: 2, pool: None }
+    ExecutorOptions { mode, threads: 2, ..ExecutorOptions::default() }
 }
 
 /// Compiles a spec that must compile.
@@ -48,8 +48,12 @@ pub fn set<T: Element>(store: &mut Store<T>, kind: StoreKind, name: &str, values
 }
 
 pub fn executor<T: Element>(graph: &Graph, batch: usize, mode: Mode) -> Executor<T> {
+    executor_with(graph, batch, &options(mode))
+}
+
+pub fn executor_with<T: Element>(graph: &Graph, batch: usize, options: &ExecutorOptions) -> Executor<T> {
     let sizes = DimSizes::from([("batch".into(), batch)]);
-    Executor::new(graph, &sizes, &options(mode)).unwrap_or_else(|findings| panic!("{:?}", findings.0))
+    Executor::new(graph, &sizes, options).unwrap_or_else(|findings| panic!("{:?}", findings.0))
 }
 
 pub fn feed<T: Element>(executor: &mut Executor<T>, feeds: &Feeds) {

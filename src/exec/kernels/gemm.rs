@@ -2,8 +2,8 @@
 //!
 //! Takes operands in place through a row stride and a column stride, so a transpose is a swap of two numbers and costs
 //! no copy. `B` is copied panel by panel into the workspace where its columns are not contiguous, or where it is large
-//! and read by many rows; `A` only where its rows lie whole pages apart. Work is cut into blocks of rows or of columns,
-//! one block a thread; the inner dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
+//! and read by many rows; `A` only where its rows lie whole pages apart. Work is cut into blocks of rows or of columns that
+//! threads take one after another; the inner dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
 
 use super::share::{Shared, block};
 use super::simd::{self, Kernel, Vector};
@@ -55,14 +55,30 @@ const COLUMN_BLOCK: usize = 256;
 const ROW_BLOCK: usize = 196;
 /// Below this many products a second thread costs more than it gives.
 const PARALLEL_PRODUCTS: usize = 100_000;
+/// A chunk of fewer products is not worth taking by itself: some tens of microseconds.
+const PRODUCTS_OF_A_CHUNK: usize = 1 << 21;
+/// A copy of `B` is used for this many rows at least.
+const ROWS_OF_A_COPY: usize = 98;
 
 /// How many numbers of workspace [`gemm`] needs for these operands.
 pub fn workspace_len<T: Real>(context: &Context<'_>, shape: Shape, a: (usize, usize), b: (usize, usize)) -> usize {
-    let tasks = if products(shape) < PARALLEL_PRODUCTS { 1 } else { context.pool.threads() };
+    let share = share_len::<T>(context, shape, a, b.1);
     if swaps_roles(shape, a.0) {
-        return 0;
+        // Whether roles are swapped also depends on the result and the epilogue.
+        let swapped = share_len::<T>(context, swapped_shape(shape), (b.1, b.0), a.0);
+        return slots(context, shape) * share.max(swapped);
     }
-    tasks * (packed_len::<T>(context, shape, b.1) + copied_len::<T>(shape, a))
+    slots(context, shape) * share
+}
+
+/// What one thread copies operands into.
+fn share_len<T: Real>(context: &Context<'_>, shape: Shape, a: (usize, usize), b_column_stride: usize) -> usize {
+    packed_len::<T>(context, shape, b_column_stride) + copied_len::<T>(shape, a)
+}
+
+/// How many threads take part.
+fn slots(context: &Context<'_>, shape: Shape) -> usize {
+    if products(shape) < PARALLEL_PRODUCTS { 1 } else { context.pool.threads() }
 }
 
 fn products(shape: Shape) -> usize {
@@ -74,7 +90,11 @@ fn swaps_roles(shape: Shape, a_row_stride: usize) -> bool {
     shape.columns == 1 && shape.rows > 1 && a_row_stride == 1
 }
 
-/// The packed part of `B` that one task holds, 0 where `B` is read in place.
+fn swapped_shape(shape: Shape) -> Shape {
+    Shape { rows: shape.columns, columns: shape.rows, ..shape }
+}
+
+/// The packed part of `B` that one thread holds, 0 where `B` is read in place.
 fn packed_len<T: Real>(context: &Context<'_>, shape: Shape, b_column_stride: usize) -> usize {
     if packs(shape, b_column_stride) {
         let width = tile::width::<T>(context.level);
@@ -84,7 +104,7 @@ fn packed_len<T: Real>(context: &Context<'_>, shape: Shape, b_column_stride: usi
     }
 }
 
-/// The rows of `A` that one task copies, 0 where `A` is read in place. Rows that lie whole pages apart share the few
+/// The rows of `A` that one thread copies, 0 where `A` is read in place. Rows that lie whole pages apart share the few
 /// places of the first-level cache that a tile needs all of.
 fn copied_len<T: Real>(shape: Shape, (row_stride, column_stride): (usize, usize)) -> usize {
     let collides = column_stride == 1 && (row_stride * size_of::<T>()).is_multiple_of(4096);
@@ -169,7 +189,21 @@ struct Product<'a, T> {
     epilogue: Epilogue<'a, T>,
 }
 
-/// What one task computes.
+#[derive(Clone, Copy)]
+enum Along {
+    Batch,
+    Rows,
+    Columns,
+}
+
+/// How a product is cut: into how many chunks along what, in multiples of which unit.
+struct Cut {
+    along: Along,
+    unit: usize,
+    chunks: usize,
+}
+
+/// What one chunk computes.
 #[derive(Clone)]
 struct Part {
     batch: std::ops::Range<usize>,
@@ -185,35 +219,52 @@ impl<'a, T: Real> Product<'a, T> {
             column_stride: matrix.row_stride,
             ..matrix
         };
-        let shape = Shape { rows: 1, columns: self.shape.rows, ..self.shape };
+        let shape = swapped_shape(self.shape);
         let c_strides = [self.c_strides[0], self.shape.rows];
         Product { shape, a: flip(self.b), b: flip(self.a), c_strides, ..self }
     }
 
     fn run(&self, workspace: &mut [T]) {
         let Shape { batch, rows, columns, .. } = self.shape;
-        let tasks = if products(self.shape) < PARALLEL_PRODUCTS { 1 } else { self.context.pool.threads() };
-        let packed = packed_len::<T>(&self.context, self.shape, self.b.column_stride);
-        let packed = packed + copied_len::<T>(self.shape, (self.a.row_stride, self.a.column_stride));
-        assert!(workspace.len() >= tasks * packed, "the workspace is too short");
+        let share =
+            share_len::<T>(&self.context, self.shape, (self.a.row_stride, self.a.column_stride), self.b.column_stride);
+        let slots = slots(&self.context, self.shape);
+        assert!(workspace.len() >= slots * share, "the workspace is too short");
         let whole = Part { batch: 0..batch, rows: 0..rows, columns: 0..columns };
-        if tasks == 1 {
+        if slots == 1 {
             return self.part(whole, workspace);
         }
         let workspace = Shared::new(workspace);
-        let width = tile::width::<T>(self.context.level);
-        self.context.pool.run(tasks, &|task| {
+        let cut = self.cut(slots);
+        self.context.pool.share(cut.chunks, &|slot, chunk| {
             let mut part = whole.clone();
-            if batch >= tasks {
-                part.batch = block(batch, tasks, 1, task);
-            } else if columns >= rows && columns >= tasks * width {
-                part.columns = block(columns, tasks, width, task);
-            } else {
-                part.rows = block(rows, tasks, 1, task);
-            }
-            // SAFETY: each task has its own stretch of the workspace.
-            self.part(part, unsafe { workspace.part(task * packed, packed) });
+            let (extent, range) = match cut.along {
+                Along::Batch => (batch, &mut part.batch),
+                Along::Rows => (rows, &mut part.rows),
+                Along::Columns => (columns, &mut part.columns),
+            };
+            *range = block(extent, cut.chunks, cut.unit, chunk);
+            // SAFETY: each slot has its own stretch of the workspace.
+            self.part(part, unsafe { workspace.part(slot * share, share) });
         });
+    }
+
+    /// Several chunks a thread, so that a thread that the system holds up is not waited for, but none that is over sooner
+    /// than it is begun, or that copies `B` for a few rows.
+    fn cut(&self, slots: usize) -> Cut {
+        let Shape { batch, rows, columns, .. } = self.shape;
+        let most = (products(self.shape) / PRODUCTS_OF_A_CHUNK).clamp(slots, self.context.pool.several());
+        let (width, height) = (tile::width::<T>(self.context.level), tile::height::<T>(self.context.level));
+        let (along, extent, unit, least) = if batch >= slots {
+            (Along::Batch, batch, 1, 1)
+        } else if columns >= rows && columns >= slots * width {
+            (Along::Columns, columns, width, width)
+        } else if packs(self.shape, self.b.column_stride) {
+            (Along::Rows, rows, height, ROWS_OF_A_COPY)
+        } else {
+            (Along::Rows, rows, if rows >= 4 * slots * height { height } else { 1 }, 1)
+        };
+        Cut { along, unit, chunks: (extent / least).clamp(slots, most.max(slots)) }
     }
 
     fn part(&self, part: Part, workspace: &mut [T]) {
@@ -402,105 +453,4 @@ impl<T: Real> Kernel<T> for Dot<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{assert_close, at_every_level, numbers};
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The layout of an operand: `n`ot transposed or transposed.
-    fn strides(transposed: bool, rows: usize, columns: usize) -> (usize, usize) {
-        if transposed { (1, rows) } else { (columns, 1) }
-    }
-
-    fn check_product<T: Real>(shape: Shape, flips: [bool; 2], beta: f64, epilogue: u8, tolerance: f64) {
-        let Shape { batch, rows, inner, columns } = shape;
-        let a_strides = strides(flips[0], rows, inner);
-        let b_strides = strides(flips[1], inner, columns);
-        let a = numbers::<T>(batch * rows * inner, 1);
-        let b = numbers::<T>(batch * inner * columns, 2);
-        let bias = numbers::<T>(columns, 3);
-        let c_row = columns + 3 * usize::from(columns > 1);
-        let start = numbers::<T>(batch * rows * c_row, 4);
-        let mut expected: Vec<f64> = start.iter().map(|x| x.to_double()).collect();
-        for n in 0..batch {
-            for i in 0..rows {
-                for j in 0..columns {
-                    let mut sum = 0.0;
-                    for p in 0..inner {
-                        sum += a[n * rows * inner + i * a_strides.0 + p * a_strides.1].to_double()
-                            * b[n * inner * columns + p * b_strides.0 + j * b_strides.1].to_double();
-                    }
-                    let c = &mut expected[n * rows * c_row + i * c_row + j];
-                    *c = sum + beta * *c;
-                    if epilogue > 0 {
-                        *c += bias[j].to_double();
-                    }
-                    if epilogue > 1 {
-                        *c = c.max(0.0);
-                    }
-                }
-            }
-        }
-        let compute = |context: &Context<'_>| {
-            let mut c = start.clone();
-            let mut workspace = vec![T::nan(); workspace_len::<T>(context, shape, a_strides, b_strides)];
-            let matrix = |data, size, strides: (usize, usize)| Matrix {
-                data,
-                batch_stride: size,
-                row_stride: strides.0,
-                column_stride: strides.1,
-            };
-            let epilogue = match epilogue {
-                0 => Epilogue::None,
-                1 => Epilogue::Bias(&bias[..]),
-                _ => Epilogue::BiasRelu(&bias[..]),
-            };
-            let result = MatrixMut { data: &mut c, batch_stride: rows * c_row, row_stride: c_row };
-            let (a, b) = (matrix(&a[..], rows * inner, a_strides), matrix(&b[..], inner * columns, b_strides));
-            gemm(context, shape, [a, b], T::from_double(beta), result, epilogue, &mut workspace);
-            c
-        };
-        at_every_level(compute, |level, c| {
-            let what = format!("{level} {shape:?} {flips:?} {beta} {epilogue}");
-            assert_close(&what, c, &expected, tolerance * (1.0 + inner as f64).sqrt());
-        });
-    }
-
-    #[test]
-    fn shapes_of_the_workloads() {
-        for (rows, inner, columns) in [
-            (7, 50, 2),
-            (128, 784, 32),
-            (64, 512, 10),
-            (128, 512, 1),
-            (65, 130, 300),
-            (1, 513, 70),
-            (200, 3, 300),
-            (70, 1024, 66),
-        ] {
-            for flips in [[false, false], [true, false], [false, true], [true, true]] {
-                let shape = Shape { batch: 1, rows, inner, columns };
-                check_product::<f32>(shape, flips, 0.0, 2, 1e-6);
-                check_product::<f32>(shape, flips, 0.0, 0, 1e-6);
-                check_product::<f64>(shape, flips, 1.0, 1, 1e-14);
-            }
-        }
-    }
-
-    #[test]
-    fn an_empty_inner_dimension_gives_zeros() {
-        check_product::<f32>(Shape { batch: 2, rows: 3, inner: 0, columns: 5 }, [false; 2], 0.0, 0, 0.0);
-        check_product::<f32>(Shape { batch: 2, rows: 0, inner: 4, columns: 5 }, [false; 2], 0.0, 0, 0.0);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        #[test]
-        fn any_shape(batch in 1usize..4, rows in 1usize..70, inner in 0usize..90, columns in 1usize..80,
-                     flips: [bool; 2], beta in 0u8..3, epilogue in 0u8..3) {
-            let shape = Shape { batch, rows, inner, columns };
-            check_product::<f32>(shape, flips, f64::from(beta), epilogue, 1e-6);
-            check_product::<f64>(shape, flips, f64::from(beta), epilogue, 1e-14);
-        }
-    }
-}
+mod tests;

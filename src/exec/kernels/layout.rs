@@ -5,6 +5,9 @@
 //! copies into a part of the result. Dimensions that walk both sides alike are merged first; where the two sides run
 //! along different dimensions the copy goes tile by tile, so that both stay in the cache.
 
+use super::Pool;
+use super::share::{Shared, block};
+
 /// The dimensions a copy may have.
 pub const MOST_DIMS: usize = 16;
 
@@ -19,19 +22,72 @@ pub struct Dim {
 /// Elements on the side of a tile where the two sides run along different dimensions.
 const TILE: usize = 16;
 
+/// Below this many elements a second thread costs more than it gives.
+const PARALLEL_ELEMENTS: usize = 32 * 1024;
+
 /// Copies `to[to_offset + Σ i·to] = from[from_offset + Σ i·from]` over all indices.
 ///
 /// # Panics
 /// Where a place lies outside its slice, or there are more than 16 dimensions.
 pub fn copy<T: Copy>(dims: &[Dim], from: &[T], from_offset: usize, to: &mut [T], to_offset: usize) {
+    let mut merged = [Dim { extent: 1, from: 0, to: 0 }; MOST_DIMS];
+    if let Some(dims) = prepare(dims, [from.len(), from_offset], [to.len(), to_offset], &mut merged) {
+        walk(dims, from, from_offset, to, to_offset);
+    }
+}
+
+/// As [`copy`], by several threads where there are elements enough.
+///
+/// # Panics
+/// As [`copy`].
+pub fn copy_shared<T: Copy + Send + Sync>(
+    pool: &Pool,
+    dims: &[Dim],
+    from: &[T],
+    from_offset: usize,
+    to: &mut [T],
+    to_offset: usize,
+) {
+    let mut merged = [Dim { extent: 1, from: 0, to: 0 }; MOST_DIMS];
+    let Some(dims) = prepare(dims, [from.len(), from_offset], [to.len(), to_offset], &mut merged) else { return };
+    let elements: usize = dims.iter().map(|dim| dim.extent).product();
+    // Outermost indices write stretches that are apart where the other dimensions stay below their step.
+    let parts = dims.split_first().and_then(|(outer, inner)| {
+        let span =
+            inner.iter().try_fold(0, |span, dim| Some(span + (dim.extent - 1) * usize::try_from(dim.to).ok()?))?;
+        let step = usize::try_from(outer.to).ok()?;
+        (span < step && elements >= PARALLEL_ELEMENTS && pool.threads() > 1).then_some((*outer, inner, span, step))
+    });
+    let Some((outer, inner, span, step)) = parts else { return walk(dims, from, from_offset, to, to_offset) };
+    let to = Shared::new(to);
+    // A transpose goes by tiles of rows.
+    let chunks = outer.extent.div_ceil(TILE).max(pool.threads()).min(pool.several()).min(outer.extent);
+    let unit = if outer.extent >= TILE * chunks { TILE } else { 1 };
+    pool.share(chunks, &|_, chunk| {
+        let range = block(outer.extent, chunks, unit, chunk);
+        if range.is_empty() {
+            return;
+        }
+        let mut dims = [outer; MOST_DIMS];
+        dims[0].extent = range.len();
+        dims[1..=inner.len()].copy_from_slice(inner);
+        let from_offset = from_offset.wrapping_add_signed(range.start as isize * outer.from);
+        // SAFETY: the stretches of two ranges are apart, as a step is longer than the others' span.
+        let to = unsafe { to.part(to_offset + range.start * step, (range.len() - 1) * step + span + 1) };
+        walk(&dims[..=inner.len()], from, from_offset, to, 0);
+    });
+}
+
+/// The merged dimensions in the order to walk them; `None` where there is nothing to copy. Each side is its length and
+/// the offset at which it starts.
+fn prepare<'m>(dims: &[Dim], from: [usize; 2], to: [usize; 2], merged: &'m mut [Dim; MOST_DIMS]) -> Option<&'m [Dim]> {
     assert!(dims.len() <= MOST_DIMS, "more than 16 dimensions");
     if dims.iter().any(|dim| dim.extent == 0) {
-        return;
+        return None;
     }
-    check(from_offset, from.len(), dims.iter().map(|dim| (dim.extent, dim.from)));
-    check(to_offset, to.len(), dims.iter().map(|dim| (dim.extent, dim.to)));
-    let mut merged = [Dim { extent: 1, from: 0, to: 0 }; MOST_DIMS];
-    let count = merge(dims, &mut merged);
+    check(from[1], from[0], dims.iter().map(|dim| (dim.extent, dim.from)));
+    check(to[1], to[0], dims.iter().map(|dim| (dim.extent, dim.to)));
+    let count = merge(dims, merged);
     let dims = &mut merged[..count];
     // The dimension along which the source is contiguous goes next to the last, to be tiled with it.
     if let [.., last] = dims
@@ -40,7 +96,7 @@ pub fn copy<T: Copy>(dims: &[Dim], from: &[T], from_offset: usize, to: &mut [T],
     {
         dims[contiguous..count - 1].rotate_left(1);
     }
-    walk(dims, from, from_offset, to, to_offset);
+    Some(dims)
 }
 
 fn check(offset: usize, length: usize, dims: impl Iterator<Item = (usize, isize)>) {
@@ -131,7 +187,11 @@ fn tiles<T: Copy>(rows: Dim, columns: Dim, from: &[T], from_offset: usize, to: &
     }
 }
 
-/// `to[r * to_step + c] = from[c * from_step + r]`, in squares of four that the compiler keeps in registers.
+/// `to[r * to_step + c] = from[c * from_step + r]`, in squares of four. A few rows at a time: what they touch of both sides
+/// stays in the nearest cache, however far apart the columns lie.
+///
+/// # Panics
+/// Where a place lies outside its slice.
 pub(super) fn transpose<T: Copy>(
     [rows, columns]: [usize; 2],
     from: &[T],
@@ -139,16 +199,20 @@ pub(super) fn transpose<T: Copy>(
     to: &mut [T],
     to_step: usize,
 ) {
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!((columns - 1) * from_step + rows <= from.len(), "a transpose outside its operand");
+    assert!((rows - 1) * to_step + columns <= to.len(), "a transpose outside its result");
     let whole = [rows / 4 * 4, columns / 4 * 4];
-    for column in (0..whole[1]).step_by(4) {
-        for row in (0..whole[0]).step_by(4) {
-            let square: [[T; 4]; 4] = std::array::from_fn(|i| {
-                let run = &from[(column + i) * from_step + row..][..4];
-                [run[0], run[1], run[2], run[3]]
-            });
-            for i in 0..4 {
-                let run = [square[0][i], square[1][i], square[2][i], square[3][i]];
-                to[(row + i) * to_step + column..][..4].copy_from_slice(&run);
+    for first in (0..whole[0]).step_by(TILE) {
+        for column in (0..whole[1]).step_by(4) {
+            for row in (first..whole[0].min(first + TILE)).step_by(4) {
+                // SAFETY: the square lies inside `rows × columns`, whose places were checked above.
+                unsafe {
+                    let from = from.as_ptr().add(column * from_step + row);
+                    square(from, from_step, to.as_mut_ptr().add(row * to_step + column), to_step);
+                }
             }
         }
     }
@@ -156,6 +220,39 @@ pub(super) fn transpose<T: Copy>(
         let first = if row < whole[0] { whole[1] } else { 0 };
         for column in first..columns {
             to[row * to_step + column] = from[column * from_step + row];
+        }
+    }
+}
+
+/// Transposes four by four elements.
+///
+/// # Safety
+/// Four runs of four elements, `from_step` apart, are readable, and as many, `to_step` apart, writable; they are apart.
+#[inline(always)]
+unsafe fn square<T: Copy>(from: *const T, from_step: usize, to: *mut T, to_step: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if size_of::<T>() == 4 {
+        use std::arch::x86_64::{_MM_TRANSPOSE4_PS, _mm_loadu_ps, _mm_storeu_ps};
+        let (from, to) = (from.cast::<f32>(), to.cast::<f32>());
+        // SAFETY: by the contract of this function; every machine of this architecture has SSE, and moving bits needs no
+        // number to be valid.
+        unsafe {
+            let mut a = _mm_loadu_ps(from);
+            let mut b = _mm_loadu_ps(from.add(from_step));
+            let mut c = _mm_loadu_ps(from.add(2 * from_step));
+            let mut d = _mm_loadu_ps(from.add(3 * from_step));
+            _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+            _mm_storeu_ps(to, a);
+            _mm_storeu_ps(to.add(to_step), b);
+            _mm_storeu_ps(to.add(2 * to_step), c);
+            _mm_storeu_ps(to.add(3 * to_step), d);
+        }
+        return;
+    }
+    for i in 0..4 {
+        for j in 0..4 {
+            // SAFETY: by the contract of this function.
+            unsafe { *to.add(i * to_step + j) = *from.add(j * from_step + i) };
         }
     }
 }

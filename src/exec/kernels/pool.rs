@@ -100,6 +100,12 @@ impl Pool {
         self.workers.len() + 1
     }
 
+    /// How many tasks to make of a long loop: several a thread, so that the others do not wait for one that the system
+    /// holds up. One without workers.
+    pub fn several(&self) -> usize {
+        if self.workers.is_empty() { 1 } else { 4 * self.threads() }
+    }
+
     /// Calls `function` once for each of `0..tasks` and returns when all calls have returned.
     ///
     /// # Panics
@@ -119,6 +125,29 @@ impl Pool {
         if let Some(payload) = outcome.err().or(panic) {
             resume_unwind(payload);
         }
+    }
+
+    /// Calls `function(slot, chunk)` once for each of `0..chunks`. Chunks of one slot, below the number of threads, follow
+    /// one another, so a slot may have memory of its own. Threads take the next chunk when they are done with one: more
+    /// chunks than threads even out threads that the system holds up.
+    ///
+    /// # Panics
+    /// As [`Pool::run`].
+    pub fn share(&self, chunks: usize, function: &(dyn Fn(usize, usize) + Sync)) {
+        let slots = self.threads().min(chunks);
+        if slots <= 1 {
+            return (0..chunks).for_each(|chunk| function(0, chunk));
+        }
+        let next = AtomicUsize::new(0);
+        self.run(slots, &|slot| {
+            loop {
+                let chunk = next.fetch_add(1, Ordering::Relaxed);
+                if chunk >= chunks {
+                    return;
+                }
+                function(slot, chunk);
+            }
+        });
     }
 
     fn open(&self, tasks: usize, function: &(dyn Fn(usize) + Sync)) {

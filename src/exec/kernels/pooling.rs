@@ -94,7 +94,7 @@ impl PoolGeometry {
 
     /// Runs `image` for every image, in parallel where it is worth it.
     fn each_image(&self, context: &Context<'_>, image: &(dyn Fn(usize) + Sync)) {
-        let tasks = if self.input_len() < PARALLEL_ELEMENTS { 1 } else { context.pool.threads().min(self.batch) };
+        let tasks = if self.input_len() < PARALLEL_ELEMENTS { 1 } else { context.pool.several().min(self.batch) };
         context.pool.run(tasks, &|task| block(self.batch, tasks, 1, task).for_each(image));
     }
 }

@@ -83,6 +83,40 @@ pub(super) fn width<T: Real>(level: Level) -> usize {
     simd::dispatch::<T, _>(level, Width)
 }
 
+/// The rows of the tall tile of a level.
+pub(super) fn height<T: Real>(level: Level) -> usize {
+    struct Height;
+    impl<T: Real> Kernel<T> for Height {
+        type Output = usize;
+        #[inline(always)]
+        unsafe fn run<V: Vector<Element = T>>(self) -> usize {
+            if V::MANY_REGISTERS { 14 } else { 6 }
+        }
+    }
+    simd::dispatch::<T, _>(level, Height)
+}
+
+/// Computes a panel of any number of columns.
+///
+/// # Safety
+/// As [`compute`].
+#[inline]
+pub(super) unsafe fn compute_wide<T: Real>(level: Level, panel: Panel<'_, T>) {
+    let width = width::<T>(level);
+    for column in (0..panel.columns).step_by(width) {
+        let bias = panel.finish.bias;
+        let part = Panel {
+            columns: (panel.columns - column).min(width),
+            b: panel.b.wrapping_add(column),
+            c: panel.c.wrapping_add(column),
+            finish: Finish { bias: if bias.is_null() { bias } else { bias.wrapping_add(column) }, ..panel.finish },
+            ..panel
+        };
+        // SAFETY: by the contract of this function, for these columns.
+        unsafe { compute(level, part) };
+    }
+}
+
 /// Computes a panel.
 ///
 /// # Safety
@@ -208,7 +242,7 @@ impl<T: Real> Panel<'_, T> {
                     }
                 }
             }
-            self.finish_tile::<V, ROWS, WIDE, MASKED>(row, &sums);
+            self.finish_tile::<V, ROWS, WIDE, MASKED>(row, sums);
         }
     }
 
@@ -259,7 +293,7 @@ impl<T: Real> Panel<'_, T> {
                     }
                 }
             }
-            self.finish_tile::<V, ROWS, 1, MASKED>(row, &sums);
+            self.finish_tile::<V, ROWS, 1, MASKED>(row, sums);
         }
     }
 
@@ -310,41 +344,51 @@ impl<T: Real> Panel<'_, T> {
         }
     }
 
+    /// Each loop is short enough to be unrolled as a whole: an index that is not a constant would keep the sums in memory.
     #[inline(always)]
     unsafe fn finish_tile<V, const ROWS: usize, const WIDE: usize, const MASKED: bool>(
         &self,
         row: isize,
-        sums: &[[V; WIDE]; ROWS],
+        mut sums: [[V; WIDE]; ROWS],
     ) where
         V: Vector<Element = T>,
     {
         // SAFETY: by the contract of `compute`; only the columns that the panel has are read and written.
         unsafe {
-            let zero = V::splat(T::zero());
-            let beta = V::splat(self.finish.beta);
-            let has_bias = !self.finish.bias.is_null();
-            let bias = if has_bias { self.columns_at::<V, WIDE, MASKED>(self.finish.bias) } else { [zero; WIDE] };
-            for (i, sums) in sums.iter().enumerate() {
-                let c = self.c.offset((row + i as isize) * self.c_row);
-                let mut values = *sums;
-                if self.finish.beta != T::zero() {
-                    let previous = self.columns_at::<V, WIDE, MASKED>(c);
-                    for (value, previous) in values.iter_mut().zip(previous) {
-                        *value = previous.mul_add(beta, *value);
+            let c = self.c.offset(row * self.c_row);
+            if self.finish.beta != T::zero() {
+                let beta = V::splat(self.finish.beta);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let previous = self.columns_at::<V, WIDE, MASKED>(c.offset(i as isize * self.c_row));
+                    for (sum, previous) in sums.iter_mut().zip(previous) {
+                        *sum = previous.mul_add(beta, *sum);
                     }
                 }
-                for (j, value) in values.iter_mut().enumerate() {
-                    if has_bias {
-                        *value = value.add(bias[j]);
+            }
+            if !self.finish.bias.is_null() {
+                let bias = self.columns_at::<V, WIDE, MASKED>(self.finish.bias);
+                for sums in &mut sums {
+                    for (sum, bias) in sums.iter_mut().zip(bias) {
+                        *sum = sum.add(bias);
                     }
-                    if self.finish.relu {
-                        *value = value.maximum(zero);
+                }
+            }
+            if self.finish.relu {
+                let zero = V::splat(T::zero());
+                for sums in &mut sums {
+                    for sum in sums {
+                        *sum = sum.maximum(zero);
                     }
+                }
+            }
+            for (i, sums) in sums.iter().enumerate() {
+                let c = c.offset(i as isize * self.c_row);
+                for (j, sum) in sums.iter().enumerate() {
                     let to = c.add(j * V::LANES);
                     if MASKED && j + 1 == WIDE {
-                        value.store_partial(to, self.columns - j * V::LANES);
+                        sum.store_partial(to, self.columns - j * V::LANES);
                     } else {
-                        value.store(to);
+                        sum.store(to);
                     }
                 }
             }

@@ -195,13 +195,13 @@ fn compile_kernel<T: Element>(
         Op::MatMul(matmul) => Some(compile_matmul(matmul, operands, epilogue, to, shape, context)),
         Op::Convolution(op) => {
             let geometry = convolution_geometry(&op.attributes, &operands[0].shape, &operands[1].shape);
-            let workspace = conv::forward_workspace_len(context, &geometry);
+            let workspace = conv::forward_workspace_len::<T>(context, &geometry);
             let pass = ConvolutionPass::Forward;
             Some(Kernel::Convolution { pass, geometry, operands: pair(), epilogue, to, workspace })
         }
         Op::ConvolutionInputGradient(op) => {
             let geometry = convolution_geometry(&op.attributes, shape, &operands[1].shape);
-            let workspace = conv::input_gradient_workspace_len(context, &geometry);
+            let workspace = conv::input_gradient_workspace_len::<T>(context, &geometry);
             Some(Kernel::Convolution {
                 pass: ConvolutionPass::InputGradient,
                 geometry,
@@ -213,7 +213,7 @@ fn compile_kernel<T: Element>(
         }
         Op::ConvolutionKernelGradient(op) => {
             let geometry = convolution_geometry(&op.attributes, &operands[0].shape, shape);
-            let workspace = conv::kernel_gradient_workspace_len(context, &geometry);
+            let workspace = conv::kernel_gradient_workspace_len::<T>(context, &geometry);
             Some(Kernel::Convolution {
                 pass: ConvolutionPass::KernelGradient,
                 geometry,

@@ -9,7 +9,7 @@ use crate::exec::kernels::index::{self, Along};
 use crate::exec::kernels::integers::{self, Arithmetic, Comparison};
 use crate::exec::kernels::pooling::{self, PoolGeometry};
 use crate::exec::kernels::reduce::{self, Reduction, Softmax};
-use crate::exec::kernels::{Context, layout};
+use crate::exec::kernels::{Context, Pool, layout};
 use crate::ops::{Element, Op, Random, Tensor};
 use crate::plan::{BufferId, Operand, Storage};
 
@@ -243,7 +243,7 @@ impl<T: Element> Kernel<T> {
                 let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
                 reduce::argmax(x, *row, to);
             }
-            Self::Copies { parts, zero, to } => run_copies(tables, parts, *zero, *to),
+            Self::Copies { parts, zero, to } => run_copies(context.pool, tables, parts, *zero, *to),
             Self::Loop(work) => work.run(context, tables),
             Self::Random { op, seed, step, time, to } => {
                 // SAFETY: see above.
@@ -345,7 +345,7 @@ impl<T: Element> Kernel<T> {
     }
 }
 
-fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
+fn run_copies<T: Element>(pool: &Pool, tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
     match tables.storage(to) {
         Storage::Float => {
             // SAFETY: a step's result overlaps none of its operands.
@@ -356,7 +356,7 @@ fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool
             for part in parts {
                 // SAFETY: as above.
                 let from = unsafe { tables.floats(part.from) };
-                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
             }
         }
         Storage::Int => {
@@ -368,7 +368,7 @@ fn run_copies<T: Element>(tables: &mut Tables<T>, parts: &[CopyPart], zero: bool
             for part in parts {
                 // SAFETY: as above.
                 let from = unsafe { tables.ints(part.from) };
-                layout::copy(&part.dims, from, part.from_offset, result, part.to_offset);
+                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
             }
         }
     }

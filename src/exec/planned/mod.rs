@@ -45,7 +45,7 @@ impl<T: Element> Planned<T> {
             panic!("internal: the plan is wrong: {mistake}");
         }
         let pool = options.pool();
-        let level = Level::detect();
+        let level = options.level.unwrap_or_else(Level::detect);
         let context = Context { level, pool: &pool };
         let (kernels, workspace) = compile::compile(&plan, &context);
         let tables = Tables::new(&plan, &kernels, feeds, workspace);

@@ -15,6 +15,11 @@ pub(super) const RULES: &[Rule] = &[
         apply: reshape_broadcast,
     },
     Rule { name: "transpose-same", doc: "transpose to the same order → x", apply: transpose_same },
+    Rule {
+        name: "transpose-ones",
+        doc: "transpose that moves only axes of one element → reshape(x)",
+        apply: transpose_ones,
+    },
     Rule { name: "transpose-transpose", doc: "transpose(transpose(x)) → transpose(x)", apply: transpose_transpose },
     Rule { name: "transpose-matmul", doc: "transpose(matmul(x, y)) → matmul(yᵀ, xᵀ)", apply: transpose_matmul },
     Rule { name: "matmul-transpose", doc: "matmul(transpose(x), y) → matmul(xᵀ, y)", apply: matmul_transpose },
@@ -85,6 +90,13 @@ fn reshape_broadcast(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 fn transpose_same(_: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let Op::Transpose(transpose) = view.op else { return None };
     transpose.permutation.iter().enumerate().all(|(i, axis)| i == *axis).then_some(view.operands[0])
+}
+
+fn transpose_ones(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let Op::Transpose(transpose) = view.op else { return None };
+    let x = view.operands[0];
+    let kept: Vec<usize> = transpose.permutation.iter().copied().filter(|axis| !rw.shape(x)[*axis].is_one()).collect();
+    kept.is_sorted().then(|| rw.reshape(x, view.ty.shape.clone()))
 }
 
 fn transpose_transpose(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {

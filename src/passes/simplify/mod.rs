@@ -15,8 +15,9 @@
 //! **Why it ends.** Order graphs by, in this sequence: (1) transcendental ops and divisions; (2) the number of elements that
 //! elementwise ops and reductions produce and read; (3) nodes that are not negations; (4) the distance of negations,
 //! reshapes and transposes from the outputs; (5) negations. Each rule makes the earliest of these that it touches smaller:
-//! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a negation moved outwards (4)
-//! or absorbed (5), layout merged (3). What leaves the body of a loop counts once in place of once a step. Rules that would do work twice ask that the inner node is read once. The number of
+//! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a rectifier moved behind a
+//! pooling (2), a negation moved outwards (4) or absorbed (5), layout merged (3). What leaves the body of a loop counts once
+//! in place of once a step. Rules that would do work twice ask that the inner node is read once. The number of
 //! rounds is bounded all the same.
 
 mod choices;
@@ -24,6 +25,7 @@ mod constants;
 mod identities;
 mod layout;
 mod loops;
+mod pooling;
 mod reductions;
 mod rewriter;
 mod signs;
@@ -55,6 +57,7 @@ pub const TABLES: &[(&str, &[Rule])] = &[
     ("Layout", layout::RULES),
     ("Reductions", reductions::RULES),
     ("Loops", loops::RULES),
+    ("Pooling", pooling::RULES),
     ("Stable forms", stable::RULES),
 ];
 
@@ -66,6 +69,7 @@ const ALL: &[&[Rule]] = &[
     layout::RULES,
     reductions::RULES,
     loops::RULES,
+    pooling::RULES,
     stable::RULES,
 ];
 

@@ -5,14 +5,12 @@ use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values
 use anabranch::ir::{DimSizes, Role};
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
-use anabranch_compare::{Workload, now, quantile, workload};
+use anabranch_compare::protocol::serve;
+use anabranch_compare::{Workload, workload};
 use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
-use serde_json::json;
 use std::error::Error;
 use std::fs::File;
-use std::io::BufRead;
-use std::time::{Duration, Instant};
 
 type Failure = Box<dyn Error>;
 
@@ -23,21 +21,8 @@ fn main() -> Result<(), Failure> {
     let workload = workload(&name).ok_or("no such workload")?;
     let archive = NpzReader::new(File::open(format!("{folder}/{name}.npz"))?)?;
     let mut training = Training::new(workload, archive, threads)?;
-    let (mut losses, mut first) = (Vec::new(), 0.0);
-    for step in 0..10 {
-        training.step();
-        losses.push(training.executor.scalar(training.total));
-        first = if step == 0 { now() } else { first };
-    }
     let engine = if threads == 1 { "anabranch_1_thread" } else { "anabranch" };
-    println!("{}", json!({"engine": engine, "workload": name, "first_step_at": first, "losses": losses}));
-    training.step();
-    for line in std::io::stdin().lock().lines() {
-        let Ok(seconds) = line?.trim().parse::<f64>() else { break };
-        println!("{}", training.burst(Duration::from_secs_f64(seconds)));
-    }
-    println!("{}", json!({"peak_mb": peak_mb()?}));
-    Ok(())
+    serve(engine, &name, || Ok(training.step()))
 }
 
 /// The whole data set of one feed.
@@ -72,11 +57,7 @@ impl Training {
         let mut rows = Vec::new();
         for feed in executor.feeds() {
             let field = workload.fields.iter().find(|field| *field.1 == *feed.name).ok_or("an input without data")?;
-            let key = format!("data/{}", field.0);
-            rows.push(match archive.by_name::<OwnedRepr<f32>, IxDyn>(&key) {
-                Ok(array) => Rows::Float(array.into_raw_vec_and_offset().0),
-                Err(_) => Rows::Int(archive.by_name::<OwnedRepr<i32>, IxDyn>(&key)?.into_raw_vec_and_offset().0),
-            });
+            rows.push(read_rows(&mut archive, field.0)?);
         }
         let batch_len: usize = executor.feeds()[0].shape.iter().product();
         let whole = match &rows[0] {
@@ -87,7 +68,8 @@ impl Training {
         Ok(Self { executor, store, rows, batches: whole / batch_len, step: 0, total })
     }
 
-    fn step(&mut self) {
+    /// One step; gives the loss.
+    fn step(&mut self) -> f64 {
         let batch = self.step % self.batches;
         for (feed, rows) in self.rows.iter().enumerate() {
             match rows {
@@ -103,20 +85,23 @@ impl Training {
         }
         self.executor.run(&mut self.store, Clock { step: self.step as i32, ..Clock::default() });
         self.step += 1;
+        self.executor.scalar(self.total)
     }
+}
 
-    fn burst(&mut self, length: Duration) -> serde_json::Value {
-        let mut times = Vec::with_capacity(1 << 17);
-        let start = Instant::now();
-        while times.is_empty() || start.elapsed() < length && times.len() < 1 << 17 {
-            let before = Instant::now();
-            self.step();
-            times.push(before.elapsed().as_secs_f64() * 1e3);
+/// The rows of one feed: those of several arrays one after another where the name joins them with `+`.
+fn read_rows(archive: &mut NpzReader<File>, names: &str) -> Result<Rows, Failure> {
+    let mut floats = Vec::new();
+    for name in names.split('+') {
+        let key = format!("data/{name}");
+        match archive.by_name::<OwnedRepr<f32>, IxDyn>(&key) {
+            Ok(array) => floats.extend(array),
+            Err(_) => {
+                return Ok(Rows::Int(archive.by_name::<OwnedRepr<i32>, IxDyn>(&key)?.into_raw_vec_and_offset().0));
+            }
         }
-        times.sort_by(f64::total_cmp);
-        let at = |part| quantile(&times, part);
-        json!({"p50": at(0.5), "p10": at(0.1), "p90": at(0.9), "least": at(0.0), "n": times.len()})
     }
+    Ok(Rows::Float(floats))
 }
 
 /// Params from the archive; everything else that is carried starts at 0.
@@ -143,10 +128,4 @@ fn first_values(
         store.insert(kind, port.name.clone(), port.shape.clone(), values);
     }
     Ok(store)
-}
-
-fn peak_mb() -> Result<f64, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).ok_or("no peak of memory")?;
-    Ok(line.split_whitespace().nth(1).ok_or("no peak of memory")?.parse::<f64>()? / 1024.0)
 }

@@ -14,10 +14,13 @@
 //! at a time. Along the other dimensions the walk just leaves out what lies outside. The input gradient needs the
 //! kernel with its channel axes swapped, which is copied once.
 //!
+//! Three by three places in steps of 1 go by way of [`winograd`] where there are channels enough.
+//!
 //! Each result number is summed in one order: the forward pass and the input gradient are split over output rows, and
 //! the kernel gradient over a number of image groups that depends on the geometry alone, summed in their order.
 
 mod geometry;
+mod winograd;
 
 use super::share::{Shared, block};
 use super::tile::{self, Finish, Panel, Walk};
@@ -30,7 +33,14 @@ use geometry::{Image, PARALLEL_PRODUCTS, image};
 const IMAGE_GROUPS: usize = 8;
 /// A kernel gradient larger than this is split over its rows instead.
 const GROUPED_KERNEL: usize = 64 * 1024;
-/// How the tasks of a pass share the images: whole images, or rows of output of one image after another.
+
+/// Several chunks of images a thread, where there are images enough.
+fn chunks(context: &Context<'_>, batch: usize, tasks: usize) -> usize {
+    let several = context.pool.several();
+    if tasks > 1 && batch >= 2 * several { several } else { tasks }
+}
+
+/// How the chunks of a pass share the images: whole images, or rows of output of one image after another.
 fn split(batch: usize, rows: usize, tasks: usize, task: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
     if batch >= 2 * tasks || rows < tasks {
         (block(batch, tasks, 1, task), 0..rows)
@@ -40,7 +50,10 @@ fn split(batch: usize, rows: usize, tasks: usize, task: usize) -> (std::ops::Ran
 }
 
 /// How many numbers of workspace [`forward`] needs.
-pub fn forward_workspace_len(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+pub fn forward_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    if winograd::suits::<T>(geometry) {
+        return winograd::forward_workspace_len::<T>(context, geometry);
+    }
     geometry.tasks(context) * geometry.bordered().map_or(0, |borders| borders.len(geometry.in_channels))
 }
 
@@ -63,15 +76,19 @@ pub fn forward<T: Real>(
     if y.is_empty() {
         return;
     }
+    assert!(workspace.len() >= forward_workspace_len::<T>(context, g), "the workspace is too short");
+    if winograd::suits::<T>(g) {
+        return winograd::forward(context, g, x, kernel, epilogue, y, workspace);
+    }
     let tasks = g.tasks(context);
     let share = workspace.len() / tasks;
-    assert!(workspace.len() >= forward_workspace_len(context, g), "the workspace is too short");
     let (y, workspace) = (Shared::new(y), Shared::new(workspace));
     let [planes, rows, _] = g.outputs();
-    context.pool.run(tasks, &|task| {
-        // SAFETY: each task has its own stretch of the workspace.
-        let workspace = unsafe { workspace.part(task * share, share) };
-        let (images, rows) = split(g.batch, planes * rows, tasks, task);
+    let chunks = chunks(context, g.batch, tasks);
+    context.pool.share(chunks, &|slot, chunk| {
+        // SAFETY: each slot has its own stretch of the workspace.
+        let workspace = unsafe { workspace.part(slot * share, share) };
+        let (images, rows) = split(g.batch, planes * rows, chunks, chunk);
         for n in images {
             let borders = g.bordered();
             let length = borders.map_or(0, |borders| borders.len(g.in_channels));
@@ -168,7 +185,10 @@ unsafe fn each_group<T: Real>(level: Level, g: &ConvGeometry, first: Panel<'_, T
 }
 
 /// How many numbers of workspace [`input_gradient`] needs.
-pub fn input_gradient_workspace_len(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+pub fn input_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    if winograd::suits::<T>(geometry) {
+        return geometry.kernel_len() + winograd::input_gradient_workspace_len::<T>(context, geometry);
+    }
     let bordered = geometry.bordered_output().map_or(0, |borders| borders.len(geometry.out_channels));
     geometry.kernel_len() + geometry.tasks(context) * bordered
 }
@@ -187,21 +207,25 @@ pub fn input_gradient<T: Real>(
 ) {
     let g = geometry;
     assert!(dx.len() == g.input_len() && kernel.len() == g.kernel_len() && dy.len() == g.output_len(), "lengths");
-    assert!(workspace.len() >= input_gradient_workspace_len(context, g), "the workspace is too short");
+    assert!(workspace.len() >= input_gradient_workspace_len::<T>(context, g), "the workspace is too short");
     if dy.is_empty() {
         return dx.fill(T::zero());
     }
     let (swapped, rest) = workspace.split_at_mut(g.kernel_len());
     swap_channels(g, kernel, swapped);
     let swapped = &*swapped;
+    if winograd::suits::<T>(g) {
+        return winograd::input_gradient(context, g, dy, swapped, dx, rest);
+    }
     let tasks = g.tasks(context);
     let share = rest.len() / tasks;
     let (dx, rest) = (Shared::new(dx), Shared::new(rest));
     let rows = g.dims[0].input * g.dims[1].input;
-    context.pool.run(tasks, &|task| {
-        // SAFETY: each task has its own stretch of the workspace.
-        let workspace = unsafe { rest.part(task * share, share) };
-        let (images, rows) = split(g.batch, rows, tasks, task);
+    let chunks = chunks(context, g.batch, tasks);
+    context.pool.share(chunks, &|slot, chunk| {
+        // SAFETY: each slot has its own stretch of the workspace.
+        let workspace = unsafe { rest.part(slot * share, share) };
+        let (images, rows) = split(g.batch, rows, chunks, chunk);
         for n in images {
             let borders = g.bordered_output();
             let length = borders.map_or(0, |borders| borders.len(g.out_channels));
@@ -297,7 +321,10 @@ fn image_groups(g: &ConvGeometry) -> usize {
 }
 
 /// How many numbers of workspace [`kernel_gradient`] needs.
-pub fn kernel_gradient_workspace_len(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+pub fn kernel_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    if winograd::suits::<T>(geometry) {
+        return winograd::kernel_gradient_workspace_len::<T>(context, geometry);
+    }
     let groups = image_groups(geometry);
     let partial = if groups > 1 { groups * geometry.kernel_len() } else { 0 };
     let tasks = if groups > 1 { groups } else { geometry.tasks(context) };
@@ -318,9 +345,12 @@ pub fn kernel_gradient<T: Real>(
 ) {
     let g = geometry;
     assert!(x.len() == g.input_len() && dk.len() == g.kernel_len() && dy.len() == g.output_len(), "lengths");
-    assert!(workspace.len() >= kernel_gradient_workspace_len(context, g), "the workspace is too short");
+    assert!(workspace.len() >= kernel_gradient_workspace_len::<T>(context, g), "the workspace is too short");
     if dy.is_empty() {
         return dk.fill(T::zero());
+    }
+    if winograd::suits::<T>(g) {
+        return winograd::kernel_gradient(context, g, x, dy, dk, workspace);
     }
     let groups = image_groups(g);
     let kernel_rows = kernel_rows(g);

@@ -72,22 +72,22 @@ fn check<T: Real>(batch: usize, channels: (usize, usize), groups: usize, dims: &
     };
     let workspace = |length: usize| vec![T::nan(); length];
     pass("forward", &y_expected, &|context, y| {
-        let mut workspace = workspace(forward_workspace_len(context, &g));
+        let mut workspace = workspace(forward_workspace_len::<T>(context, &g));
         forward(context, &g, &x, &kernel, (None, false), y, &mut workspace);
         workspace.len()
     });
     pass("forward, bias, relu", &ramp, &|context, y| {
-        let mut workspace = workspace(forward_workspace_len(context, &g));
+        let mut workspace = workspace(forward_workspace_len::<T>(context, &g));
         forward(context, &g, &x, &kernel, (Some(&bias), true), y, &mut workspace);
         workspace.len()
     });
     pass("input gradient", &dx_expected, &|context, dx| {
-        let mut workspace = workspace(input_gradient_workspace_len(context, &g));
+        let mut workspace = workspace(input_gradient_workspace_len::<T>(context, &g));
         input_gradient(context, &g, &dy, &kernel, dx, &mut workspace);
         workspace.len()
     });
     pass("kernel gradient", &dk_expected, &|context, dk| {
-        let mut workspace = workspace(kernel_gradient_workspace_len(context, &g));
+        let mut workspace = workspace(kernel_gradient_workspace_len::<T>(context, &g));
         kernel_gradient(context, &g, &x, &dy, dk, &mut workspace);
         workspace.len()
     });
@@ -107,6 +107,35 @@ fn shapes_of_the_workloads() {
     check::<f64>(4, (64, 48), 1, &[dim(7, 1, 1, 1, (0, 0)); 2], 1e-12);
     check::<f32>(2, (40, 40), 40, &[dim(15, 3, 1, 1, (1, 1)); 2], 1e-4);
     check::<f32>(2, (6, 12), 6, &[dim(9, 3, 2, 1, (1, 0)); 2], 1e-4);
+}
+
+/// Three by three places in steps of 1, with channels enough: by way of the points.
+#[test]
+fn tiles_of_all_kinds() {
+    let check = |batch, channels, height, width, padding| {
+        let dims = [dim(height, 3, 1, 1, padding), dim(width, 3, 1, 1, padding)];
+        let g = ConvGeometry::new(batch, channels, 1, &dims);
+        assert!(winograd::suits::<f32>(&g) && !winograd::suits::<f64>(&g), "{g:?}");
+        check::<f32>(batch, channels, 1, &dims, 1e-4);
+    };
+    check(2, (16, 24), 12, 13, (1, 1));
+    check(3, (32, 64), 14, 14, (0, 0));
+    check(5, (20, 17), 9, 16, (2, 1));
+    check(1, (33, 16), 20, 21, (0, 2));
+    check(40, (16, 16), 8, 8, (1, 1));
+}
+
+#[test]
+fn few_channels_small_images_and_other_steps_are_summed_plainly() {
+    let suits = |channels, side, dim: Dim| {
+        winograd::suits::<f32>(&ConvGeometry::new(64, channels, 1, &[Dim { input: side, ..dim }; 2]))
+    };
+    let plain = dim(1, 3, 1, 1, (1, 1));
+    assert!(suits((16, 16), 16, plain));
+    assert!(!suits((3, 16), 16, plain) && !suits((16, 10), 16, plain));
+    assert!(!suits((16, 16), 2, plain));
+    assert!(!suits((16, 16), 16, Dim { stride: 2, ..plain }) && !suits((16, 16), 16, Dim { dilation: 2, ..plain }));
+    assert!(!suits((16, 16), 16, Dim { kernel: 5, ..plain }));
 }
 
 #[test]

@@ -135,10 +135,11 @@ impl<T: Real> Program<T> {
         }
         let workspace = Shared::new(workspace);
         let unit = self.sum_inner.map_or(BLOCK, |inner| inner.max(self.register_len(n)));
-        context.pool.run(tasks, &|task| {
-            let range = block(n, tasks, unit, task);
-            // SAFETY: each task has its own stretch of the workspace.
-            let workspace = unsafe { workspace.part(task * share, share) };
+        let chunks = n.div_ceil(unit).min(context.pool.several());
+        context.pool.share(chunks, &|slot, chunk| {
+            let range = block(n, chunks, unit, chunk);
+            // SAFETY: each slot has its own stretch of the workspace.
+            let workspace = unsafe { workspace.part(slot * share, share) };
             let range = (range.start, range.end);
             simd::dispatch(level, Blocks { program: self, range, whole: n, sources, destinations, workspace });
         });

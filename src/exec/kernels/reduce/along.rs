@@ -69,7 +69,7 @@ pub fn softmax<T: Real>(context: &Context<'_>, kind: Softmax, row: usize, x: &[T
     let rows = x.len() / row;
     let width = if kind == Softmax::LogSum { 1 } else { row };
     assert!(x.len() == rows * row && y.len() == rows * width, "the lengths");
-    let tasks = if x.len() < PARALLEL_ELEMENTS / 8 { 1 } else { context.pool.threads() };
+    let tasks = if x.len() < PARALLEL_ELEMENTS / 8 { 1 } else { context.pool.several() };
     let y = Shared::new(y);
     context.pool.run(tasks, &|task| {
         let part = block(rows, tasks, 1, task);

@@ -74,6 +74,10 @@ const RUN: usize = 1024;
 const ROWS: usize = 16;
 /// Below this many elements a second thread costs more than it gives.
 const PARALLEL_ELEMENTS: usize = 64 * 1024;
+/// Groups that a reduction over rows is cut into.
+const GROUPS: usize = 8;
+/// The most columns that are folded in groups of rows.
+const GROUP_COLUMNS: usize = 128;
 /// The merged dimensions a reduction may have.
 const MOST_DIMS: usize = 16;
 
@@ -98,7 +102,7 @@ pub fn reduce<T: Real>(context: &Context<'_>, reduction: Reduction, dims: &[Dim]
         && x.len() >= PARALLEL_ELEMENTS
         && *extent > 1
     {
-        let tasks = context.pool.threads().min(*extent);
+        let tasks = context.pool.several().min(*extent);
         let (x_len, y_len) = (x.len() / extent, y.len() / extent);
         let y = super::share::Shared::new(y);
         return context.pool.run(tasks, &|task| {
@@ -124,7 +128,27 @@ pub fn reduce<T: Real>(context: &Context<'_>, reduction: Reduction, dims: &[Dim]
             fold.rows(*rows, *columns, &x[part.start..], y);
         });
     }
-    fold.dims(dims, x, y);
+    // Few columns, or one number of all: groups of rows whose results are folded in their order. The groups follow from
+    // the dimensions alone.
+    let (rows, columns, unit) = match dims {
+        [(rows, true), (columns, false)] if *columns <= GROUP_COLUMNS => (*rows, *columns, ROWS),
+        [(elements, true)] => (*elements, 1, RUN),
+        _ => return fold.dims(dims, x, y),
+    };
+    if x.len() < PARALLEL_ELEMENTS || rows < 2 * GROUPS * unit {
+        return fold.dims(dims, x, y);
+    }
+    let mut partial = [T::zero(); GROUPS * GROUP_COLUMNS];
+    let partial = &mut partial[..GROUPS * columns];
+    let shared = super::share::Shared::new(&mut *partial);
+    context.pool.run(GROUPS, &|group| {
+        let part = super::share::block(rows, GROUPS, unit, group);
+        let inner = [(part.len(), true), (columns, false)];
+        // SAFETY: each group has its own partial results.
+        let y = unsafe { shared.part(group * columns, columns) };
+        fold.dims(&inner[..dims.len()], &x[part.start * columns..part.end * columns], y);
+    });
+    fold.dims(&[(GROUPS, true), (columns, false)][..dims.len()], partial, y);
 }
 
 #[derive(Clone, Copy)]
