@@ -20,6 +20,7 @@ struct Answer {
     peak: i64,
 }
 
+#[allow(clippy::zombie_processes, reason = "`wait4` waits, since it also tells what the process took")]
 fn ask(folder: &TempDir, arguments: &[&str]) -> Answer {
     let errors = folder.path().join("errors.txt");
     let sink = std::fs::File::create(&errors).unwrap();
@@ -142,7 +143,7 @@ fn the_largest_texts_that_are_read_are_read_in_time() {
     format("comments", &filled("# a comment\n"), "");
     format(
         "sums",
-        &filled(&format!("let x = 1{}\n", " + 2 * 3".repeat(200)))[..500_000].rsplit_once('\n').unwrap().0,
+        filled(&format!("let x = 1{}\n", " + 2 * 3".repeat(200)))[..500_000].rsplit_once('\n').unwrap().0,
         "",
     );
 }
