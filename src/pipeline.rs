@@ -3,12 +3,17 @@
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
 //! `compile --emit`.
 
+mod directions;
+
+pub use directions::Derivative;
+
 use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
-use crate::ir::{Graph, Role, verify};
+use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{Split, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
+use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
 use crate::syntax::{self, Loaded, Reader, ast, load};
+use directions::Directed;
 
 /// A compiled spec: every stage's result, and what later stages need to know.
 #[derive(Clone, Debug)]
@@ -21,6 +26,8 @@ pub struct Compiled {
     /// The training step, with its derivatives written out.
     pub train: Graph,
     pub simplified: Simplified,
+    /// The direction that was chosen for each `grad` of the spec.
+    pub derivatives: Vec<Derivative>,
     /// Warnings and notes.
     pub findings: Vec<Diagnostic>,
     /// What becomes of findings that only a run can make.
@@ -34,12 +41,23 @@ pub struct Simplified {
     pub init: Graph,
     /// (params, states, inputs) → outputs
     pub predict: Graph,
-    /// (params, states, inputs, targets) → losses, metrics
+    /// (params, states, inputs, targets) → losses, metrics, sums
     pub evaluate: Graph,
-    /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics
+    /// (sums over all batches, params, states) → those metrics that are functions of sums
+    pub evaluate_metrics: Graph,
+    /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics, sums
     pub train: Graph,
+    /// (sums over the batches of an epoch, params, states, clock) → those metrics that are functions of sums
+    pub train_metrics: Graph,
     /// (params, states, inputs, targets, clock, seed) → the gradient of each trained param, before any clipping
     pub gradients: Graph,
+}
+
+impl Compiled {
+    /// A comment line for each `grad` of the spec: which way it is taken, and why.
+    pub fn derivative_notes(&self) -> String {
+        self.derivatives.iter().map(|derivative| format!("// {derivative}\n")).collect()
+    }
 }
 
 /// Compiles a spec that stands alone: [`compile_with`] a reader that has no files.
@@ -64,7 +82,9 @@ pub fn compile_with(
 ) -> Result<Compiled, Diagnostics> {
     let loaded = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    compile_loaded(loaded, &library, options)
+    let mut compiled = compile_loaded(loaded, &library, options)?;
+    compiled.derivatives.iter_mut().for_each(|derivative| derivative.quote(sources));
+    Ok(compiled)
 }
 
 /// All findings about a spec, without the programs: what [`compile_with`] finds, in a part of its time.
@@ -79,7 +99,8 @@ pub fn check_with(
 ) -> Result<Vec<Diagnostic>, Diagnostics> {
     let loaded = load(sources, spec, read)?;
     let library = parse_library(sources)?;
-    Ok(examine(&loaded, &library, options)?.findings)
+    let lowered = lower::lower(&loaded.spec, &loaded.used, &library, options, &[])?;
+    Ok(examine(&loaded, lowered, options)?.findings)
 }
 
 /// Compiles trees that were read before. Who compiles many specs parses the `library` once.
@@ -87,20 +108,25 @@ pub fn check_with(
 /// # Errors
 /// All findings, when at least one is an error.
 pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
-    let Analysed { module, split, findings, policy } = examine(&loaded, library, options)?;
-    let whole = differentiate(&resolve_training(&module.graph));
+    let lower = |wanted: &[lower::Direction]| lower::lower(&loaded.spec, &loaded.used, library, options, wanted);
+    let Directed { module, findings, derivatives } = directions::choose(lower)?;
+    let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
+    let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
+    let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
+    let at_prediction = accumulate(&resolve_prediction(&module.graph, reported), &module.batch_metrics);
+    let whole = differentiate(&at_training.graph);
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
         init: simplified(&module.init),
         predict: simplified(&split.predict),
-        evaluate: simplified(&resolve_prediction(&module.graph, |output| {
-            matches!(output.role, Role::Loss | Role::Metric | Role::Weight)
-        })),
+        evaluate: simplified(&at_prediction.graph),
+        evaluate_metrics: simplified(&at_prediction.finals),
         train: simplified(&train),
+        train_metrics: simplified(&at_training.finals),
         gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, findings, policy })
+    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, derivatives, findings, policy })
 }
 
 /// A spec that is sound.
@@ -112,9 +138,9 @@ struct Analysed {
 }
 
 /// The stages that can find mistakes. Those behind them cannot.
-fn examine(loaded: &Loaded, library: &[ast::File], options: &Options) -> Result<Analysed, Diagnostics> {
+fn examine(loaded: &Loaded, lowered: (Module, Vec<Diagnostic>), options: &Options) -> Result<Analysed, Diagnostics> {
     let Loaded { spec, used } = loaded;
-    let (module, mut findings) = lower::lower(spec, used, library, options)?;
+    let (module, mut findings) = lowered;
     check(&module.graph, "lower");
     let split = split(&module.graph);
     findings.extend(analyse::target_leaks(&module, &split));

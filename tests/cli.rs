@@ -170,11 +170,26 @@ fn stages_of_the_examples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for example in ["localizer", "digits"] {
         let spec = format!("examples/{example}/{example}.anb");
-        insta::assert_snapshot!(format!("{example}_flow"), succeeds(root, &["flow", &spec]));
         for stage in ["ast", "ir", "predict", "train", "simplified", "plan", "yaml", "dot"] {
             let text = succeeds(root, &["compile", &spec, "--emit", stage]);
             insta::assert_snapshot!(format!("{example}_{stage}"), text);
         }
+    }
+}
+
+/// Of the larger examples, the stage that says most in few lines; that nothing is found in any of them; that all are
+/// formatted.
+#[test]
+fn examples_are_clean_and_their_losses_flow_as_meant() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for example in
+        ["localizer", "digits", "burgers", "semi_supervised", "vae", "segmentation", "gan", "sequence_tagger"]
+    {
+        let spec = format!("examples/{example}/{example}.anb");
+        succeeds(root, &["fmt", "--check", &spec]);
+        let output = anabranch(root, &["check", &spec]);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{spec}");
+        insta::assert_snapshot!(format!("{example}_flow"), succeeds(root, &["flow", &spec]));
     }
 }
 

@@ -110,6 +110,25 @@ fn a_missing_target_leaves_its_row_out_of_values_and_gradients() {
 }
 
 #[test]
+fn a_missing_label_leaves_its_row_out_of_what_it_picks() {
+    let mut run = Run::new(
+        "input x: f32[batch, 2]
+        target kind: i32[batch]?
+        param w: f32[2] = 0
+        let scores = log_softmax(x + broadcast(w, [batch, 2]))
+        output picked = scores
+        loss class_loss = sparse_categorical_crossentropy(kind, scores)
+        train { minimize class_loss optimizer sgd(lr=1) }",
+    );
+    run.feed("x", &[0.0, 0.0, 5.0, -5.0, 0.0, 0.0]);
+    run.feed_int("kind", &[1, i32::MIN, 1]);
+    let out = run.step(3);
+    assert!((out["class_loss"] - 2.0f64.ln()).abs() < 1e-12, "{out:?}");
+    assert_eq!(out["weight class_loss"], 2.0);
+    assert_eq!(run.param("w"), [-0.5, 0.5]);
+}
+
+#[test]
 fn a_batch_without_any_contributes_nothing() {
     let mut run = Run::new(WITH_GAPS);
     run.feed("x", &[1.0, 2.0]);

@@ -166,6 +166,88 @@ fn class_weights_scale_losses() {
 }
 
 #[test]
+fn labels_are_smoothed_towards_all_classes() {
+    let text = "input x: f32[batch, 3]\ninput t: f32[batch, 3]\ninput b: f32[batch, 1]
+        output c = categorical_crossentropy(t, x, from_logits=true, label_smoothing=0.3)
+        output d = binary_crossentropy(b, x[:, 0:1], from_logits=true, label_smoothing=0.2)";
+    let x = [0.5, -1.0, 2.0];
+    let found = predict(text, 1, &[("x", x.to_vec()), ("t", vec![0.0, 1.0, 0.0]), ("b", vec![1.0])]);
+    let total: f64 = x.iter().map(|x: &f64| x.exp()).sum();
+    let entropy = |t: [f64; 3]| -t.iter().zip(x).map(|(t, x)| t * (x - total.ln())).sum::<f64>();
+    close(&found("c"), &[entropy([0.1, 0.8, 0.1])]);
+    let p = 1.0 / (1.0 + (-x[0]).exp());
+    close(&found("d"), &[-(0.9 * p.ln() + 0.1 * (1.0 - p).ln())]);
+}
+
+#[test]
+fn epsilon_stands_before_or_after_the_correction() {
+    // The first step of Adam by a gradient g: m̂ = g and v̂ = g², and with t = 1 the correction of sqrt(v) is sqrt(1 - β2).
+    let (g, epsilon): (f64, f64) = (0.5, 0.1);
+    for name in ["adam", "adamw"] {
+        let step = |mode: &str| {
+            let decay = if name == "adamw" { ", weight_decay=0" } else { "" };
+            let text = format!(
+                "input x: f32[batch]\nparam w: f32 = 0\nloss l = w * x
+                 train {{ minimize l  optimizer {name}(lr=1, epsilon={epsilon}, epsilon_mode=\"{mode}\"{decay}) }}"
+            );
+            param(&train(&text, 1, 1, &Feeds::from([("x".to_string(), vec![g])])), "w")
+        };
+        close(&step("post_correction"), &[-g / (g + epsilon)]);
+        let correction = (1.0 - 0.999_f64).sqrt();
+        close(&step("pre_correction"), &[-g * correction / (g * correction + epsilon)]);
+    }
+}
+
+#[test]
+fn a_plateau_lowers_the_rate() {
+    let compiled = compiled(
+        "input x: f32[batch]
+         param w: f32 = 0
+         loss total = x + 0 * w
+         train { minimize total  optimizer sgd(lr=reduce_on_plateau(total, from=0.1, patience=2, to=0.03)) }",
+    );
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, 2, Mode::Planned);
+    let state = compiled.module.states.keys().find(|name| name.ends_with("rate")).unwrap().clone();
+    let mut rates = Vec::new();
+    // Two steps an epoch, whose mean counts.
+    for (epoch, loss) in [5.0, 4.0, 4.0, 4.00001, 3.0, 3.0, 2.99999].into_iter().enumerate() {
+        for (half, value) in [(0, loss - 1.0), (1, loss + 1.0)] {
+            feed(&mut step, &Feeds::from([("x".to_string(), vec![value; 2])]));
+            let clock = Clock { step: 2 * epoch as i32 + half, epoch: epoch as i32, epoch_end: half == 1, seed: 0 };
+            step.run(&mut store, clock);
+        }
+        rates.push(floats(store.find(StoreKind::State, &state).unwrap())[0]);
+    }
+    assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]);
+}
+
+#[test]
+fn averaged_params_predict_by_their_running_mean() {
+    let text = "input x: f32[batch]
+        layer line(x: f32[batch]) {
+            param w: f32 = 1
+            return x * averaged(w, decay=0.5)
+        }
+        output y = line(x)
+        loss l = y
+        train { minimize l  optimizer sgd(lr=1) }";
+    let compiled = compiled(text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
+    feed(&mut step, &Feeds::from([("x".to_string(), vec![1.0])]));
+    for i in 0..3 {
+        step.run(&mut store, Clock { step: i, ..Clock::default() });
+    }
+    // The param falls by 1 a step: steps start from 1, 0, -1.
+    close(&param(&store, "y.line.w"), &[-2.0]);
+    let mut program = executor::<f64>(&compiled.simplified.predict, 1, Mode::Planned);
+    feed(&mut program, &Feeds::from([("x".to_string(), vec![1.0])]));
+    program.run(&mut store, Clock::default());
+    close(&floats(program.result(program.port(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
+}
+
+#[test]
 fn noise_is_of_training_alone() {
     let calls = [
         ("dropout(x, rate=0.25)", 1.0, 0.02),

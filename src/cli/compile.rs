@@ -6,7 +6,7 @@ use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::ExecutorOptions;
 use crate::export;
-use crate::ir::{self, BATCH, DimSizes, Graph, Role};
+use crate::ir::{self, BATCH, DimSizes, Graph, Output, Role};
 use crate::pipeline::Compiled;
 use crate::syntax;
 use crate::train::Program;
@@ -93,16 +93,18 @@ fn size(text: &str) -> Result<(String, usize), String> {
 
 fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> Result<Vec<Part>, Diagnostics> {
     let simplified = &compiled.simplified;
+    // Where the derivatives of the spec stand, their directions are said.
+    let noted = |graph: &Graph, title: &str| compiled.derivative_notes() + &ir::print(graph, title);
     Ok(match stage {
         Stage::Ast => vec![("ast.txt", syntax::print(&compiled.tree))],
-        Stage::Ir => vec![("ir.txt", ir::print(&compiled.module.graph, "ir"))],
+        Stage::Ir => vec![("ir.txt", noted(&compiled.module.graph, "ir"))],
         Stage::Predict => vec![("predict.txt", ir::print(&compiled.predict, "predict"))],
-        Stage::Train => vec![("train.txt", ir::print(&compiled.train, "train"))],
+        Stage::Train => vec![("train.txt", noted(&compiled.train, "train"))],
         Stage::Simplified => vec![
             ("simplified-init.txt", ir::print(&simplified.init, "init")),
             ("simplified-predict.txt", ir::print(&simplified.predict, "predict")),
             ("simplified-evaluate.txt", ir::print(&simplified.evaluate, "evaluate")),
-            ("simplified-train.txt", ir::print(&simplified.train, "train")),
+            ("simplified-train.txt", noted(&simplified.train, "train")),
         ],
         Stage::Plan => vec![
             ("predict.plan.txt", plan_text(&simplified.predict, "predict", sizes)?),
@@ -158,8 +160,15 @@ fn summary(compiled: &Compiled) -> String {
         lines.push(format!("output   {}: {}", output.name, compiled.predict.ty(output.node)));
     }
     let of_role = |role: Role| module.graph.outputs.iter().filter(move |output| output.role == role);
+    let is_by_batch = |output: &Output| {
+        let finals = &compiled.simplified.evaluate_metrics;
+        module.batch_metrics.contains(&output.name) && finals.output(Role::Metric, &output.name).is_none()
+    };
     for (what, role) in [("loss", Role::Loss), ("metric", Role::Metric), ("minimize", Role::Objective)] {
-        lines.extend(of_role(role).map(|output| format!("{what:<9}{}", output.name)));
+        lines.extend(of_role(role).map(|output| {
+            let note = if role == Role::Metric && is_by_batch(output) { " (the mean of its batches)" } else { "" };
+            format!("{what:<9}{}{note}", output.name)
+        }));
     }
     let n_elements: usize =
         module.params.values().filter_map(|info| Some(info.ty.known_shape()?.iter().product::<usize>())).sum();

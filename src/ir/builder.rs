@@ -152,18 +152,6 @@ impl<'g> Builder<'g> {
         self.emit(ops::Transpose { permutation: permutation.to_vec() }, &[x])
     }
 
-    /// One element a row: `x: f32[..., N]` at `indices: i32[...]` along the last axis; NaN for an index outside.
-    ///
-    /// # Errors
-    /// When the indices are not one for each row.
-    pub fn pick(&mut self, x: NodeId, indices: NodeId) -> Result<NodeId, OpError> {
-        let shape = self.shape(indices).to_vec();
-        let column = self.reshape(indices, [shape.as_slice(), &[Dim::known(1)]].concat());
-        let axis = self.shape(x).len().saturating_sub(1);
-        let picked = self.add(ops::TakeAlong { axis, fill: Scalar(f64::NAN) }, &[x, column])?;
-        Ok(self.reshape(picked, shape))
-    }
-
     /// The mean over axes: the sum divided by the number of elements.
     pub fn mean(&mut self, x: NodeId, axes: &[usize]) -> NodeId {
         if axes.is_empty() {
@@ -185,36 +173,5 @@ impl<'g> Builder<'g> {
             mean = self.div(mean, size);
         }
         mean
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diag::{SourceId, Span};
-    use crate::exec::reference::evaluate;
-    use crate::ir::Role;
-    use crate::ops::{Input, InputKind, Iota, Tensor};
-    use ndarray::{ArrayD, IxDyn};
-
-    #[test]
-    fn picks_one_element_a_row() {
-        let mut graph = Graph::new();
-        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
-        let mut b = Builder::new(&mut graph, provenance);
-        let known = |extents: &[usize]| extents.iter().map(|extent| Dim::known(*extent)).collect::<Shape>();
-        let x = b.emit(Iota { axis: 1, ty: TensorType::f32(known(&[3, 2])) }, &[]);
-        let ty = TensorType::new(DType::I32, known(&[3]));
-        let indices = b.emit(Input { kind: InputKind::Input, ty }, &[]);
-        let picked = b.pick(x, indices).unwrap();
-        let scalar = b.zeros_like(picked);
-        let scalar = b.sum(scalar, &[0]);
-        assert!(b.pick(scalar, indices).is_err());
-        graph.add_output(Role::Output, "picked", picked);
-        let leaf = |_| Tensor::Int(ArrayD::from_shape_vec(IxDyn(&[3]), vec![1, 0, 2]).unwrap());
-        let values = evaluate::<f64>(&graph, leaf);
-        let values: Vec<f64> = values[0].float().iter().copied().collect();
-        assert_eq!(values[..2], [1.0, 0.0]);
-        assert!(values[2].is_nan());
     }
 }

@@ -60,6 +60,8 @@ pub enum Role {
     Metric,
     /// the number of samples that a loss or metric of the same name is the mean of, where some may be missing
     Weight,
+    /// a sum over the samples of a batch that metrics of an epoch are made of
+    Sum,
     /// the value that training minimises
     Objective,
     /// a param's next value (in the initial program: its first)
@@ -77,6 +79,7 @@ impl Role {
             Self::Loss => "loss",
             Self::Metric => "metric",
             Self::Weight => "weight",
+            Self::Sum => "sum",
             Self::Objective => "objective",
             Self::Param => "param",
             Self::State => "state",

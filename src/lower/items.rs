@@ -250,6 +250,9 @@ impl Lowering {
             ));
         }
         self.declare(file, name, Value::Tensor(tensor))?;
+        if ty.is_scalar() {
+            self.module.batch_metrics.push(name.name.clone());
+        }
         let mean = self.batch_mean(own, tensor, span);
         // Reported, never differentiated.
         let stopped = self.add(own, span, crate::ops::StopGradient, &[mean])?;

@@ -6,7 +6,8 @@
 //! definition failed is poisoned, and what depends on it fails silently, so one mistake is reported once.
 //!
 //! `grad(y, x)` in a spec is written out here, since which params an objective trains, and so which optimizer
-//! instances exist, depends on what a derivative depends on.
+//! instances exist, depends on what a derivative depends on. Which way it is taken is the caller's choice, made by
+//! lowering both ways and comparing what comes of it.
 
 mod arguments;
 mod body;
@@ -28,7 +29,9 @@ mod value;
 
 pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use library::{STANDARD_LIBRARY, StandardFile};
-pub use module::{Constraint, Contract, DataInfo, Module, Owner, ParamInfo, ParamPattern, StateInfo};
+pub use module::{
+    Constraint, Contract, DataInfo, DerivativeInfo, Direction, Module, Owner, ParamInfo, ParamPattern, StateInfo,
+};
 pub use reference::{Entry, library_index};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
@@ -116,6 +119,8 @@ const GENERIC_LABELS: &[&str] = &["", "here", "in this call"];
 const MAX_FINDINGS: usize = 20;
 
 /// Lowers a spec. `used` holds the trees of the files it uses, those of the standard library are `library`, both in order.
+/// `directions` says which way each `grad` is taken, in their order in [`Module::derivatives`]; those beyond it, and those
+/// that forward mode cannot take, are taken in reverse.
 ///
 /// # Errors
 /// All findings, when one of them is an error.
@@ -124,8 +129,10 @@ pub fn lower(
     used: &[ast::File],
     library: &[ast::File],
     options: &Options,
+    directions: &[Direction],
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(options.clone());
+    lowering.directions = directions.to_vec();
     for file in library {
         lowering.library_texts.insert(file.span.source);
         lowering.collect_definitions(file, Home::Library);
@@ -154,6 +161,8 @@ pub fn lower(
 /// The state of one lowering.
 pub(crate) struct Lowering {
     options: Options,
+    /// of the `grad`s, in order
+    directions: Vec<Direction>,
     findings: Vec<Diagnostic>,
     /// the training step
     graph: Graph,
@@ -194,6 +203,7 @@ impl Lowering {
     fn new(options: Options) -> Self {
         Self {
             options,
+            directions: Vec::new(),
             findings: Vec::new(),
             graph: Graph::new(),
             init: Graph::new(),

@@ -2,6 +2,7 @@
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId, TensorType};
+use crate::passes::Coordinates;
 use crate::syntax::ast::TrainsMode;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -19,8 +20,12 @@ pub struct Module {
     pub targets: IndexMap<Arc<str>, DataInfo>,
     pub params: IndexMap<Arc<str>, ParamInfo>,
     pub states: IndexMap<Arc<str>, StateInfo>,
+    /// Each `grad(y, x)` that was written out, in order.
+    pub derivatives: Vec<DerivativeInfo>,
     /// The losses as written, per sample or scalar, by name.
     pub losses: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// The metrics that a batch gives one number for, rather than one a sample.
+    pub batch_metrics: Vec<Arc<str>>,
     /// What combiners were given as losses, by `PATH.PARAMETER`.
     pub branches: IndexMap<Arc<str>, (NodeId, Span)>,
     /// The file's `let`s that nothing names.
@@ -41,6 +46,25 @@ pub struct DataInfo {
     pub ty: TensorType,
     pub optional: bool,
     pub span: Span,
+}
+
+/// Which way a derivative is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// cotangents from `y` back to `x`
+    #[default]
+    Reverse,
+    /// tangents from `x` to `y`, a sweep for each coordinate of `x`
+    Forward,
+}
+
+/// A `grad(y, x)` of the spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DerivativeInfo {
+    pub span: Span,
+    pub direction: Direction,
+    /// what forward mode would sweep over; `None` where it cannot be taken
+    pub coordinates: Option<Coordinates>,
 }
 
 /// Who owns a param.

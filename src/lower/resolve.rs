@@ -166,9 +166,12 @@ impl Lowering {
     }
 
     fn resolve_all<'e>(&mut self, frame: &Frame, exprs: impl IntoIterator<Item = &'e Expr>) -> Lowered<()> {
-        // Each is looked at, whatever was found in those before.
-        let found: Vec<Lowered<()>> = exprs.into_iter().map(|expr| self.resolve(frame, expr)).collect();
-        found.into_iter().collect()
+        // Every expression is looked at, also after one that fails: each tells its own mistakes.
+        let mut found = Ok(());
+        for expr in exprs {
+            found = self.resolve(frame, expr).and(found);
+        }
+        found
     }
 
     /// Looks up the names in an expression.

@@ -4,12 +4,14 @@
 //! together. The walk builds a cotangent only for nodes that lie on a differentiable path from a wanted `x` to `y`; it
 //! does not enter `stop`, and nothing is built along unwanted paths, so a stopped path is *absent* from the result, not a
 //! zero in it. Gradients of gradients come out by order: inner ones stand before outer ones and are expanded first.
+//! Before the walk formulas that lose digits or overflow are replaced by stable ones, so that derivatives profit from them
+//! too, and parts of joined values by the values ([`prepare`]).
 //! The results of one loop are differentiated together: one loop back for all of them.
 //! A cotangent node keeps the source span of the node it differentiates, under the name `d.NAME`.
 //!
 //! A gradient with no differentiable path is a constant zero; whether that is a mistake is `analyse`'s question.
 
-use super::Copier;
+use super::{Copier, simplify::prepare};
 use crate::ir::{Builder, Graph, NodeId, Provenance};
 use crate::ops::{self, Flow, LoopResult, Op, Scan, Site};
 use std::collections::{BTreeMap, HashMap};
@@ -46,7 +48,7 @@ pub fn differentiate(graph: &Graph) -> Graph {
 }
 
 /// Marks the nodes that lie on a differentiable path from one of `xs`, those included.
-fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
+pub(super) fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
     let mut active = vec![false; graph.len()];
     for x in xs {
         active[x.index()] = true;
@@ -65,38 +67,61 @@ fn downstream(graph: &Graph, xs: &[NodeId]) -> Vec<bool> {
 
 /// The gradients of the sum of `y` by each of `xs`, as new nodes.
 pub fn gradients(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> Vec<NodeId> {
-    let is_reached = downstream(graph, xs)[y.index()];
-    let found = if is_reached {
-        let provenance = cotangent_provenance(graph, y);
-        let ones = Builder::new(graph, provenance).constant_like(1.0, y);
-        pullback(graph, &[(y, ones)], xs)
-    } else {
-        vec![None; xs.len()]
-    };
+    let y = prepare(graph, y, xs);
+    let active = downstream(graph, xs);
+    let found = cotangents(graph, y, &active, |_| true);
     let zero = |graph: &mut Graph, x: NodeId| {
-        let provenance = cotangent_provenance(graph, x);
+        let provenance = derivative_provenance(graph, x);
         Builder::new(graph, provenance).zeros_like(x)
     };
-    xs.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero(graph, *x))).collect()
+    xs.iter().map(|x| found[x.index()].unwrap_or_else(|| zero(graph, *x))).collect()
+}
+
+/// One backward walk from `y` over the active nodes: the cotangent of each that it met. It goes on to the operands of those
+/// that it `enters`.
+pub(super) fn cotangents(
+    graph: &mut Graph,
+    y: NodeId,
+    active: &[bool],
+    enters: impl Fn(NodeId) -> bool,
+) -> Vec<Option<NodeId>> {
+    if !active[y.index()] {
+        return vec![None; graph.len()];
+    }
+    let provenance = derivative_provenance(graph, y);
+    let ones = Builder::new(graph, provenance).constant_like(1.0, y);
+    walk(graph, &[(y, ones)], active, enters)
 }
 
 /// The cotangents of `xs` as new nodes, given those of some values as `(value, cotangent)`; `None` where no differentiable
 /// path leads from one to the other.
 pub fn pullback(graph: &mut Graph, seeds: &[(NodeId, NodeId)], xs: &[NodeId]) -> Vec<Option<NodeId>> {
     let active = downstream(graph, xs);
+    let found = walk(graph, seeds, &active, |_| true);
+    xs.iter().map(|x| found[x.index()]).collect()
+}
+
+/// The backward walk: the cotangents of the active nodes that it met, given those of some values. It goes on to the operands
+/// of those that it `enters`.
+fn walk(
+    graph: &mut Graph,
+    seeds: &[(NodeId, NodeId)],
+    active: &[bool],
+    enters: impl Fn(NodeId) -> bool,
+) -> Vec<Option<NodeId>> {
     let n_primal = seeds.iter().map(|(value, _)| value.index() + 1).max().unwrap_or(0);
     let primal: Vec<NodeId> = graph.ids().take(n_primal).collect();
     let mut cotangents = Cotangents { of: vec![None; graph.len()] };
     for (value, cotangent) in seeds.iter().filter(|(value, _)| active[value.index()]) {
         cotangents.add(graph, *value, *cotangent);
     }
-    let loops = Loops::of(graph, &primal, &active);
-    for &id in primal.iter().rev().filter(|id| active[id.index()]) {
+    let loops = Loops::of(graph, &primal, active);
+    for &id in primal.iter().rev().filter(|id| active[id.index()] && enters(**id)) {
         let operands = graph.operands(id);
         if let Op::Scan(_) = graph.op(id) {
             // What is known of a loop's results is complete at the first of its nodes: their readers stand behind it.
             if let Some(nodes) = loops.nodes.get(&id) {
-                loop_cotangents(graph, nodes, &operands, &active, &mut cotangents);
+                loop_cotangents(graph, nodes, &operands, active, &mut cotangents);
             }
             continue;
         }
@@ -106,12 +131,12 @@ pub fn pullback(graph: &mut Graph, seeds: &[(NodeId, NodeId)], xs: &[NodeId]) ->
             if !active[operand.index()] || op.flow(slot) != Flow::Differentiable {
                 continue;
             }
-            let mut b = Builder::new(graph, cotangent_provenance(graph, operand));
+            let mut b = Builder::new(graph, derivative_provenance(graph, operand));
             let part = op.vjp(&mut b, Site { operands: &operands, result: id }, cotangent, slot);
             cotangents.add(graph, operand, part);
         }
     }
-    xs.iter().map(|x| cotangents.of[x.index()]).collect()
+    cotangents.of
 }
 
 /// The cotangents so far.
@@ -123,7 +148,7 @@ impl Cotangents {
     fn add(&mut self, graph: &mut Graph, id: NodeId, part: NodeId) {
         let sum = match self.of[id.index()] {
             Some(others) => {
-                let provenance = cotangent_provenance(graph, id);
+                let provenance = derivative_provenance(graph, id);
                 Builder::new(graph, provenance).add2(others, part)
             }
             None => part,
@@ -169,7 +194,7 @@ fn loop_cotangents(
     }
     let Some(scan) = found else { return };
     let wanted: Vec<bool> = operands.iter().map(|operand| active[operand.index()]).collect();
-    let provenance = cotangent_provenance(graph, nodes[0]);
+    let provenance = derivative_provenance(graph, nodes[0]);
     let mut b = Builder::new(graph, provenance);
     let parts = ops::scan::derivative::pullback(&mut b, &scan, operands, &given, &wanted);
     for (operand, part) in operands.iter().zip(parts) {
@@ -193,7 +218,7 @@ pub fn pushforward(graph: &mut Graph, seeds: &[(NodeId, NodeId)], ys: &[NodeId])
             let Some(tangent) = tangents[operand.index()].filter(|_| op.flow(slot) == Flow::Differentiable) else {
                 continue;
             };
-            let mut b = Builder::new(graph, cotangent_provenance(graph, id));
+            let mut b = Builder::new(graph, derivative_provenance(graph, id));
             let part = op.jvp(&mut b, Site { operands: &operands, result: id }, tangent, slot);
             let sum = tangents[id.index()].map_or(part, |others| b.add2(others, part));
             tangents[id.index()] = Some(sum);
@@ -202,8 +227,8 @@ pub fn pushforward(graph: &mut Graph, seeds: &[(NodeId, NodeId)], ys: &[NodeId])
     ys.iter().map(|y| tangents[y.index()]).collect()
 }
 
-/// The provenance of nodes that compute the cotangent of `id`.
-fn cotangent_provenance(graph: &Graph, id: NodeId) -> Provenance {
+/// The provenance of nodes that compute the cotangent of `id`, or its tangent.
+pub(super) fn derivative_provenance(graph: &Graph, id: NodeId) -> Provenance {
     let primal = &graph.node(id).provenance;
     let name = if primal.name.starts_with("d.") { primal.name.clone() } else { format!("d.{}", primal.name).into() };
     Provenance { name, span: primal.span }

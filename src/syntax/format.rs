@@ -2,13 +2,14 @@
 //!
 //! Takes a text that parses; gives the same tokens and comments in canonical form: four spaces for each body, at most
 //! [`WIDTH`] columns where a break can be had, one statement a line, lists broken one element a line with a comma
-//! behind the last. Single blank lines between statements stay, further ones go. Brackets stay as written, even where
+//! behind the last, `input`s and `target`s on neighbouring lines in columns. Single blank lines between statements stay, further ones go. Brackets stay as written, even where
 //! precedence does not need them: people write them to be understood.
 //!
 //! Method: the tree says where statements begin and end; within one, the *tokens* are set, so nothing that was written
 //! can get lost. A comment stays between the two tokens where it stood (a comma apart), and a line of its own stays
 //! one; what is set depends on nothing else, which is why formatting twice changes nothing.
 
+mod columns;
 mod document;
 mod spacing;
 
@@ -16,6 +17,7 @@ use super::ast::*;
 use super::parse::MAXIMUM_TEXT;
 use super::scan::{Scan, TokenKind, scan};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
+use columns::Columns;
 use document::{Document, INDENT, write};
 use spacing::{Context, Neighbours, TIGHTEST_BREAK, ends_value, operator_level};
 use std::collections::BTreeSet;
@@ -44,9 +46,11 @@ pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnosti
         comments_done: 0,
         output: String::new(),
         last_line: None,
+        columns: Columns::default(),
     };
     let end = formatter.scan.tokens.len();
     formatter.statements(&file.statements, 0..end, 0);
+    formatter.columns.set(&mut formatter.output, WIDTH);
     if formatter.output.len() > MAXIMUM_TEXT {
         let error = Diagnostic::error(Code::E0103, "the formatted text would be too large to be read again")
             .with_note(format!("at most {MAXIMUM_TEXT} bytes are read, the indentation included"))
@@ -71,6 +75,8 @@ struct Formatter<'t> {
     comments_done: usize,
     /// The line of the text on which what was written last ended; `None` at the beginning of a body.
     last_line: Option<usize>,
+    /// The declarations set last.
+    columns: Columns,
 }
 
 /// Which tokens are set together, in what style.
@@ -157,8 +163,14 @@ impl Formatter<'_> {
                 params.iter().for_each(|pattern| self.glue(pattern.span));
                 self.simple(range, indent, Context::Statement);
             }
+            StatementKind::Input { .. } | StatementKind::Target { .. } => self.declaration(range, indent),
             _ => self.simple(range, indent, Context::Statement),
         }
+    }
+
+    fn declaration(&mut self, range: Range<usize>, indent: usize) {
+        let start = self.line(range, indent, Context::Statement);
+        self.columns.push(start..self.output.len(), &mut self.output, WIDTH);
     }
 
     fn train_entry(&mut self, entry: &TrainEntry, indent: usize) {
@@ -222,11 +234,18 @@ impl Formatter<'_> {
 
     /// Sets tokens that hold no statements, on lines of their own.
     fn simple(&mut self, range: Range<usize>, indent: usize, context: Context) {
+        self.line(range, indent, context);
+    }
+
+    /// As [`Self::simple`]; gives where the lines begin in the output.
+    fn line(&mut self, range: Range<usize>, indent: usize, context: Context) -> usize {
         self.new_line(self.scan.tokens[range.start].line, indent);
+        let start = self.output.len() - indent;
         let run = Run { keyword: range.start, context };
         let parts = vec![self.chain(range.clone(), 0, run)];
         write(&parts, indent, WIDTH, &mut self.output);
         self.finish(range.end);
+        start
     }
 
     /// Ends a line: with the comment that stood behind its last token.

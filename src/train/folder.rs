@@ -174,7 +174,9 @@ fn write_texts<T: Element>(
         ("simplified-train", &simplified.train),
     ];
     for (name, graph) in graph_texts {
-        fs::write(graphs.join(format!("{name}.txt")), ir::print(graph, name))?;
+        let has_notes = matches!(name, "ir" | "train" | "simplified-train");
+        let notes = if has_notes { compiled.derivative_notes() } else { String::new() };
+        fs::write(graphs.join(format!("{name}.txt")), notes + &ir::print(graph, name))?;
     }
     // The record makes a folder a run's folder, so it comes last.
     fs::write(folder.join(RECORD_FILE), serde_json::to_string_pretty(&record(config, spec, run))? + "\n")

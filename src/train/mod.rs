@@ -15,6 +15,7 @@ mod judge;
 mod predictor;
 mod program;
 mod run;
+mod sums;
 mod trainer;
 
 pub use fields::Fields;

@@ -237,6 +237,7 @@ fn train_epoch<'b, T: Element>(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Result<Vec<f64>, (Reported, f64)>, Diagnostics> {
     let mut means = Weighted::default();
+    trainer.begin_epoch();
     let mut batches = batches.peekable();
     while let Some(rows) = batches.next() {
         trainer.set_epoch_end(batches.peek().is_none());
@@ -248,7 +249,9 @@ fn train_epoch<'b, T: Element>(
         }
         observe(Event::Step);
     }
-    Ok(Ok(means.means()))
+    let mut means = means.means();
+    trainer.finish_epoch(&mut means);
+    Ok(Ok(means))
 }
 
 /// What is to be said after an epoch; `means` are those of its steps.

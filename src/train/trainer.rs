@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use super::program::Program;
+use super::sums::Sums;
 use crate::analyse::{WatchedWeight, WeightStep, weight_steps};
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
@@ -66,6 +67,9 @@ pub struct Trainer<T: Element> {
     train: Program<T>,
     evaluate: Program<T>,
     gradients: Program<T>,
+    /// of the training steps since the epoch began
+    train_sums: Sums,
+    evaluate_sums: Sums,
     /// the loss weights whose updates can overshoot, and the program that tells
     weight_steps: Option<(Vec<WatchedWeight>, Program<T>)>,
     store: Store<T>,
@@ -102,6 +106,8 @@ impl<T: Element> Trainer<T> {
             train: program(&simplified.train),
             evaluate: program(&simplified.evaluate),
             gradients: program(&simplified.gradients),
+            train_sums: Sums::new(simplified.train_metrics.clone()),
+            evaluate_sums: Sums::new(simplified.evaluate_metrics.clone()),
             weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph))),
             store,
             clock,
@@ -177,6 +183,18 @@ impl<T: Element> Trainer<T> {
         Ok(())
     }
 
+    /// Forgets the sums that the metrics of an epoch are made of; call it before an epoch's first step.
+    pub fn begin_epoch(&mut self) {
+        self.train_sums.clear();
+    }
+
+    /// Puts the metrics that are functions of sums over all rows since [`Trainer::begin_epoch`] in the place of their batch
+    /// means. `means` are those of what [`Trainer::reported`] lists.
+    pub fn finish_epoch(&self, means: &mut [f64]) {
+        let metrics = self.train_sums.metrics(&self.store, self.clock, &self.sizes);
+        replace(&self.reported, &metrics, means);
+    }
+
     /// One training step. Gives the batch means of what [`Trainer::reported`] lists, as they are before the update, and
     /// the number of rows that each is over.
     ///
@@ -185,11 +203,13 @@ impl<T: Element> Trainer<T> {
     pub fn step(&mut self, data: &Dataset, rows: &[u32]) -> Result<(&[f64], &[f64]), Diagnostics> {
         let executor = self.train.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
         read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
+        self.train_sums.add(executor);
         self.clock.step = self.clock.step.wrapping_add(1);
         Ok((&self.values, &self.counts))
     }
 
-    /// Sample-weighted means of losses and metrics over a dataset; params and states stay as they are.
+    /// Losses and metrics over a dataset, as if all its rows were one batch where a metric is a function of sums, and means
+    /// over the rows of the batches' values else; params and states stay as they are.
     ///
     /// # Errors
     /// Those of [`Program::run`].
@@ -198,13 +218,17 @@ impl<T: Element> Trainer<T> {
         let mut means = Weighted::default();
         let mut values = vec![f64::NAN; self.evaluated().len()];
         let mut counts = vec![0.0; values.len()];
+        self.evaluate_sums.clear();
         for_each_batch(data.rows, batch_size, |rows| {
             let executor = self.evaluate.run(data, &sizes, rows, &mut self.store, self.clock)?;
             read_reported(executor, rows.len(), &mut values, &mut counts);
             means.add(&values, &counts);
+            self.evaluate_sums.add(executor);
             Ok(())
         })?;
-        Ok(means.means())
+        let mut means = means.means();
+        replace(&self.evaluated(), &self.evaluate_sums.metrics(&self.store, self.clock, &sizes), &mut means);
+        Ok(means)
     }
 
     /// The gradient of the objectives by each trained param on some rows, before any clipping.
@@ -283,6 +307,15 @@ fn reported(graph: &Graph) -> Vec<Reported> {
         _ => false,
     });
     outputs.map(|output| Reported { role: output.role, name: output.name.clone() }).collect()
+}
+
+/// Puts metrics in the place of the values of the same names.
+fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [f64]) {
+    for (reported, value) in reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric) {
+        if let Some((_, metric)) = metrics.iter().find(|(name, _)| *name == reported.name) {
+            *value = *metric;
+        }
+    }
 }
 
 /// Reads the values in the order of [`reported`], and the number of rows that each is a mean over.

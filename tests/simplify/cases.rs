@@ -101,6 +101,10 @@ impl Kit {
         self.emit(ops::Transpose { permutation: permutation.to_vec() }, &[x])
     }
 
+    pub fn softmax(&self, x: NodeId) -> NodeId {
+        self.emit(ops::Softmax { axis: 1 }, &[x])
+    }
+
     /// `x yᵀ` or `x y`
     pub fn matmul(&self, x: NodeId, y: NodeId, transpose_y: bool) -> NodeId {
         self.emit(ops::MatMul { transpose_x: false, transpose_y }, &[x, y])
@@ -296,6 +300,11 @@ fn layout() -> Vec<Case> {
             |k| k.matmul(k.x, k.transpose(k.y, &[1, 0]), false),
             |k| k.matmul(k.x, k.reshape(k.y, &[3, 2]), false),
         ),
+        case(
+            "matmul-broadcast",
+            |k| k.matmul(k.columns(k.s), k.y, true),
+            |k| k.matmul(k.rows(k.sum(k.x, &[1])), k.y, true),
+        ),
         case("broadcast-same", |k| k.spread(k.x, &[2, 3], &[0, 1]), |k| k.spread(k.x, &[4, 2, 3], &[1, 2])),
         case(
             "broadcast-broadcast",
@@ -431,6 +440,9 @@ fn stable() -> Vec<Case> {
             |k| k.log(k.sub(k.num(2.0), k.sigmoid(k.x))),
         ),
         case("log-exp-quotient", |k| k.log(k.div(k.exp(k.x), k.exp(k.y))), |k| k.log(k.div(k.x, k.exp(k.y)))),
+        case("log-softmax", |k| k.log(k.softmax(k.x)), |k| k.exp(k.softmax(k.x))),
+        case("log-sum-exp", |k| k.log(k.rows(k.sum(k.exp(k.x), &[1]))), |k| k.log(k.rows(k.sum(k.abs(k.x), &[1])))),
+        case("log1p-minus-sigmoid", |k| k.log1p(k.neg(k.sigmoid(k.x))), |k| k.log1p(k.sigmoid(k.x))),
         case("log-exp", |k| k.log(k.exp(k.x)), |k| k.exp(k.log(k.x))),
         case("log-one-plus", |k| k.log(k.add(k.num(1.0), k.x)), |k| k.log(k.add(k.num(2.0), k.x))),
         case("log1p-exp", |k| k.log1p(k.exp(k.x)), |k| k.log1p(k.x)),

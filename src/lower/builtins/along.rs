@@ -2,6 +2,7 @@
 
 use super::layout::axis_or_last;
 use super::{Builtin, row};
+use crate::ir::Dim;
 use crate::lower::arguments::Matched;
 use crate::lower::value::{Frame, TensorValue, Value};
 use crate::lower::{Lowered, Lowering};
@@ -72,11 +73,14 @@ pub(super) static ROWS: &[Builtin] = &[
     ),
     row("pick", &["x", "indices"], "one element of each row of the last axis, by i32 index", |l, frame, m| {
         let (x, indices) = pair(l, frame, m)?;
-        let (x, indices) = (l.in_current(x, m.span)?, l.in_current(indices, m.span)?);
-        match l.builder(frame, m.span).pick(x.node, indices.node) {
-            Ok(node) => Ok(Value::Tensor(TensorValue { node, which: x.which })),
-            Err(error) => Err(l.op_error(m.span, error)),
-        }
+        // By ops that tell of missing values: the label of a row may be one.
+        let shape = l.ty(indices).shape.clone();
+        let column = [shape.as_slice(), &[Dim::known(1)]].concat();
+        let column = l.add(frame, m.span, ops::Reshape { shape: column }, &[indices])?;
+        let axis = l.ty(x).rank().saturating_sub(1);
+        let take = ops::TakeAlong { axis, fill: Scalar(f64::NAN) };
+        let picked = l.add(frame, m.span, take, &[x, column])?;
+        l.add(frame, m.span, ops::Reshape { shape }, &[picked]).map(Value::Tensor)
     }),
 ];
 

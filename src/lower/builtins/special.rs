@@ -5,9 +5,9 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
 use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{Lowered, Lowering};
+use crate::lower::{DerivativeInfo, Direction, Lowered, Lowering};
 use crate::ops::{self, Distribution, Flow, InputKind};
-use crate::passes::{gradient_path, gradient_reach, gradients};
+use crate::passes::{coordinates, forward_gradient, gradient_path, gradient_reach, gradients};
 use std::sync::Arc;
 
 /// Deeper stacks than this are no model.
@@ -79,12 +79,28 @@ fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     }
     let masks = [l.mask(y), l.mask(x)];
     let present = l.filled(frame, y, 0.0, m.span);
-    let node = gradients(l.current(), present.node, &[x.node])[0];
-    let result = TensorValue { node, which: present.which };
+    let result = TensorValue { node: derivative(l, present, x.node, m.span), which: present.which };
     if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
         l.set_mask(result, mask);
     }
     Ok(Value::Tensor(result))
+}
+
+/// Writes a derivative out, in the direction that was asked for as far as it can be taken. Inside a loop it is taken in reverse.
+fn derivative(l: &mut Lowering, y: TensorValue, x: NodeId, span: Span) -> NodeId {
+    if y.which != Which::Step {
+        return gradients(l.current(), y.node, &[x])[0];
+    }
+    let wanted = l.directions.get(l.module.derivatives.len()).copied().unwrap_or_default();
+    let coordinates = coordinates(&l.graph, y.node, x);
+    let (direction, node) = match (wanted, coordinates) {
+        (Direction::Forward, Some(coordinates)) => {
+            (Direction::Forward, forward_gradient(&mut l.graph, y.node, x, coordinates))
+        }
+        _ => (Direction::Reverse, gradients(&mut l.graph, y.node, &[x])[0]),
+    };
+    l.module.derivatives.push(DerivativeInfo { span: l.user_span(span), direction, coordinates });
+    node
 }
 
 /// Whether `y` is computed from `x`, by any path.

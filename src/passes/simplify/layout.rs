@@ -23,6 +23,11 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "transpose-transpose", doc: "transpose(transpose(x)) → transpose(x)", apply: transpose_transpose },
     Rule { name: "transpose-matmul", doc: "transpose(matmul(x, y)) → matmul(yᵀ, xᵀ)", apply: transpose_matmul },
     Rule { name: "matmul-transpose", doc: "matmul(transpose(x), y) → matmul(xᵀ, y)", apply: matmul_transpose },
+    Rule {
+        name: "matmul-broadcast",
+        doc: "matmul(x repeated along rows, y) → matmul(x, y) repeated along rows, and likewise for columns of y",
+        apply: matmul_broadcast,
+    },
     Rule { name: "broadcast-same", doc: "broadcast to the same shape → x", apply: broadcast_same },
     Rule { name: "broadcast-broadcast", doc: "broadcast(broadcast(x)) → broadcast(x)", apply: broadcast_broadcast },
     Rule { name: "broadcast-ones", doc: "broadcast along axes of one element → reshape(x)", apply: broadcast_ones },
@@ -32,11 +37,19 @@ pub(super) const RULES: &[Rule] = &[
         apply: broadcast_late,
     },
     Rule { name: "concat-one", doc: "concat(x) → x", apply: concat_one },
-    Rule { name: "slice-whole", doc: "slice of the whole of x → x", apply: slice_whole },
-    Rule { name: "slice-slice", doc: "slice(slice(x)) → slice(x)", apply: slice_slice },
-    Rule { name: "slice-concat", doc: "slice of concat(x, y) within x → slice(x)", apply: slice_concat },
+    SLICE_WHOLE,
+    SLICE_SLICE,
+    SLICE_CONCAT,
     Rule { name: "pad-nothing", doc: "pad to the same shape → x", apply: pad_nothing },
 ];
+
+const SLICE_WHOLE: Rule = Rule { name: "slice-whole", doc: "slice of the whole of x → x", apply: slice_whole };
+const SLICE_SLICE: Rule = Rule { name: "slice-slice", doc: "slice(slice(x)) → slice(x)", apply: slice_slice };
+const SLICE_CONCAT: Rule =
+    Rule { name: "slice-concat", doc: "slice of concat(x, y) within x → slice(x)", apply: slice_concat };
+
+/// Those that find the one operand that a part of a joined value comes from.
+pub(super) const PARTS: &[Rule] = &[SLICE_WHOLE, SLICE_SLICE, SLICE_CONCAT];
 
 fn reshape_same(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [x] = view.take(is!(Reshape))?;
@@ -128,6 +141,30 @@ fn matmul_transpose(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
         transpose_y: matmul.transpose_y != right.is_some(),
     };
     Some(rw.emit(op, &[left.unwrap_or(x), right.unwrap_or(y)]))
+}
+
+/// Equal rows are multiplied once. So are equal columns of the second operand.
+fn matmul_broadcast(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let Op::MatMul(matmul) = view.op else { return None };
+    let rank = view.ty.rank();
+    let outer =
+        [if matmul.transpose_x { rank - 1 } else { rank - 2 }, if matmul.transpose_y { rank - 2 } else { rank - 1 }];
+    let is_repeated = |slot: usize| match rw.op(view.operands[slot]) {
+        Op::Broadcast(broadcast) => !broadcast.axes.contains(&outer[slot]) && !broadcast.shape[outer[slot]].is_one(),
+        _ => false,
+    };
+    let slot = (0..2).find(|slot| is_repeated(*slot))?;
+    let Op::Broadcast(broadcast) = rw.op(view.operands[slot]).clone() else { return None };
+    let mut shape = broadcast.shape.clone();
+    shape[outer[slot]] = Dim::known(1);
+    let x = rw.operands(view.operands[slot])[0];
+    let mut operands = [view.operands[0], view.operands[1]];
+    operands[slot] = rw.broadcast(x, &shape, &broadcast.axes);
+    let once = rw.emit(view.op.clone(), &operands);
+    let kept: Vec<usize> = (0..rank).filter(|axis| *axis != rank - 2 + slot).collect();
+    let dropped: Vec<Dim> = kept.iter().map(|axis| view.ty.shape[*axis].clone()).collect();
+    let once = rw.reshape(once, dropped);
+    Some(rw.broadcast(once, &view.ty.shape, &kept))
 }
 
 fn broadcast_same(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {

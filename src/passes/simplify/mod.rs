@@ -3,6 +3,7 @@
 //! Takes a differentiated graph; gives one that computes the same outputs. A round rebuilds the graph in id order; every
 //! node, rebuilt or made by a rule, is first looked up among those that exist (common subexpressions become one),
 //! then offered to the rules, and added only when no rule fits. Rounds follow until one changes nothing.
+//! The stable forms also serve differentiation, which asks for them before it starts ([`prepare`]).
 //! Relies on: derivatives being written out, for `stop` is taken out here. Establishes: no rule fits any node, no two nodes
 //! are equal, and every node is needed.
 //!
@@ -34,6 +35,8 @@ pub use rewriter::{NodeView, Rewriter};
 
 use super::prune;
 use crate::ir::{Graph, NodeId, Output, Provenance};
+use crate::ops::Op;
+use std::collections::BTreeMap;
 
 /// A rewrite of one node, by name.
 #[derive(Debug)]
@@ -69,6 +72,9 @@ const ALL: &[&[Rule]] = &[
     pooling::RULES,
     stable::RULES,
 ];
+
+/// The rules that are applied before derivatives are taken.
+const PREPARING: &[&[Rule]] = &[layout::PARTS, stable::RULES];
 
 /// A use of a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +118,33 @@ pub fn trace(graph: &Graph) -> (Graph, Vec<Applied>) {
         graph = next;
     }
     (graph, applied)
+}
+
+/// What stands for `y` in derivatives by `xs`: `y` itself, or new nodes in which the formulas on the way from `xs` are stable
+/// ones, and a part of a concatenation is read from the operand that it comes from, so that no derivative is taken of the
+/// others. No rule looks into an `x`, for the derivative is by that very value.
+pub fn prepare(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> NodeId {
+    let active = super::differentiate::downstream(graph, xs);
+    let needed = graph.slice_back([y]);
+    let is_candidate = |id: &NodeId| active[id.index()] && needed[id.index()] && !xs.contains(id);
+    let on_the_way: Vec<NodeId> = graph.ids().filter(is_candidate).collect();
+    let roots = |id: &NodeId| matches!(graph.op(*id), Op::Log(_) | Op::Log1p(_) | Op::Sub(_) | Op::Slice(_));
+    if !on_the_way.iter().any(roots) {
+        return y;
+    }
+    let provenance = graph.node(y).provenance.clone();
+    let mut rewriter = Rewriter::over(std::mem::take(graph), PREPARING, xs, provenance);
+    let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    for id in on_the_way {
+        let mapped = |operand: &NodeId| map.get(operand).copied().unwrap_or(*operand);
+        let operands: Vec<NodeId> = rewriter.operands(id).iter().map(mapped).collect();
+        let revised = rewriter.revise(id, &operands);
+        if revised != id {
+            map.insert(id, revised);
+        }
+    }
+    *graph = rewriter.into_graph();
+    map.get(&y).copied().unwrap_or(y)
 }
 
 /// One rebuild.

@@ -43,6 +43,8 @@ pub struct Rewriter {
     /// What bodies of loops became. Only looked up, never walked.
     pub(super) simple_bodies: HashMap<Body, Body>,
     rules: &'static [&'static [Rule]],
+    /// Nodes that no rule looks into.
+    opaque: Vec<bool>,
     /// How many readers each node has in the graph that is read.
     readers: Vec<usize>,
     /// Whether readers are worth asking: they are once equal nodes are one.
@@ -60,6 +62,7 @@ impl Rewriter {
             known: HashMap::new(),
             simple_bodies: HashMap::new(),
             rules,
+            opaque: Vec::new(),
             readers: Vec::new(),
             counted,
             current: provenance,
@@ -67,8 +70,56 @@ impl Rewriter {
         }
     }
 
+    /// Goes on with a graph that exists: its nodes keep their ids, and no rule looks into those of `opaque`.
+    pub(super) fn over(
+        graph: Graph,
+        rules: &'static [&'static [Rule]],
+        opaque: &[NodeId],
+        provenance: Provenance,
+    ) -> Self {
+        let is_number = |id: &NodeId| matches!(graph.op(*id), Op::Constant(_));
+        let in_order = |id: NodeId| {
+            let mut operands = graph.operands(id);
+            if is_commutative(graph.op(id)) {
+                operands.sort_by_key(|id| (!is_number(id), *id));
+            }
+            operands.into_boxed_slice()
+        };
+        let operands: Vec<Box<[NodeId]>> = graph.ids().map(in_order).collect();
+        let known = graph.ids().filter(|id| !matches!(graph.op(*id), Op::Input(_)));
+        let known = known.map(|id| ((graph.op(id).clone(), operands[id.index()].clone()), id)).collect();
+        let mut is_opaque = vec![false; graph.len()];
+        opaque.iter().for_each(|id| is_opaque[id.index()] = true);
+        Self {
+            provenance: graph.ids().map(|id| graph.node(id).provenance.clone()).collect(),
+            readers: vec![0; graph.len()],
+            opaque: is_opaque,
+            graph,
+            operands,
+            known,
+            ..Self::new(rules, false, provenance)
+        }
+    }
+
+    /// The graph as it stands, needed or not.
+    pub(super) fn into_graph(self) -> Graph {
+        self.graph
+    }
+
+    /// What stands for a node whose operands are now others, or which a rule may fit.
+    pub(super) fn revise(&mut self, id: NodeId, operands: &[NodeId]) -> NodeId {
+        let node = self.graph.node(id).clone();
+        self.current = node.provenance.clone();
+        if self.operands(id) != operands {
+            return self.emit(node.op, operands);
+        }
+        self.offer(NodeView { op: &node.op, operands, ty: &node.ty }).unwrap_or(id)
+    }
+
     pub fn op(&self, id: NodeId) -> &Op {
-        self.graph.op(id)
+        /// What no rule matches.
+        static OPAQUE: Op = Op::Gradient(ops::Gradient);
+        if self.opaque.get(id.index()) == Some(&true) { &OPAQUE } else { self.graph.op(id) }
     }
 
     pub fn operands(&self, id: NodeId) -> &[NodeId] {

@@ -1,11 +1,13 @@
 //! Formulas replaced by ones that keep more digits or a wider range. Each use is reported.
 //!
+//! They are also applied before a derivative is taken ([`super::prepare`]): the derivative of `log(sigmoid(x))` as it is
+//! written is 0 / 0 where the sigmoid is 0 in the machine, and that of `-softplus(-x)` is 1.
 //! Nothing is moved across a clip: a bound that the user set on a probability holds.
 
 use super::rewriter::is;
 use super::{NodeView, Rewriter, Rule};
 use crate::ir::NodeId;
-use crate::ops;
+use crate::ops::{self, Op};
 
 pub(super) const RULES: &[Rule] = &[
     Rule { name: "log-sigmoid", doc: "log(sigmoid(x)) → -softplus(-x)", apply: log_sigmoid },
@@ -15,6 +17,13 @@ pub(super) const RULES: &[Rule] = &[
         doc: "log(exp(x) / y) → x - log(y), as in log(softmax(x))",
         apply: log_exp_quotient,
     },
+    Rule { name: "log-softmax", doc: "log(softmax(x)) → log_softmax(x)", apply: log_softmax },
+    Rule {
+        name: "log-sum-exp",
+        doc: "log(sum(exp(x))) → log_sum_exp(x), also where the sum is reshaped or repeated before the logarithm",
+        apply: log_sum_exp,
+    },
+    Rule { name: "log1p-minus-sigmoid", doc: "log1p(-sigmoid(x)) → -softplus(x)", apply: log1p_minus_sigmoid },
     Rule { name: "log-exp", doc: "log(exp(x)) → x", apply: log_exp },
     Rule { name: "log-one-plus", doc: "log(1 + x) → log1p(x)", apply: log_one_plus },
     Rule { name: "log1p-exp", doc: "log1p(exp(x)) → softplus(x)", apply: log1p_exp },
@@ -46,6 +55,47 @@ fn log_exp_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [x] = rw.take(inner, is!(Exp))?;
     let log = rw.emit(ops::Log, &[y]);
     Some(rw.emit(ops::Sub, &[x, log]))
+}
+
+fn log_softmax(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [inner] = view.take(is!(Log))?;
+    let Op::Softmax(softmax) = rw.op(inner) else { return None };
+    let axis = softmax.axis;
+    let [x] = rw.take(inner, is!(Softmax))?;
+    Some(rw.emit(ops::LogSoftmax { axis }, &[x]))
+}
+
+fn log_sum_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [inner] = view.take(is!(Log))?;
+    if let Some([x]) = rw.take(inner, is!(Reshape | Broadcast)) {
+        // The logarithm goes below the layout, but for nothing less than this rule.
+        let [sum] = rw.take(innermost(rw, x), is!(Sum))?;
+        rw.take::<1>(sum, is!(Exp))?;
+        let layout = rw.op(inner).clone();
+        let log = rw.emit(ops::Log, &[x]);
+        return Some(rw.emit(layout, &[log]));
+    }
+    let Op::Sum(sum) = rw.op(inner) else { return None };
+    let axes = sum.axes.clone();
+    let [exp] = rw.take(inner, is!(Sum))?;
+    let [x] = rw.take(exp, is!(Exp))?;
+    Some(rw.emit(ops::LogSumExp { axes }, &[x]))
+}
+
+/// What a value is, below reshapes and repeats.
+fn innermost(rw: &Rewriter, mut id: NodeId) -> NodeId {
+    while let Some([x]) = rw.take(id, is!(Reshape | Broadcast)) {
+        id = x;
+    }
+    id
+}
+
+fn log1p_minus_sigmoid(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [inner] = view.take(is!(Log1p))?;
+    let [inner] = rw.take(inner, is!(Neg))?;
+    let [x] = rw.take(inner, is!(Sigmoid))?;
+    let y = rw.emit(ops::Softplus, &[x]);
+    Some(rw.neg(y))
 }
 
 fn log_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {

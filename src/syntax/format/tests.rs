@@ -27,6 +27,21 @@ fn spaces_are_canonical() {
 }
 
 #[test]
+fn neighbouring_declarations_stand_in_columns() {
+    check(
+        "input image:f32[batch,5] # pixels\ntarget box : f32[batch]\ntarget  kind_of_it: i32[batch]?\n\ninput x: f32\nlet a = 1\ntarget t: f32",
+        "input  image:      f32[batch, 5]  # pixels\ntarget box:        f32[batch]\ntarget kind_of_it: i32[batch]?\n\ninput x: f32\nlet a = 1\ntarget t: f32\n",
+    );
+    check(
+        "input a: f32\n# of b\ntarget b: f32\ntarget long: f32",
+        "input a: f32\n# of b\ntarget b:    f32\ntarget long: f32\n",
+    );
+    let dims = ["a_dim_of_its_own"; 5].join(", ");
+    let text = format!("input a: f32[{dims}]\ntarget long: f32\n");
+    check(&text, &text);
+}
+
+#[test]
 fn bodies_are_indented() {
     check(
         "fn f(x,d=1,y:f32[batch,...,N]=2,z...:f32){let a=-x if a>(0){return-a}else{return [a ,]}}use \"b.anb\" fn g(){}",

@@ -104,17 +104,19 @@ struct Correlation {
     batch: usize,
     /// zeros above and left of the operand
     padding: [usize; 2],
+    /// the kernel is turned by half a circle
+    flipped: bool,
 }
 
 impl Correlation {
     fn forward(g: &ConvGeometry) -> Self {
         let padding = [g.dims[1].padding.0, g.dims[2].padding.0];
-        Correlation { from: inputs(g), to: outputs(g), batch: g.batch, padding }
+        Correlation { from: inputs(g), to: outputs(g), batch: g.batch, padding, flipped: false }
     }
 
     fn input_gradient(g: &ConvGeometry) -> Self {
         let padding = [2 - g.dims[1].padding.0, 2 - g.dims[2].padding.0];
-        Correlation { from: outputs(g), to: inputs(g), batch: g.batch, padding }
+        Correlation { from: outputs(g), to: inputs(g), batch: g.batch, padding, flipped: true }
     }
 
     fn kernel_len(&self) -> usize {
@@ -130,13 +132,11 @@ impl Correlation {
         self.kernel_len() + context.pool.threads() * self.share_len::<T>(context.level)
     }
 
-    /// `flipped` turns the kernel by half a circle.
     fn run<T: Real>(
         &self,
         context: &Context<'_>,
         x: &[T],
         kernel: &[T],
-        flipped: bool,
         epilogue: (Option<&[T]>, bool),
         y: &mut [T],
         workspace: &mut [T],
@@ -144,7 +144,7 @@ impl Correlation {
         let level = context.level;
         let (points, rest) = workspace.split_at_mut(self.kernel_len());
         let (inner, columns) = (self.from.channels, self.to.channels);
-        kernel_to_points(level, kernel, [inner, columns], flipped, points);
+        kernel_to_points(level, kernel, [inner, columns], self.flipped, points);
         let points = &*points;
         let share = self.share_len::<T>(level);
         let tiles = Tiles::over(self.to, self.batch);
@@ -211,7 +211,7 @@ pub(super) fn forward<T: Real>(
     y: &mut [T],
     workspace: &mut [T],
 ) {
-    Correlation::forward(g).run(context, x, kernel, false, epilogue, y, workspace);
+    Correlation::forward(g).run(context, x, kernel, epilogue, y, workspace);
 }
 
 pub(super) fn input_gradient_workspace_len<T: Real>(context: &Context<'_>, g: &ConvGeometry) -> usize {
@@ -227,7 +227,7 @@ pub(super) fn input_gradient<T: Real>(
     dx: &mut [T],
     workspace: &mut [T],
 ) {
-    Correlation::input_gradient(g).run(context, dy, swapped, true, (None, false), dx, workspace);
+    Correlation::input_gradient(g).run(context, dy, swapped, (None, false), dx, workspace);
 }
 
 /// What one thread works in for a kernel gradient: sums, pixels and cotangents at the points, and one tile of each.

@@ -79,7 +79,7 @@ impl<V: Vector> Constants<V> {
 
     /// Values at the points to a line of `N` numbers: results (4) or kernel places (3).
     #[inline(always)]
-    fn from_points<const N: usize>(&self, m: [V; SIDE]) -> [V; TILE] {
+    fn back<const N: usize>(&self, m: [V; SIDE]) -> [V; TILE] {
         let (sum_a, sum_b) = (m[1].add(m[2]), m[3].add(m[4]));
         let (difference_a, difference_b) = (m[1].sub(m[2]), m[3].sub(m[4]));
         let first = m[0].add(sum_a).add(sum_b);
@@ -118,8 +118,8 @@ impl<V: Vector> Constants<V> {
             }
             for y in 0..SIDE {
                 let mut line = [zero; SIDE];
-                for x in 0..N {
-                    line[x] = columns[x][y];
+                for (number, column) in line.iter_mut().zip(&columns).take(N) {
+                    *number = column[y];
                 }
                 for (x, value) in self.to_points::<N>(line).into_iter().enumerate() {
                     let to = to.add((y * SIDE + x) * plane);
@@ -149,15 +149,15 @@ impl<V: Vector> Constants<V> {
                     let from = from.add((y * SIDE + x) * plane);
                     *number = if MASKED { V::load_partial(from, lanes) } else { V::load(from) };
                 }
-                *column = self.from_points::<N>(line);
+                *column = self.back::<N>(line);
             }
             let mut square = [[zero; TILE]; TILE];
             for (y, row) in square.iter_mut().enumerate().take(N) {
                 let mut line = [zero; SIDE];
-                for x in 0..SIDE {
-                    line[x] = columns[x][y];
+                for (number, column) in line.iter_mut().zip(&columns) {
+                    *number = column[y];
                 }
-                *row = self.from_points::<N>(line);
+                *row = self.back::<N>(line);
             }
             square
         }

@@ -1,0 +1,164 @@
+//! Metrics taken apart into sums over samples and a function of those sums, so that an epoch's value does not depend on
+//! how the rows were cut into batches.
+//!
+//! Takes a graph and the names of the metrics that a batch gives one number for, such as a precision or a correlation. Walks
+//! each back from its value to where rows are summed: what is above such a sum looks at rows one by one, so the sums of the
+//! batches add up; what is below is the function of the sums. Gives the graph with an output of role [`Role::Sum`] for each
+//! sum, and a program from sums to metrics. A metric that rows enter in another way, as through a median, or that draws
+//! random numbers below a sum, is left as it is.
+
+use super::rows::{Paths, Rows, rows};
+use crate::ir::{Dim, Graph, NodeId, Role};
+use crate::ops::{Input, InputKind, Op};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A graph with sums, and what to do with them.
+#[derive(Clone, Debug, Default)]
+pub struct Accumulated {
+    /// The graph with its sums as outputs.
+    pub graph: Graph,
+    /// (sums as inputs of the same names, params, states, clock) → metrics
+    pub finals: Graph,
+}
+
+/// Takes apart those of the named metrics that can be.
+pub fn accumulate(graph: &Graph, metrics: &[Arc<str>]) -> Accumulated {
+    let study = Study::of(graph);
+    let mut accumulated = Accumulated { graph: graph.clone(), finals: Graph::new() };
+    let mut sums: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
+    let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    for name in metrics {
+        let Some(root) = graph.output(Role::Metric, name) else { continue };
+        let Some(parts) = study.parts(root) else { continue };
+        for (id, part) in parts {
+            if map.contains_key(&id) {
+                continue;
+            }
+            let mut node = graph.node(id).clone();
+            let mut operands = Vec::new();
+            match part {
+                Part::Sum => {
+                    let sum: Arc<str> = format!("{name}.{}", sums.len()).into();
+                    accumulated.graph.add_output(Role::Sum, sum.clone(), id);
+                    node.op = Input { kind: InputKind::Input, ty: node.ty.clone() }.into();
+                    node.provenance.name = sum.clone();
+                    sums.insert(id, sum);
+                }
+                Part::Final => operands = graph.operands(id).iter().map(|operand| map[operand]).collect(),
+            }
+            map.insert(id, accumulated.finals.push(node, &operands));
+        }
+        accumulated.finals.add_output(Role::Metric, name.clone(), map[&root]);
+    }
+    accumulated
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// added up over batches
+    Sum,
+    /// computed from sums at the end
+    Final,
+}
+
+/// What is known of each node.
+struct Study<'g> {
+    graph: &'g Graph,
+    rows: Vec<Rows>,
+    /// depends on how many rows the batch has, on their positions in it, or on chance
+    depends_on_cut: Vec<bool>,
+}
+
+impl<'g> Study<'g> {
+    fn of(graph: &'g Graph) -> Self {
+        let has_rows = |id: &NodeId| graph.ty(*id).shape.first().is_some_and(Dim::is_batch);
+        let is_data = |id: &NodeId| match graph.op(*id) {
+            Op::Input(input) => matches!(input.kind, InputKind::Input | InputKind::Target),
+            Op::Random(_) => true,
+            _ => false,
+        };
+        let sources: Vec<NodeId> = graph.ids().filter(|id| is_data(id) && has_rows(id)).collect();
+        let mut depends_on_cut = vec![false; graph.len()];
+        for id in graph.ids() {
+            depends_on_cut[id.index()] = match graph.op(id) {
+                Op::Size(size) => is_of_batch(&size.dim),
+                Op::Iota(iota) => is_of_batch(&iota.ty.shape[iota.axis]),
+                Op::Random(_) => !has_rows(&id),
+                _ => graph.operands(id).iter().any(|operand| depends_on_cut[operand.index()]),
+            };
+        }
+        Self { graph, rows: rows(graph, &sources, Paths::All), depends_on_cut }
+    }
+
+    /// The nodes between the sums and a metric, both included, in id order; `None` when the metric cannot be taken apart.
+    fn parts(&self, root: NodeId) -> Option<BTreeMap<NodeId, Part>> {
+        let mut parts = BTreeMap::new();
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if parts.contains_key(&id) {
+                continue;
+            }
+            let part = self.part(id)?;
+            parts.insert(id, part);
+            if part == Part::Final {
+                stack.extend(self.graph.operands(id));
+            }
+        }
+        Some(parts)
+    }
+
+    fn part(&self, id: NodeId) -> Option<Part> {
+        let ty = self.graph.ty(id);
+        if ty.shape.iter().any(is_of_batch) {
+            return None;
+        }
+        if ty.is_float() && self.is_sum_of_rows(id) {
+            return Some(Part::Sum);
+        }
+        let is_chance = matches!(self.graph.op(id), Op::Random(_) | Op::Size(_)) && self.depends_on_cut[id.index()];
+        (!is_chance).then_some(Part::Final)
+    }
+
+    /// Whether a value over all rows is the sum of its values over the batches that the rows are cut into.
+    fn is_sum_of_rows(&self, id: NodeId) -> bool {
+        let operands = self.graph.operands(id);
+        if operands.iter().any(|operand| self.depends_on_cut[operand.index()]) {
+            return false;
+        }
+        let rows = |slot: usize| self.rows[operands[slot].index()];
+        let extent = |slot: usize, axis: usize| &self.graph.ty(operands[slot]).shape[axis];
+        match self.graph.op(id) {
+            Op::Sum(sum) => match rows(0) {
+                Rows::Along(axis) => sum.axes.contains(&axis),
+                // The same in every row: so many times one row.
+                Rows::Apart => sum.axes.iter().filter(|axis| is_multiple_of_batch(extent(0, **axis))).count() == 1,
+                Rows::Mixed => false,
+            },
+            Op::MatMul(op) => {
+                let rank = self.graph.ty(operands[0]).rank();
+                let inner = [
+                    if op.transpose_x { rank - 2 } else { rank - 1 },
+                    if op.transpose_y { rank - 1 } else { rank - 2 },
+                ];
+                let fits = |slot: usize| match rows(slot) {
+                    Rows::Along(axis) => axis == inner[slot],
+                    Rows::Apart => is_multiple_of_batch(extent(slot, inner[slot])),
+                    Rows::Mixed => false,
+                };
+                fits(0) && fits(1)
+            }
+            Op::Size(size) => is_multiple_of_batch(&size.dim),
+            _ => false,
+        }
+    }
+}
+
+fn is_of_batch(dim: &Dim) -> bool {
+    dim.symbols().iter().any(|symbol| &**symbol == crate::ir::BATCH)
+}
+
+/// `n * batch` with an `n` that does not depend on `batch`.
+fn is_multiple_of_batch(dim: &Dim) -> bool {
+    dim.div_exact(&Dim::batch()).is_some_and(|times| !is_of_batch(&times))
+}

@@ -1,0 +1,81 @@
+//! Metrics of an epoch that are functions of sums over its rows.
+//!
+//! Takes the sums that each batch's program gives, adds them up in f64, and evaluates the function of them once, so the
+//! value is that of all rows at once, whatever the batch size.
+
+use crate::exec::{Clock, Executor, Store, StoreKind, Values, reference};
+use crate::ir::{DimSizes, Graph, NodeId, Role};
+use crate::ops::{Element, Input, InputKind, Op, Tensor};
+use crate::passes::bind;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The sums so far, and the program that makes metrics of them.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
+    finals: Graph,
+    sums: BTreeMap<Arc<str>, Vec<f64>>,
+}
+
+impl Sums {
+    pub fn new(finals: Graph) -> Self {
+        Self { finals, sums: BTreeMap::new() }
+    }
+
+    /// Forgets all sums.
+    pub fn clear(&mut self) {
+        self.sums.values_mut().for_each(|sum| sum.fill(0.0));
+    }
+
+    /// Adds the sums of the batch that an executor ran last.
+    pub fn add<T: Element>(&mut self, executor: &Executor<T>) {
+        for (at, port) in executor.ports().iter().enumerate().filter(|(_, port)| port.role == Role::Sum) {
+            let values = executor.result(at).floats();
+            match self.sums.get_mut(&port.name) {
+                Some(sum) if sum.len() == values.len() => {
+                    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.as_f64());
+                }
+                // The first batch, or data of other sizes than before.
+                _ => {
+                    self.sums.insert(port.name.clone(), values.iter().map(|value| value.as_f64()).collect());
+                }
+            }
+        }
+    }
+
+    /// The metrics of the sums by name; none before the first batch.
+    pub fn metrics<T: Element>(&self, store: &Store<T>, clock: Clock, sizes: &DimSizes) -> Vec<(Arc<str>, f64)> {
+        if self.sums.is_empty() {
+            return Vec::new();
+        }
+        let program = bind(&self.finals, sizes);
+        let values = reference::evaluate::<f64>(&program, |id| self.leaf(&program, id, store, clock));
+        let names = program.outputs.iter().map(|output| output.name.clone());
+        names.zip(values.iter().map(|value| value.float().first().copied().unwrap_or(f64::NAN))).collect()
+    }
+
+    fn leaf<T: Element>(&self, program: &Graph, id: NodeId, store: &Store<T>, clock: Clock) -> Tensor<f64> {
+        let Op::Input(Input { kind, ty }) = program.op(id) else { panic!("internal: only inputs are leaves") };
+        let name = &program.node(id).provenance.name;
+        let shape = ty.known_shape().expect("internal: the program is bound");
+        let number = |value: i32| Tensor::full(ty, f64::from(value));
+        let kind = match kind {
+            InputKind::Param => StoreKind::Param,
+            InputKind::State => StoreKind::State,
+            InputKind::Step => return number(clock.step),
+            InputKind::Epoch => return number(clock.epoch),
+            InputKind::EpochEnd => return number(1),
+            InputKind::Seed => return number(clock.seed),
+            InputKind::Port(_) => panic!("internal: a loop's leaf stands in its body"),
+            InputKind::Input | InputKind::Target => {
+                let sum = self.sums.get(name).expect("internal: every batch gives every sum");
+                return Values::Float(sum.clone()).to_tensor(ty.dtype, &shape);
+            }
+        };
+        let values = match store.find(kind, name).expect("internal: the store holds every param and state") {
+            Values::Float(values) => Values::Float(values.iter().map(|value| value.as_f64()).collect()),
+            Values::Int(values) => Values::Int(values.clone()),
+        };
+        values.to_tensor(ty.dtype, &shape)
+    }
+}
