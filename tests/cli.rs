@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const SPEC: &str = "\
-input x: f32[batch, 2]
+input  x: f32[batch, 2]
 target y: f32[batch, 1]
 output guess = x |> dense(units=1)
 loss error = mean_squared_error(y, guess)
