@@ -155,11 +155,27 @@ fn examine(loaded: &Loaded, lowered: (Module, Vec<Diagnostic>), options: &Option
     findings.extend(misspelt);
     findings.extend(analyse::lints(&module, &policy, options.watched.as_ref()));
     stop_at_errors(&findings)?;
-    Ok(Analysed { module, split, findings, policy })
+    Ok(Analysed { module, split, findings: shown(findings), policy })
 }
 
 fn stop_at_errors(findings: &[Diagnostic]) -> Result<(), Diagnostics> {
-    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(findings.to_vec())) } else { Ok(()) }
+    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(shown(findings.to_vec()))) } else { Ok(()) }
+}
+
+/// Findings shown in one run; of more, their number.
+const MAX_FINDINGS: usize = 100;
+
+/// The first findings, and how many more there are. An error is never left out for a warning.
+fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let n_more = findings.len().saturating_sub(MAX_FINDINGS);
+    if n_more > 0 {
+        findings.sort_by_key(|finding| finding.severity);
+        findings.truncate(MAX_FINDINGS);
+        if let Some(last) = findings.pop() {
+            findings.push(last.with_note(format!("{n_more} more findings are not shown")));
+        }
+    }
+    findings
 }
 
 fn parse(sources: &SourceMap, source: SourceId) -> Result<ast::File, Diagnostics> {

@@ -196,9 +196,7 @@ fn the_first_example_is_formatted() {
     let text = include_str!("../examples/localizer/localizer.anb");
     let mut sources = SourceMap::default();
     let source = sources.add("localizer.anb", text);
-    // The page aligns the names of its inputs; the formatter does not.
-    let expected = text.replace("input  image:    f32", "input image: f32");
-    assert_eq!(format(&sources, source), Ok(expected));
+    assert_eq!(format(&sources, source).as_deref(), Ok(text));
 }
 
 /// Whatever is read, the findings can be shown and point into the text.

@@ -22,9 +22,6 @@ use crate::lower::{Module, Watched};
 
 pub use policy::Policy;
 
-/// Findings of lints shown in one run; of more, their number.
-const MAX_FINDINGS: usize = 100;
-
 /// A lint.
 #[derive(Clone, Copy, Debug)]
 pub struct Lint {
@@ -60,19 +57,6 @@ pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec
     }
     let moving = watched.and_then(|watched| moving_monitor::find(module, &studies, watched));
     findings.extend(moving.and_then(|finding| policy.apply(lint(Code::L0011), finding)));
-    shown(findings)
-}
-
-/// The first findings, and how many more there are. An error is never left out for a warning.
-fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let n_more = findings.len().saturating_sub(MAX_FINDINGS);
-    if n_more > 0 {
-        findings.sort_by_key(|finding| finding.severity);
-        findings.truncate(MAX_FINDINGS);
-        if let Some(last) = findings.pop() {
-            findings.push(last.with_note(format!("{n_more} more findings are not shown")));
-        }
-    }
     findings
 }
 
