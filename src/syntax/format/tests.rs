@@ -36,7 +36,7 @@ fn neighbouring_declarations_stand_in_columns() {
         "input a: f32\n# of b\ntarget b: f32\ntarget long: f32",
         "input a: f32\n# of b\ntarget b:    f32\ntarget long: f32\n",
     );
-    let dims = ["a_dim_of_its_own"; 5].join(", ");
+    let dims = format!("{}, twelve_chars", ["a_dim_of_its_own"; 4].join(", "));
     let text = format!("input a: f32[{dims}]\ntarget long: f32\n");
     check(&text, &text);
 }

@@ -130,7 +130,8 @@ fn what_is_no_yaml_mapping_is_refused() {
     assert_eq!(mistake("spec: a\nspec: b\n"), pair("the key `spec` stands twice", "spec"));
     let (headline, place) = mistake("spec: a\nepochs: @3\n");
     assert_eq!((headline.as_str(), place.as_str()), ("the run config is not valid YAML", "@"));
-    assert_eq!(mistake(&format!("a: {}", "[".repeat(10_000))).0, "the run config is not valid YAML");
+    assert_eq!(mistake(&format!("a: {}", "[".repeat(4_000))).0, "the run config is not valid YAML");
+    assert_eq!(mistake(&format!("a: {}", "[".repeat(10_000))).0, "the run config has too many brackets");
 }
 
 #[test]
