@@ -95,11 +95,11 @@ const WORKLOADS: [(&str, &str); 6] = [
     ("w6", include_str!("../tests/oracle/w6.anb")),
 ];
 
-/// From text to kernels with their memory, for the training step of a batch of 8.
+/// From text to kernels with their memory, for the training step of a batch of 8, or of all the points where a spec names them.
 #[divan::bench(args = WORKLOADS.map(|row| row.0), sample_count = 20, sample_size = 1)]
 fn workload_to_plan(bencher: Bencher<'_, '_>, name: &str) {
     let text = WORKLOADS.iter().find(|row| row.0 == name).unwrap().1;
     let options = ExecutorOptions { threads: 1, ..ExecutorOptions::default() };
-    let sizes = DimSizes::from([("batch".into(), 8)]);
+    let sizes = DimSizes::from([("batch".into(), if name == "w6" { 2_200 } else { 8 })]);
     bencher.bench(|| Executor::<f32>::new(&compiled(text).simplified.train, &sizes, &options).unwrap());
 }

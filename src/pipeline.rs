@@ -4,16 +4,19 @@
 //! `compile --emit`.
 
 mod directions;
+mod simple;
 
 pub use directions::Derivative;
+pub use simple::Simple;
 
 use crate::analyse::{self, Policy};
 use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Output, Role, verify};
-use crate::lower::{self, Module, Options, STANDARD_LIBRARY};
-use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, simplify, split};
-use crate::syntax::{self, Loaded, Reader, ast, load};
+use crate::lower::{self, Library, Module, Options};
+use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, split};
+use crate::syntax::{Loaded, Reader, ast, load, words};
 use directions::Directed;
+use std::sync::Arc;
 
 /// A compiled spec: every stage's result, and what later stages need to know.
 #[derive(Clone, Debug)]
@@ -34,23 +37,23 @@ pub struct Compiled {
     pub policy: Policy,
 }
 
-/// The programs that run.
+/// The programs that run, each simplified when it is first used.
 #[derive(Clone, Debug)]
 pub struct Simplified {
     /// (seed) → first params and states
-    pub init: Graph,
+    pub init: Simple,
     /// (params, states, inputs) → outputs
-    pub predict: Graph,
+    pub predict: Simple,
     /// (params, states, inputs, targets) → losses, metrics, sums
-    pub evaluate: Graph,
+    pub evaluate: Simple,
     /// (sums over all batches, params, states) → those metrics that are functions of sums
-    pub evaluate_metrics: Graph,
+    pub evaluate_metrics: Simple,
     /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics, sums
-    pub train: Graph,
+    pub train: Simple,
     /// (sums over the batches of an epoch, params, states, clock) → those metrics that are functions of sums
-    pub train_metrics: Graph,
+    pub train_metrics: Simple,
     /// (params, states, inputs, targets, clock, seed) → the gradient of each trained param, before any clipping
-    pub gradients: Graph,
+    pub gradients: Simple,
 }
 
 impl Compiled {
@@ -81,7 +84,7 @@ pub fn compile_with(
     read: Reader<'_>,
 ) -> Result<Compiled, Diagnostics> {
     let loaded = load(sources, spec, read)?;
-    let library = parse_library(sources)?;
+    let library = library_of(sources, &loaded)?;
     let mut compiled = compile_loaded(loaded, &library, options)?;
     compiled.derivatives.iter_mut().for_each(|derivative| derivative.quote(sources));
     Ok(compiled)
@@ -98,7 +101,7 @@ pub fn check_with(
     read: Reader<'_>,
 ) -> Result<Vec<Diagnostic>, Diagnostics> {
     let loaded = load(sources, spec, read)?;
-    let library = parse_library(sources)?;
+    let library = library_of(sources, &loaded)?;
     let lowered = lower::lower(&loaded.spec, &loaded.used, &library, options, &[])?;
     Ok(examine(&loaded, lowered, options)?.findings)
 }
@@ -107,7 +110,7 @@ pub fn check_with(
 ///
 /// # Errors
 /// All findings, when at least one is an error.
-pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) -> Result<Compiled, Diagnostics> {
+pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> Result<Compiled, Diagnostics> {
     let lower = |wanted: &[lower::Direction]| lower::lower(&loaded.spec, &loaded.used, library, options, wanted);
     let Directed { module, findings, derivatives } = directions::choose(lower)?;
     let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
@@ -118,13 +121,13 @@ pub fn compile_loaded(loaded: Loaded, library: &[ast::File], options: &Options) 
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
-        init: simplified(&module.init),
-        predict: simplified(&split.predict),
-        evaluate: simplified(&at_prediction.graph),
-        evaluate_metrics: simplified(&at_prediction.finals),
-        train: simplified(&train),
-        train_metrics: simplified(&at_training.finals),
-        gradients: simplified(&prune(&whole, |output| output.role == Role::Gradient)),
+        init: Simple::of(module.init.clone()),
+        predict: Simple::of(split.predict.clone()),
+        evaluate: Simple::of(at_prediction.graph),
+        evaluate_metrics: Simple::of(at_prediction.finals),
+        train: Simple::of(train.clone()),
+        train_metrics: Simple::of(at_training.finals),
+        gradients: Simple::of(prune(&whole, |output| output.role == Role::Gradient)),
     };
     Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, derivatives, findings, policy })
 }
@@ -178,25 +181,11 @@ fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     findings
 }
 
-fn parse(sources: &SourceMap, source: SourceId) -> Result<ast::File, Diagnostics> {
-    let (tree, findings) = syntax::parse(sources, source);
-    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(findings)) } else { Ok(tree) }
-}
-
-/// The trees of the standard library.
-///
-/// # Errors
-/// Never, unless the library itself is broken, which its tests exclude.
-pub fn parse_library(sources: &mut SourceMap) -> Result<Vec<ast::File>, Diagnostics> {
-    let add = |file: &lower::StandardFile| sources.add(file.name, file.text);
-    let ids: Vec<SourceId> = STANDARD_LIBRARY.iter().map(add).collect();
-    ids.into_iter().map(|id| parse(sources, id)).collect()
-}
-
-fn simplified(graph: &Graph) -> Graph {
-    let simple = simplify(graph);
-    check(&simple, "simplify");
-    simple
+/// What a spec and the files that it uses can reach of the standard library.
+fn library_of(sources: &mut SourceMap, loaded: &Loaded) -> Result<Library, Diagnostics> {
+    let files = loaded.used.iter().chain([&loaded.spec]);
+    let texts: Vec<Arc<str>> = files.map(|file| Arc::clone(&sources.file(file.span.source).text)).collect();
+    Library::reached(sources, texts.iter().flat_map(|text| words(text)))
 }
 
 /// Verifies a pass's result in debug builds and tests.

@@ -9,13 +9,12 @@ use anabranch::diag::SourceMap;
 use anabranch::exec::reference::evaluate;
 use anabranch::exec::{Clock, Mode, StoreKind};
 use anabranch::ir::{Builder, Dim, Graph, NodeId, Role, TensorType, print, verify};
-use anabranch::lower::{Direction, Options, lower};
+use anabranch::lower::{Direction, Library, Options, lower};
 use anabranch::ops::{self, Input, InputKind, Tensor};
 use anabranch::passes::{
     Coordinates, Paths, Rows, bind, coordinates, differentiate, forward_gradient, gradients, prune, resolve_training,
     rows, simplify,
 };
-use anabranch::pipeline::parse_library;
 use proptest::prelude::*;
 use random_graph::{Ops, build, choices, leaf_value, provenance, sizes};
 use support::{Feeds, compiled, executor, feed, floats, initial};
@@ -162,7 +161,7 @@ fn train_step(text: &str, directions: &[Direction]) -> Graph {
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", text);
     let (tree, _) = anabranch::syntax::parse(&sources, id);
-    let library = parse_library(&mut sources).unwrap();
+    let library = Library::whole(&mut sources).unwrap();
     let (module, _) = lower(&tree, &[], &library, &Options::default(), directions).unwrap();
     assert!(module.derivatives.iter().zip(directions).all(|(derivative, wanted)| derivative.direction == *wanted));
     let whole = differentiate(&resolve_training(&module.graph));

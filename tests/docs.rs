@@ -1,13 +1,12 @@
 //! The pages in docs/ say what is: the library is listed, every lint is explained, examples are well written.
 
 use anabranch::diag::SourceMap;
-use anabranch::lower::{Entry, library_index};
-use anabranch::pipeline::parse_library;
+use anabranch::lower::{Entry, Library, library_index};
 use std::fmt::Write as _;
 
 fn index() -> Vec<Entry> {
     let mut sources = SourceMap::default();
-    library_index(&parse_library(&mut sources).expect("the library is well written"))
+    library_index(&Library::whole(&mut sources).expect("the library is well written"))
 }
 
 fn page(index: &[Entry]) -> String {

@@ -1,9 +1,9 @@
 //! A short, seeded form of the fuzz targets (`fuzz/run`): the repository's specs, cut up and put together again.
 
 use anabranch::diag::{Diagnostics, SourceMap, render_plain};
-use anabranch::lower::Options;
-use anabranch::pipeline::{compile_loaded, parse_library};
-use anabranch::syntax::{ast::File, format, load, parse, print};
+use anabranch::lower::{Library, Options};
+use anabranch::pipeline::compile_loaded;
+use anabranch::syntax::{format, load, parse, print};
 use anabranch::train::config;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -114,7 +114,7 @@ fn mutated_texts_are_read_and_what_parses_keeps_its_tree_through_the_formatter()
     assert!(n_parsed > 100, "{n_parsed}");
 }
 
-fn compiles(text: &str, sources: &SourceMap, library: &[File]) -> bool {
+fn compiles(text: &str, sources: &SourceMap, library: &Library) -> bool {
     let mut sources = sources.clone();
     let source = sources.add("mutated.anb", text);
     let none = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
@@ -135,7 +135,7 @@ fn compiles(text: &str, sources: &SourceMap, library: &[File]) -> bool {
 #[test]
 fn mutated_specs_are_compiled_or_refused() {
     let mut sources = SourceMap::default();
-    let library = parse_library(&mut sources).unwrap();
+    let library = Library::whole(&mut sources).unwrap();
     let sound = ["tests/field", "tests/oracle", "examples"].map(|folder| texts(folder, ".anb")).concat();
     let mut mutator = Mutator::new(sound.into_iter().filter(|text| text.len() < 2_000).collect());
     let n_compiled = (0..1_500).filter(|_| compiles(&mutator.next(), &sources, &library)).count();

@@ -7,7 +7,8 @@
 
 use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
 use crate::ops::{Distribution, InputKind, Op};
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// What a run-time dim is taken to be. Signs do not depend on it, and a number keeps terms comparable that are divided by
 /// the same size: `1/n - w/n` is seen to be at least 0 for w up to 1. A power of two, so that quotients are exact.
@@ -131,16 +132,34 @@ impl Interval {
 
 /// The bounds of every node. `known` gives those of leaves, and of other nodes where more is known than follows.
 pub fn intervals(graph: &Graph, known: &BTreeMap<NodeId, Interval>) -> Vec<Interval> {
-    let mut bounds: Vec<Interval> = Vec::with_capacity(graph.len());
-    let same = same_values(graph);
-    for id in graph.ids() {
-        let interval = match known.get(&id) {
-            Some(interval) => *interval,
-            None => of_node(graph, id, &bounds, &same),
-        };
-        bounds.push(interval);
+    Intervals::new(graph).given(known)
+}
+
+/// The bounds of one graph's nodes under several assumptions.
+#[derive(Debug)]
+pub struct Intervals<'g> {
+    graph: &'g Graph,
+    /// for each node the first that has the same values
+    same: Vec<NodeId>,
+}
+
+impl<'g> Intervals<'g> {
+    pub fn new(graph: &'g Graph) -> Self {
+        Self { graph, same: same_values(graph) }
     }
-    bounds
+
+    /// The bounds of every node where some are `known`.
+    pub fn given(&self, known: &BTreeMap<NodeId, Interval>) -> Vec<Interval> {
+        let mut bounds: Vec<Interval> = Vec::with_capacity(self.graph.len());
+        for id in self.graph.ids() {
+            let interval = match known.get(&id) {
+                Some(interval) => *interval,
+                None => of_node(self.graph, id, &bounds, &self.same),
+            };
+            bounds.push(interval);
+        }
+        bounds
+    }
 }
 
 fn of_node(graph: &Graph, id: NodeId, bounds: &[Interval], same: &[NodeId]) -> Interval {
@@ -245,7 +264,7 @@ fn count(shape: &[Dim], axes: &[usize]) -> Option<usize> {
 /// For each node the first node that has the same elements in the same order.
 fn same_values(graph: &Graph) -> Vec<NodeId> {
     let mut first: Vec<NodeId> = Vec::with_capacity(graph.len());
-    let mut seen: HashMap<(Op, TensorType, Vec<NodeId>), NodeId> = HashMap::new();
+    let mut seen: FxHashMap<(Op, TensorType, Vec<NodeId>), NodeId> = FxHashMap::default();
     for id in graph.ids() {
         let operands: Vec<NodeId> = graph.operands(id).into_iter().map(|operand| first[operand.index()]).collect();
         let elements = |id: NodeId| crate::ir::element_count(&graph.ty(id).shape);

@@ -7,7 +7,7 @@
 //! their update allow. Everything is read off the graph, so names, the order of terms and the way a weight is written do
 //! not matter.
 
-use super::interval::{Interval, intervals};
+use super::interval::{Interval, Intervals, intervals};
 use crate::diag::Span;
 use crate::ir::{Graph, Node, NodeId, Role};
 use crate::lower::{Constraint, Module};
@@ -92,11 +92,12 @@ fn study(module: &Module, base: &Graph, known: &BTreeMap<NodeId, Interval>, name
         weighs: (0..branches.len()).filter(|i| enters[*i][param.node.index()]).collect(),
     });
     let weights = weights.collect();
+    let intervals = Intervals::new(&graph);
+    let base_bounds = intervals.given(known);
     let bounds = |of_loss: &dyn Fn(Interval) -> Interval| {
-        let base_bounds = intervals(&graph, known);
         let mut known = known.clone();
         known.extend(losses.iter().map(|loss| (*loss, of_loss(base_bounds[loss.index()]))));
-        intervals(&graph, &known)
+        intervals.given(&known)
     };
     let usual = bounds(&|found| if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found });
     let at_zero = bounds(&|_| Interval::ZERO);
@@ -189,8 +190,9 @@ fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, Interval> {
         known.insert(state.node, initial(Role::State, path));
         moving.extend(state.next.map(|next| (state.node, next)));
     }
+    let intervals = Intervals::new(graph);
     loop {
-        let bounds = intervals(graph, &known);
+        let bounds = intervals.given(&known);
         let mut changed = false;
         for (leaf, next) in &moving {
             let now = known.get(leaf).copied().unwrap_or(Interval::ALL);

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, SourceMap};
-use crate::pipeline::parse_library;
+use crate::lower::Library;
 use crate::syntax::ast::{Statement, StatementKind};
 use clap::Args;
 
@@ -31,9 +31,11 @@ struct Entry {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
-    let library = parse_library(&mut session.sources)?;
+    let library = Library::whole(&mut session.sources)?;
     let mut entries = Vec::new();
-    entries.extend(library.iter().flat_map(|file| &file.statements).filter_map(|item| entry(item, &session.sources)));
+    entries.extend(
+        library.files.iter().flat_map(|file| &file.statements).filter_map(|item| entry(item, &session.sources)),
+    );
     let text = match &arguments.name {
         None => list(&entries),
         Some(name) => match entries.iter().find(|entry| entry.name == *name) {

@@ -125,7 +125,7 @@ impl Lowering {
         if frame.home == Home::Spec {
             known.extend(self.globals.keys().chain(self.definitions.keys()).map(ToString::to_string));
         }
-        known.extend(self.library.keys().map(ToString::to_string));
+        known.extend(self.library_names.iter().map(ToString::to_string));
         known.extend(builtins::names().map(str::to_string));
         known.extend(AMBIENT.map(str::to_string));
         self.report(

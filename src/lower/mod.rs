@@ -28,7 +28,7 @@ mod train;
 mod value;
 
 pub use builtins::{Builtin, TABLE as BUILTINS};
-pub use library::{STANDARD_LIBRARY, StandardFile};
+pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
     Constraint, Contract, DataInfo, DerivativeInfo, Direction, Module, Owner, ParamInfo, ParamPattern, StateInfo,
 };
@@ -118,7 +118,7 @@ const GENERIC_LABELS: &[&str] = &["", "here", "in this call"];
 /// Findings reported in one run.
 const MAX_FINDINGS: usize = 20;
 
-/// Lowers a spec. `used` holds the trees of the files it uses, those of the standard library are `library`, both in order.
+/// Lowers a spec. `used` holds the trees of the files it uses, in order; `library` what it can reach of the standard library.
 /// `directions` says which way each `grad` is taken, in their order in [`Module::derivatives`]; those beyond it, and those
 /// that forward mode cannot take, are taken in reverse.
 ///
@@ -127,13 +127,14 @@ const MAX_FINDINGS: usize = 20;
 pub fn lower(
     spec: &ast::File,
     used: &[ast::File],
-    library: &[ast::File],
+    library: &Library,
     options: &Options,
     directions: &[Direction],
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(options.clone());
     lowering.directions = directions.to_vec();
-    for file in library {
+    lowering.library_names.clone_from(&library.names);
+    for file in &library.files {
         lowering.library_texts.insert(file.span.source);
         lowering.collect_definitions(file, Home::Library);
     }
@@ -174,6 +175,8 @@ pub(crate) struct Lowering {
     bodies: Vec<body::Scope>,
     module: Module,
     library: IndexMap<Arc<str>, Value>,
+    /// all names of the library, those that are not in `library` included
+    library_names: Vec<Arc<str>>,
     library_texts: BTreeSet<SourceId>,
     definitions: IndexMap<Arc<str>, (Value, Span)>,
     /// file-level names, in order
@@ -211,6 +214,7 @@ impl Lowering {
             bodies: Vec::new(),
             module: Module::default(),
             library: IndexMap::new(),
+            library_names: Vec::new(),
             library_texts: BTreeSet::new(),
             definitions: IndexMap::new(),
             globals: IndexMap::new(),

@@ -1,8 +1,8 @@
 //! What the standard library offers, as data: for `anabranch std`, docs/std.md and editors.
 
-use super::library::STANDARD_LIBRARY;
+use super::library::{Library, STANDARD_LIBRARY};
 use super::{builtins, signature};
-use crate::syntax::ast::{self, StatementKind};
+use crate::syntax::ast::StatementKind;
 use std::sync::Arc;
 
 /// One definition of the library, or one built-in function.
@@ -19,9 +19,9 @@ pub struct Entry {
     pub file: &'static str,
 }
 
-/// Everything a spec can call: the definitions of `library` (its trees, in order), then the built-in functions.
-pub fn library_index(library: &[ast::File]) -> Vec<Entry> {
-    let files = library.iter().zip(STANDARD_LIBRARY);
+/// Everything a spec can call: the definitions of `library`, then the built-in functions.
+pub fn library_index(library: &Library) -> Vec<Entry> {
+    let files = library.files.iter().zip(STANDARD_LIBRARY);
     let definitions = files.flat_map(|(file, source)| {
         file.statements.iter().filter_map(|statement| match &statement.kind {
             StatementKind::Definition(definition) => Some(Entry {

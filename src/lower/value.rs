@@ -55,7 +55,7 @@ pub enum Value {
 
 #[derive(Debug)]
 pub struct DefinitionValue {
-    pub definition: Definition,
+    pub definition: Arc<Definition>,
     pub home: Home,
 }
 

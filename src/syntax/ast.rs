@@ -71,7 +71,7 @@ pub enum StatementKind {
     /// `metric m = EXPR`
     Metric { name: Ident, value: Expr },
     /// `fn`, `layer`, `combiner`, `optimizer`, `initializer` with a body
-    Definition(Definition),
+    Definition(Arc<Definition>),
     /// `train { … }`
     Train { entries: Vec<TrainEntry> },
     /// `assert …`

@@ -6,11 +6,13 @@
 pub mod ast;
 mod format;
 mod load;
+mod outline;
 mod parse;
 mod print;
 mod scan;
 
 pub use format::format;
 pub use load::{Loaded, Reader, load};
+pub use outline::{Outline, words};
 pub use parse::{MAXIMUM_ERRORS, MAXIMUM_HEIGHT, MAXIMUM_NESTING, MAXIMUM_TEXT, parse};
 pub use print::print;

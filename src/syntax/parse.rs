@@ -56,31 +56,9 @@ pub fn parse(sources: &SourceMap, source: SourceId) -> (File, Vec<Diagnostic>) {
         return (file, vec![error]);
     }
     let mut errors = Vec::new();
-    let end_of = |chunk: usize| scan.chunks.get(chunk + 1).copied().unwrap_or(text.len());
     let mut chunk = 0;
     while chunk < scan.chunks.len() {
-        let (start, end) = (scan.chunks[chunk], end_of(chunk));
-        let mut builder = Builder { source, text: &text, base: start, scan: &scan, errors: Vec::new() };
-        // A byte order mark is no text.
-        if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
-            builder.base = BYTE_ORDER_MARK.len_utf8();
-        }
-        let read = |end: usize| Grammar::parse(Rule::file, &text[builder.base..end]);
-        let pairs = read(end).or_else(|error| {
-            // What looked like the next statement can be the rest of this one: a name that is a keyword elsewhere.
-            let merged = if chunk + 1 < scan.chunks.len() { read(end_of(chunk + 1)).ok() } else { None };
-            chunk += usize::from(merged.is_some());
-            merged.ok_or(error)
-        });
-        match pairs {
-            Ok(pairs) => {
-                let statements = builder.statements(pairs.flat_map(Pair::into_inner));
-                file.statements.extend(statements);
-            }
-            Err(error) => builder.errors.push(explain::explain(&error, &builder, end)),
-        }
-        chunk += 1;
-        errors.append(&mut builder.errors);
+        chunk = parse_chunk(&text, &scan, chunk, &mut file, &mut errors);
         if errors.len() >= MAXIMUM_ERRORS {
             errors.truncate(MAXIMUM_ERRORS);
             if let Some(last) = errors.pop() {
@@ -90,6 +68,40 @@ pub fn parse(sources: &SourceMap, source: SourceId) -> (File, Vec<Diagnostic>) {
         }
     }
     (file, errors)
+}
+
+/// Parses the statement of one chunk, or, where two chunks are one statement, of both. Gives the chunk to go on with.
+pub(super) fn parse_chunk(
+    text: &str,
+    scan: &Scan,
+    chunk: usize,
+    file: &mut File,
+    errors: &mut Vec<Diagnostic>,
+) -> usize {
+    let end_of = |chunk: usize| scan.chunks.get(chunk + 1).copied().unwrap_or(text.len());
+    let (start, end) = (scan.chunks[chunk], end_of(chunk));
+    let mut builder = Builder { source: file.span.source, text, base: start, scan, errors: Vec::new() };
+    // A byte order mark is no text.
+    if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
+        builder.base = BYTE_ORDER_MARK.len_utf8();
+    }
+    let mut next = chunk + 1;
+    let read = |end: usize| Grammar::parse(Rule::file, &text[builder.base..end]);
+    let pairs = read(end).or_else(|error| {
+        // What looked like the next statement can be the rest of this one: a name that is a keyword elsewhere.
+        let merged = if next < scan.chunks.len() { read(end_of(next)).ok() } else { None };
+        next += usize::from(merged.is_some());
+        merged.ok_or(error)
+    });
+    match pairs {
+        Ok(pairs) => {
+            let statements = builder.statements(pairs.flat_map(Pair::into_inner));
+            file.statements.extend(statements);
+        }
+        Err(error) => builder.errors.push(explain::explain(&error, &builder, end)),
+    }
+    errors.append(&mut builder.errors);
+    next
 }
 
 /// E0102 at `span`, where `what` is one level too many.
@@ -229,7 +241,9 @@ impl<'t> Builder<'t> {
     fn statement_kind(&mut self, pair: Pair<'t, Rule>) -> Built<StatementKind> {
         let rule = pair.as_rule();
         match rule {
-            Rule::definition => return self.definition(pair).map(StatementKind::Definition),
+            Rule::definition => {
+                return self.definition(pair).map(|definition| StatementKind::Definition(Arc::new(definition)));
+            }
             Rule::train => return self.train(pair),
             Rule::assertion => return self.assertion(pair).map(StatementKind::Assert),
             Rule::if_statement => return self.if_statement(pair),

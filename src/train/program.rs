@@ -8,12 +8,13 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Store};
 use crate::ir::{BATCH, DimSizes, Graph};
 use crate::ops::{Element, Op};
+use crate::pipeline::Simple;
 use std::sync::Arc;
 
 /// A graph and its executors.
 #[derive(Debug)]
 pub struct Program<T: Element> {
-    graph: Graph,
+    graph: Simple,
     options: ExecutorOptions,
     /// of the run-time dims other than `batch`
     sizes: DimSizes,
@@ -21,8 +22,8 @@ pub struct Program<T: Element> {
 }
 
 impl<T: Element> Program<T> {
-    pub fn new(graph: Graph, options: ExecutorOptions) -> Self {
-        Self { graph, options, sizes: DimSizes::new(), executors: Vec::new() }
+    pub fn new(graph: impl Into<Simple>, options: ExecutorOptions) -> Self {
+        Self { graph: graph.into(), options, sizes: DimSizes::new(), executors: Vec::new() }
     }
 
     pub fn graph(&self) -> &Graph {

@@ -7,18 +7,19 @@ use crate::exec::{Clock, Executor, Store, StoreKind, Values, reference};
 use crate::ir::{DimSizes, Graph, NodeId, Role};
 use crate::ops::{Element, Input, InputKind, Op, Tensor};
 use crate::passes::bind;
+use crate::pipeline::Simple;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The sums so far, and the program that makes metrics of them.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
-    finals: Graph,
+    finals: Simple,
     sums: BTreeMap<Arc<str>, Vec<f64>>,
 }
 
 impl Sums {
-    pub fn new(finals: Graph) -> Self {
+    pub fn new(finals: Simple) -> Self {
         Self { finals, sums: BTreeMap::new() }
     }
 

@@ -14,7 +14,7 @@ use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
 use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
 use crate::ops::Element;
-use crate::pipeline::Compiled;
+use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl<T: Element> Trainer<T> {
     pub fn new(compiled: &Compiled, seed: u64, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
         // One set of threads serves every program of the model.
         let options = ExecutorOptions { pool: Some(options.pool()), ..options.clone() };
-        let program = |graph: &Graph| Program::new(graph.clone(), options.clone());
+        let program = |graph: &Simple| Program::new(graph.clone(), options.clone());
         let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
         let simplified = &compiled.simplified;
         let store = initial_store(program(&simplified.init), clock)?;
@@ -108,7 +108,7 @@ impl<T: Element> Trainer<T> {
             gradients: program(&simplified.gradients),
             train_sums: Sums::new(simplified.train_metrics.clone()),
             evaluate_sums: Sums::new(simplified.evaluate_metrics.clone()),
-            weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph))),
+            weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph.into()))),
             store,
             clock,
             values: vec![f64::NAN; reported.len()],

@@ -7,6 +7,7 @@ use super::{Applied, Rule};
 use crate::ir::{Dim, Graph, Node, NodeId, Provenance, Shape, TensorType};
 use crate::ops::scan::Body;
 use crate::ops::{self, Op, Scalar};
+use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 
 /// Matches an op by the name of its variant.
@@ -39,7 +40,7 @@ pub struct Rewriter {
     operands: Vec<Box<[NodeId]>>,
     provenance: Vec<Provenance>,
     /// What stands for an op on operands. Only looked up, never walked.
-    known: HashMap<(Op, Box<[NodeId]>), NodeId>,
+    known: FxHashMap<(Op, Box<[NodeId]>), NodeId>,
     /// What bodies of loops became. Only looked up, never walked.
     pub(super) simple_bodies: HashMap<Body, Body>,
     rules: &'static [&'static [Rule]],
@@ -59,7 +60,7 @@ impl Rewriter {
             graph: Graph::new(),
             operands: Vec::new(),
             provenance: Vec::new(),
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             simple_bodies: HashMap::new(),
             rules,
             opaque: Vec::new(),
