@@ -56,6 +56,14 @@ pub struct Simplified {
     pub gradients: Simple,
 }
 
+impl Simplified {
+    /// Simplifies every program now.
+    pub fn force(&self) {
+        let Self { init, predict, evaluate, evaluate_metrics, train, train_metrics, gradients } = self;
+        [init, predict, evaluate, evaluate_metrics, train, train_metrics, gradients].map(|program| program.len());
+    }
+}
+
 impl Compiled {
     /// A comment line for each `grad` of the spec: which way it is taken, and why.
     pub fn derivative_notes(&self) -> String {

@@ -123,6 +123,7 @@ fn compiles(text: &str, sources: &SourceMap, library: &Library) -> bool {
     match compiled {
         Ok(compiled) => {
             render_plain(&compiled.findings, &sources);
+            compiled.simplified.force();
             true
         }
         Err(Diagnostics(findings)) => {

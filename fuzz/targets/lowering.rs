@@ -3,16 +3,16 @@
 #![no_main]
 
 use anabranch::diag::{Diagnostics, SourceMap, render_plain};
-use anabranch::lower::Options;
-use anabranch::pipeline::{compile_loaded, parse_library};
-use anabranch::syntax::{ast::File, load};
+use anabranch::lower::{Library, Options};
+use anabranch::pipeline::compile_loaded;
+use anabranch::syntax::load;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
 /// The library is parsed once; its texts come first among the sources.
-static LIBRARY: LazyLock<(SourceMap, Vec<File>)> = LazyLock::new(|| {
+static LIBRARY: LazyLock<(SourceMap, Library)> = LazyLock::new(|| {
     let mut sources = SourceMap::default();
-    let library = parse_library(&mut sources).expect("the library is well written");
+    let library = Library::whole(&mut sources).expect("the library is well written");
     (sources, library)
 });
 
@@ -25,7 +25,10 @@ fuzz_target!(|bytes: &[u8]| {
     let compiled = load(&mut sources, source, &none)
         .and_then(|loaded| compile_loaded(loaded, library, &Options::default()));
     match compiled {
-        Ok(compiled) => render_plain(&compiled.findings, &sources),
+        Ok(compiled) => {
+            compiled.simplified.force();
+            render_plain(&compiled.findings, &sources)
+        }
         Err(Diagnostics(findings)) => {
             assert!(!findings.is_empty(), "refused without a reason");
             render_plain(&findings, &sources)
