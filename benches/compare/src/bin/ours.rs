@@ -11,6 +11,7 @@ use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use std::error::Error;
 use std::fs::File;
+use std::io::BufReader;
 
 type Failure = Box<dyn Error>;
 
@@ -19,7 +20,7 @@ fn main() -> Result<(), Failure> {
     let (name, folder) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
     let threads = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let workload = workload(&name).ok_or("no such workload")?;
-    let archive = NpzReader::new(File::open(format!("{folder}/{name}.npz"))?)?;
+    let archive = NpzReader::new(BufReader::new(File::open(format!("{folder}/{name}.npz"))?))?;
     let mut training = Training::new(workload, archive, threads)?;
     let engine = if threads == 1 { "anabranch_1_thread" } else { "anabranch" };
     serve(engine, &name, || Ok(training.step()))
@@ -41,7 +42,7 @@ struct Training {
 }
 
 impl Training {
-    fn new(workload: &Workload, mut archive: NpzReader<File>, threads: usize) -> Result<Self, Failure> {
+    fn new(workload: &Workload, mut archive: NpzReader<BufReader<File>>, threads: usize) -> Result<Self, Failure> {
         let mut sources = SourceMap::default();
         let id = sources.add(format!("{}.anb", workload.name), workload.spec);
         let compiled =
@@ -90,12 +91,19 @@ impl Training {
 }
 
 /// The rows of one feed: those of several arrays one after another where the name joins them with `+`.
-fn read_rows(archive: &mut NpzReader<File>, names: &str) -> Result<Rows, Failure> {
+fn read_rows(archive: &mut NpzReader<BufReader<File>>, names: &str) -> Result<Rows, Failure> {
     let mut floats = Vec::new();
     for name in names.split('+') {
         let key = format!("data/{name}");
         match archive.by_name::<OwnedRepr<f32>, IxDyn>(&key) {
-            Ok(array) => floats.extend(array),
+            Ok(array) => {
+                let values = array.into_raw_vec_and_offset().0;
+                if floats.is_empty() {
+                    floats = values;
+                } else {
+                    floats.extend_from_slice(&values);
+                }
+            }
             Err(_) => {
                 return Ok(Rows::Int(archive.by_name::<OwnedRepr<i32>, IxDyn>(&key)?.into_raw_vec_and_offset().0));
             }
@@ -108,7 +116,7 @@ fn read_rows(archive: &mut NpzReader<File>, names: &str) -> Result<Rows, Failure
 fn first_values(
     workload: &Workload,
     executor: &Executor<f32>,
-    archive: &mut NpzReader<File>,
+    archive: &mut NpzReader<BufReader<File>>,
 ) -> Result<Store<f32>, Failure> {
     let mut store = Store::new();
     for port in executor.ports() {
