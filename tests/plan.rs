@@ -61,6 +61,45 @@ fn products_take_bias_and_rectifier_along() {
 }
 
 #[test]
+fn a_product_under_another_shape_takes_its_bias_along() {
+    let plan = training_plan(
+        "input x: f32[batch, 5, 4]
+         target y: f32[batch, 5, 3]
+         output z = x |> dense(units=3)
+         loss l = mean_squared_error(y, z) |> mean(axes=1)
+         train { minimize l optimizer sgd(lr=0.1) }",
+    );
+    assert_eq!(epilogues(&plan), [("matmul", false)]);
+}
+
+/// What the group with the hyperbolic tangent stores, the product before it being stored by its own kernel.
+fn stores_beside_a_tangent(units: usize) -> usize {
+    let plan = training_plan(&format!(
+        "input x: f32[batch, 4]
+         target y: f32[batch, 1]
+         output z = x |> dense(units={units}) |> gelu(approximate=true) |> dense(units=1)
+         loss l = mean_squared_error(y, z)
+         train {{ minimize l optimizer sgd(lr=0.1) }}"
+    ));
+    let stores = |step: &anabranch::plan::Step| match &step.work {
+        Work::Group(group) => {
+            let has_tangent = group.instructions.iter().any(|instruction| matches!(instruction.op, Op::Tanh(_)));
+            has_tangent.then_some(group.stores.len())
+        }
+        _ => None,
+    };
+    plan.steps.iter().find_map(stores).unwrap()
+}
+
+#[test]
+fn a_large_derivative_computes_cheap_values_again() {
+    // The tangent and the result; every sum and product between them is computed again.
+    assert_eq!(stores_beside_a_tangent(4096), 2);
+    // Small values stay in the cache, so nothing is gained.
+    assert!(stores_beside_a_tangent(64) > 2);
+}
+
+#[test]
 fn a_product_that_others_read_keeps_its_own_step() {
     let plan = training_plan(
         "input x: f32[batch, 4]

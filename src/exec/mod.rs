@@ -163,8 +163,17 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// When the store lacks a param or state of the program, or has it in another shape.
     pub fn run(&mut self, store: &mut Store<T>, clock: Clock) {
+        self.run_watched(store, clock, |_| ());
+    }
+
+    /// As [`Executor::run`]; `after` is called with the number of each step of the plan when it is done, which a profile
+    /// is made of.
+    ///
+    /// # Panics
+    /// As [`Executor::run`].
+    pub fn run_watched(&mut self, store: &mut Store<T>, clock: Clock, after: impl FnMut(usize)) {
         if let Some(planned) = &mut self.planned {
-            planned.run(&mut self.feed_values, store, clock);
+            planned.run(&mut self.feed_values, store, clock, after);
             for output in &planned.plan.outputs {
                 if !matches!(self.ports[output.output].role, Role::Param | Role::State) {
                     planned.read(output.buffer, &mut self.results[output.output]);

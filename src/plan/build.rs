@@ -5,6 +5,7 @@ use super::group::{Group, Instruction, Load, Reference, Store};
 use super::loops::{Surroundings, plan_loop};
 use super::memory;
 use super::order::{Class, Levels, Unit, count, levels, origin, tail_inner, units};
+use super::recompute::recompute;
 use super::{
     Access, Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work,
 };
@@ -186,8 +187,10 @@ impl<'g> Planner<'g> {
         let read = self.levels.reading.operands(id).to_vec();
         let mut operands: Vec<Operand> = read.into_iter().map(|operand| self.operand(operand)).collect();
         let result = self.buffer(id);
-        let shape = self.graph.ty(id).known_shape().unwrap_or_default();
-        let op = self.graph.op(fused.map_or(id, |fused| fused.product)).clone();
+        // A sum may be a reshaped view of its product.
+        let computed = fused.map_or(id, |fused| fused.product);
+        let shape = self.graph.ty(computed).known_shape().unwrap_or_default();
+        let op = self.graph.op(computed).clone();
         let read: usize = operands.iter().map(|operand| self.buffers[operand.buffer.0].len).sum();
         let elements = (read + self.buffers[result.0].len) as u64;
         let bias = fused.and_then(|fused| operands.pop().map(|bias| (bias.buffer, fused.relu)));
@@ -305,6 +308,7 @@ impl<'g> Planner<'g> {
             .map(|output| PlannedOutput { buffer: self.buffer(self.graph.outputs[output].node), output })
             .collect();
         let mut plan = Plan { buffers: self.buffers, steps: self.steps, outputs, float_len: 0, int_len: 0 };
+        recompute(&mut plan);
         let carried = carry(self.graph, &mut plan);
         memory::assign(&mut plan, &carried);
         plan

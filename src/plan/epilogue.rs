@@ -2,8 +2,8 @@
 //!
 //! Takes a bound graph; gives a [`Reading`]: operands and users of every node, with two changes that leave every value
 //! as it is. `0 < x` becomes `0 < max(0, x)` where that maximum exists, so that a rectifier's derivative needs the
-//! result alone; and `max(0, a · b + bias)` becomes one kernel that reads `a`, `b` and `bias`, the product and the sum
-//! being nothing that somebody else reads.
+//! result alone; and `max(0, a · b + bias)` becomes one kernel that reads `a`, `b` and `bias`, the product, a reshape of
+//! it and the sum being nothing that somebody else reads.
 
 use super::Access;
 use super::access::broadcast_access;
@@ -96,11 +96,15 @@ impl Reading {
         };
         let is_product = |id: &NodeId| matches!(graph.op(*id), Op::MatMul(_) | Op::Convolution(_));
         for product in graph.ids().filter(is_product).filter(|id| needed[id.index()]) {
-            let Some(sum) = only_user(&self.users, product) else { continue };
-            let Some(bias) = self.bias(graph, product, sum) else { continue };
+            let Some(first) = only_user(&self.users, product) else { continue };
+            let reshaped = if matches!(graph.op(first), Op::Reshape(_)) { first } else { product };
+            let sum = if reshaped == product { Some(first) } else { only_user(&self.users, reshaped) };
+            let Some(sum) = sum else { continue };
+            let Some(bias) = self.bias(graph, reshaped, product, sum) else { continue };
             let rectifier = only_user(&self.users, sum).filter(|user| rectifies(graph, *user) == Some(sum));
             let result = rectifier.unwrap_or(sum);
             self.absorbed[product.index()] = true;
+            self.absorbed[reshaped.index()] = true;
             self.absorbed[sum.index()] = rectifier.is_some();
             self.fused.insert(result, Fused { product, relu: rectifier.is_some() });
             let mut operands = self.operands[product.index()].clone();
@@ -109,10 +113,10 @@ impl Reading {
         }
     }
 
-    /// The one number a column that a sum adds to a product.
-    fn bias(&self, graph: &Graph, product: NodeId, sum: NodeId) -> Option<NodeId> {
+    /// The one number a column that a sum adds to a product, which it reads under a shape of the same columns.
+    fn bias(&self, graph: &Graph, reshaped: NodeId, product: NodeId, sum: NodeId) -> Option<NodeId> {
         let ([x, y], Op::Add(_)) = (self.operands[sum.index()].as_slice(), graph.op(sum)) else { return None };
-        let other = if *x == product { *y } else { *x };
+        let other = if *x == reshaped { *y } else { *x };
         let Op::Broadcast(broadcast) = graph.op(other) else { return None };
         let columns = graph.ty(product).shape.last()?.as_known()?;
         // A single column is a dot product, for which a later group adds the bias as cheaply.

@@ -17,6 +17,7 @@ mod loops;
 mod memory;
 mod order;
 mod print;
+mod recompute;
 
 pub use access::Access;
 pub use build::plan;

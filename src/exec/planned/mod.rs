@@ -52,12 +52,13 @@ impl<T: Element> Planned<T> {
         Ok(Self { plan, kernels, tables, pool, level })
     }
 
-    /// Runs the plan once.
-    pub fn run(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) {
+    /// Runs the plan once. `after` is called with the number of each step when it is done.
+    pub fn run(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock, mut after: impl FnMut(usize)) {
         self.tables.resolve(feeds, store, clock);
         let context = Context { level: self.level, pool: &self.pool };
-        for kernel in &self.kernels {
+        for (step, kernel) in self.kernels.iter().enumerate() {
             kernel.run(&context, &mut self.tables);
+            after(step);
         }
     }
 
