@@ -7,6 +7,7 @@ use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind};
 use anabranch::ir::{DimSizes, Role};
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
+use std::collections::BTreeMap;
 use support::{Feeds, compiled, difference, executor, feed, floats, initial};
 
 /// The outputs of a spec for one batch, by name, with its initial params.
@@ -220,6 +221,80 @@ fn a_plateau_lowers_the_rate() {
         rates.push(floats(store.find(StoreKind::State, &state).unwrap())[0]);
     }
     assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]);
+}
+
+/// The params and states after `n` steps of batches of `rows` rows out of 24, by name.
+fn carried_after(optimizer: &str, rows: usize, n: usize) -> BTreeMap<String, Vec<f64>> {
+    let text = format!(
+        "input x: f32[batch, 2]
+         target t: f32[batch]
+         param w: f32[2] = stack([0.5, -0.25])
+         param b: f32 = 0.1
+         loss total = square(sum(x * w, axes=1) + b - t)
+         optimizer again(param, grad, inner, every: int) {{
+             state total = zeros_like(param)
+             let sum_so_far = total + grad
+             update total = where(remainder(step + 1, every) == 0, 0, sum_so_far)
+             return step_every(every, inner, param, sum_so_far / every)
+         }}
+         train {{ minimize total  optimizer {optimizer} }}"
+    );
+    let compiled = compiled(&text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, rows, Mode::Planned);
+    for i in 0..n {
+        let x = (2 * i * rows..2 * (i + 1) * rows).map(|k| (k as f64 * 0.7).sin()).collect();
+        let t = (i * rows..(i + 1) * rows).map(|k| (k as f64 * 1.3).cos()).collect();
+        feed(&mut step, &Feeds::from([("x".to_string(), x), ("t".to_string(), t)]));
+        step.run(&mut store, Clock { step: i as i32, ..Clock::default() });
+    }
+    store.entries().map(|entry| (entry.name.to_string(), floats(&entry.values))).collect()
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    // What counts its steps (adam, nadam), what keeps momentum, what is wrapped twice.
+    for inner in ["sgd(lr=0.1, momentum=0.9)", "adam(lr=0.05)", "nadam(lr=0.05)", "adafactor(lr=0.05)"] {
+        let large = carried_after(inner, 6, 4);
+        let small = carried_after(&format!("accumulated({inner}, every=3)"), 2, 12);
+        let twice = carried_after(&format!("again(accumulated({inner}, every=2), every=3)"), 1, 24);
+        for (name, wanted) in &large {
+            for (found, below) in [(&small, "accumulated."), (&twice, "again.accumulated.")] {
+                let own = name.replacen('.', &format!(".{below}"), 1);
+                let found = &found[&own];
+                let error = difference(found, wanted);
+                assert!(error < 1e-12, "{own} of {inner}: {found:?} is not {wanted:?}");
+            }
+        }
+    }
+    // Between its steps the param and the inner states rest.
+    let (at_4, at_5) = (
+        carried_after("accumulated(adam(lr=0.05), every=4)", 2, 4),
+        carried_after("accumulated(adam(lr=0.05), every=4)", 2, 5),
+    );
+    for name in ["w", "b", "w.accumulated.adam.m", "w.accumulated.adam.v"] {
+        assert_eq!(at_4[name], at_5[name]);
+    }
+    assert_eq!(at_4["w.accumulated.total"], [0.0, 0.0]);
+    assert_ne!(at_5["w.accumulated.total"], [0.0, 0.0]);
+}
+
+#[test]
+fn only_optimizers_are_accumulated_and_only_in_optimizers() {
+    for (optimizer, value, code) in [
+        ("accumulated(dense, every=2)", "w * x", Code::E0406),
+        ("accumulated(sgd(lr=1), every=0)", "w * x", Code::E0304),
+        ("accumulated(accumulated(sgd(lr=1)))", "w * x", Code::E0205),
+        ("sgd(lr=1)", "step_every(2, sgd, w, w) * x", Code::E0402),
+    ] {
+        let text = format!(
+            "input x: f32[batch]\nparam w: f32 = 0\nloss l = {value}\ntrain {{ minimize l  optimizer {optimizer} }}\n"
+        );
+        let mut sources = SourceMap::default();
+        let id = sources.add("test.anb", text);
+        let findings = compile(&mut sources, id, &Options::default()).unwrap_err().0;
+        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [code], "{optimizer}");
+    }
 }
 
 #[test]
