@@ -1,14 +1,14 @@
 //! Losses, metrics and optimizers against Keras 3 in float64: losses per sample, metrics over a set, 20 steps of each
-//! optimizer on a small quadratic problem.
+//! optimizer on a small quadratic problem. CTC is held against PyTorch, by `tests/oracle/ctc.json`.
 
 #![allow(clippy::print_stdout, reason = "the count of cases, for those who ask with --nocapture")]
 
 mod support;
 
-use anabranch::exec::{Clock, Mode, StoreKind};
-use anabranch::ir::Role;
+use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind};
+use anabranch::ir::{DimSizes, Role};
 use serde_json::Value;
-use support::{Feeds, compiled, difference, exact, executor, extents, feed, flat, floats, initial, set};
+use support::{Feeds, compiled, difference, exact, executor, extents, feed, flat, floats, initial, options, set};
 
 /// The cases of a kind. Those whose numbers in `keras.json` have seven digits (Keras's `mean` rounds to float32 whatever it is
 /// asked for, and with it most losses, R², IoU and Adafactor's root mean squares) have those of `exact.json` in their place:
@@ -183,4 +183,39 @@ fn optimizer_path(case: &Value) -> Vec<f64> {
         path.extend(floats(store.find(StoreKind::Param, "x").unwrap()));
     }
     path
+}
+
+#[test]
+fn ctc_is_that_of_pytorch() {
+    let path = format!("{}/tests/oracle/ctc.json", env!("CARGO_MANIFEST_DIR"));
+    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in &cases {
+        let text = format!(
+            "input labels: i32[batch, L]
+             input logits: f32[batch, T, 5]
+             input frames: i32[batch]
+             input c: f32[batch]
+             let l = ctc(labels, logits, frames=frames, blank={})
+             output loss = l
+             output gradient = grad(sum(c * l), logits)",
+            case["blank"]
+        );
+        let program = compiled(&text).simplified.predict;
+        let [batch, time, _] = extents(&case["logits"])[..] else { panic!("logits have three axes") };
+        let length = extents(&case["labels"])[1];
+        let sizes = DimSizes::from([("batch".into(), batch), ("T".into(), time), ("L".into(), length)]);
+        let given = ["labels", "logits", "frames", "c"];
+        let feeds: Feeds = given.iter().map(|name| (name.to_string(), flat(&case[*name]))).collect();
+        for mode in [Mode::Planned, Mode::Reference] {
+            let mut executor = Executor::<f64>::new(&program, &sizes, &options(mode)).unwrap();
+            feed(&mut executor, &feeds);
+            executor.run(&mut Store::new(), Clock::default());
+            for name in ["loss", "gradient"] {
+                let found = floats(executor.result(executor.port(Role::Output, name).unwrap()));
+                let error = difference(&found, &flat(&case[name]));
+                assert!(error <= 1e-9, "{name} with blank {} differs by {error:.1e}", case["blank"]);
+            }
+        }
+    }
 }
