@@ -235,7 +235,7 @@ fn train_epoch<'b, T: Element>(
     data: &RunData,
     batches: impl Iterator<Item = &'b [u32]>,
     observe: &mut dyn FnMut(Event<'_>),
-) -> Result<Result<Vec<f64>, (Reported, f64)>, Diagnostics> {
+) -> Result<Result<Vec<Option<f64>>, (Reported, f64)>, Diagnostics> {
     let mut means = Weighted::default();
     trainer.begin_epoch();
     let mut batches = batches.peekable();
@@ -260,7 +260,7 @@ fn record<T: Element>(
     config: &RunConfig,
     data: &RunData,
     epoch: u32,
-    means: Option<&[f64]>,
+    means: Option<&[Option<f64>]>,
 ) -> Result<EpochRecord, Diagnostics> {
     let train = means.map(|means| PartRecord::new("train", trainer.reported(), means));
     let mut parts: Vec<PartRecord> = train.into_iter().collect();
