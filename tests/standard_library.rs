@@ -560,3 +560,98 @@ fn mistakes_in_arguments_are_explained() {
     assert_eq!(refused(&format!("{x}repeat_elements(x, 2, axis=7)")), Code::E0303);
     assert_eq!(refused("const n = 20000\ninput x: f32[batch]\noutput y = x * len(range(0, n))"), Code::E0701);
 }
+
+#[test]
+fn tensors_are_reduced_scattered_and_ranked() {
+    let x = [3.0, -1.0, 2.0, 0.5, 4.0, -2.0];
+    let text = "input x: f32[batch, 3]
+        input at: i32[batch, 3]
+        output whole = broadcast(product(x), [batch])
+        output by_row = product(x, axes=1)
+        output slope = grad(product(x), x)
+        output kept = x * product(x, axes=1, keep=true)
+        output spread = variance(x, axes=1)
+        output all_spread = broadcast(variance(x), [batch])
+        output two = top_k(x, 2)[0]
+        output places = f32(top_k(x, k=2)[1])
+        output table = broadcast(scatter_add(at, x, 4), [batch, 4])
+        output spread_slope = grad(sum(square(scatter_add(at, x, 4))), x)";
+    // The last index is outside the table, so its value is left out.
+    let at = vec![0.0, 2.0, 0.0, 2.0, 3.0, 7.0];
+    let found = predict(text, 2, &[("x", x.to_vec()), ("at", at)]);
+    let whole: f64 = x.iter().product();
+    close(&found("whole"), &[whole; 2]);
+    close(&found("by_row"), &[-6.0, -4.0]);
+    close(&found("slope"), &x.map(|x| whole / x));
+    close(&found("kept"), &[-18.0, 6.0, -12.0, -2.0, -16.0, 8.0]);
+    let spread = |x: &[f64]| {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64
+    };
+    close(&found("spread"), &[spread(&x[0..3]), spread(&x[3..6])]);
+    close(&found("all_spread"), &[spread(&x); 2]);
+    close(&found("two"), &[3.0, 2.0, 4.0, 0.5]);
+    close(&found("places"), &[0.0, 2.0, 1.0, 0.0]);
+    close(&found("table"), &[5.0, 0.0, -0.5, 4.0, 5.0, 0.0, -0.5, 4.0]);
+    close(&found("spread_slope"), &[10.0, -1.0, 10.0, -1.0, 8.0, 0.0]);
+}
+
+#[test]
+fn bernoulli_draws_are_zeros_and_ones() {
+    let found = predict(
+        "input x: f32[batch, 1000]\noutput y = random_bernoulli([batch, 1000], p=0.3) + 0 * x",
+        4,
+        &[("x", vec![0.0; 4000])],
+    )("y");
+    assert!(found.iter().all(|value| *value == 0.0 || *value == 1.0));
+    let share = found.iter().sum::<f64>() / 4000.0;
+    assert!((share - 0.3).abs() < 0.03, "{share}");
+}
+
+#[test]
+fn transposed_convolutions_are_the_derivatives_of_convolutions() {
+    // By its input, at the cotangent c, with the kernel that the transposed layer has.
+    let ramp = "initializer ramp(shape) { return reshape(sin(f32(positions(product(shape)))), shape) }\n";
+    let cases = [
+        ("conv1d_transpose", "5, 3", "11, 2", "[3, 2, 3]", "kernel=3, stride=2", "strides=2"),
+        ("conv1d_transpose", "4, 3", "8, 2", "[3, 2, 3]", "kernel=3, dilation=2", "dilation=2"),
+        ("conv3d_transpose", "2, 3, 1, 2", "4, 6, 3, 3", "[2, 2, 3, 3, 2]", "kernel=[2, 2, 3], stride=2", "strides=2"),
+    ];
+    for (layer, from, to, kernel, given, convolution) in cases {
+        let size =
+            |extents: &str| extents.split(", ").map(|extent| extent.parse::<usize>().unwrap()).product::<usize>();
+        let filters = to.rsplit(", ").next().unwrap();
+        let text = format!(
+            "{ramp}input c: f32[batch, {from}]
+             input z: f32[batch, {to}]
+             param k: f32{kernel} = ramp()
+             output ours = {layer}(c, filters={filters}, {given}, bias=false, init=ramp)
+             output theirs = grad(sum(convolution(z, k, {convolution}) * c), z)"
+        );
+        let numbers = |n: usize| (0..n).map(|i| (0.37 * i as f64).cos()).collect::<Vec<_>>();
+        let found = predict(&text, 2, &[("c", numbers(2 * size(from))), ("z", numbers(2 * size(to)))]);
+        close(&found("ours"), &found("theirs"));
+    }
+}
+
+#[test]
+fn one_and_three_axes_are_padded_cropped_and_repeated() {
+    let text = "input x: f32[batch, 3, 1]
+        input v: f32[batch, 2, 1, 2, 1]
+        output longer = upsample1d(x)
+        output larger = upsample3d(v, size=[1, 2, 3])
+        output padded = zero_pad1d(x, padding=[1, 2])
+        output cropped = crop1d(x)
+        output first = crop1d(x, cropping=[0, 2])
+        output back = crop3d(zero_pad3d(v, padding=[[1, 0], 2, 3]), cropping=[[1, 0], 2, 3])
+        output around = zero_pad3d(v, padding=[[1, 0], 0, [0, 1]])";
+    let found = predict(text, 1, &[("x", vec![1.0, 2.0, 3.0]), ("v", vec![1.0, 2.0, 3.0, 4.0])]);
+    close(&found("longer"), &[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+    let row = |a: f64, b: f64| [a, a, a, b, b, b, a, a, a, b, b, b];
+    close(&found("larger"), &[row(1.0, 2.0), row(3.0, 4.0)].concat());
+    close(&found("padded"), &[0.0, 1.0, 2.0, 3.0, 0.0, 0.0]);
+    close(&found("cropped"), &[2.0]);
+    close(&found("first"), &[1.0]);
+    close(&found("back"), &[1.0, 2.0, 3.0, 4.0]);
+    close(&found("around"), &[0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 4.0, 0.0]);
+}

@@ -32,7 +32,8 @@ standard_files!(
     "metrics.anb",
     "combiners.anb",
     "optimizers.anb",
-    "schedules.anb"
+    "schedules.anb",
+    "tensors.anb"
 );
 
 impl Lowering {
