@@ -94,6 +94,52 @@ fn a_run_predicts_without_its_spec() {
 }
 
 #[test]
+fn what_no_row_has_is_no_value() {
+    let project = project();
+    let folder = project.path();
+    let spec = SPEC.replace("f32[batch, 1]\n", "f32[batch, 1]?\n");
+    let spec = spec.replace(
+        "train {",
+        "loss size = mean(square(guess), axes=1)\nmetric apart = mean(abs(y - guess), axes=1)\ntrain {",
+    );
+    std::fs::write(folder.join("line.anb"), spec.replace("minimize error", "minimize size")).unwrap();
+    let (x, y) = (vec![0.5; 20], vec![f32::NAN; 10]);
+    let tensor = |name, shape, values| TensorRef { name, shape, values: ValuesRef::F32(values) };
+    write_npz(&folder.join("line.npz"), &[tensor("x", &[10, 2], &x), tensor("y", &[10, 1], &y)]).unwrap();
+    let text = succeeds(folder, &["run", "run.yaml"]);
+    assert!(text.contains("apart -") && text.contains("test apart: - -> -\n"), "{text}");
+    let record = std::fs::read_to_string(folder.join("runs/line/run.json")).unwrap();
+    assert!(record.contains("\"test/apart\": null"), "{record}");
+    let history = std::fs::read_to_string(folder.join("runs/line/history.csv")).unwrap();
+    let columns = |line: &str| line.split(',').map(str::to_string).collect::<Vec<_>>();
+    let lines: Vec<Vec<String>> = history.lines().map(columns).collect();
+    let at = lines[0].iter().position(|name| name == "test/apart").unwrap();
+    assert!(lines[1..].iter().all(|cells| cells[at].is_empty()), "{history}");
+}
+
+#[test]
+fn each_batch_of_a_prediction_draws_its_own_numbers() {
+    let project = project();
+    let folder = project.path();
+    let spec = SPEC.replace("loss error", "output noise = random_normal([batch])\nloss error");
+    std::fs::write(folder.join("line.anb"), spec).unwrap();
+    succeeds(folder, &["run", "run.yaml"]);
+    let noise = |file: &str| {
+        let predict = ["predict", "runs/line", "--data", "line.npz", "--batch-size", "3", "-o", file];
+        succeeds(folder, &predict);
+        let mut archive = ndarray_npy::NpzReader::new(std::fs::File::open(folder.join(file)).unwrap()).unwrap();
+        let noise: ndarray::Array1<f32> = archive.by_name("noise").unwrap();
+        noise.to_vec()
+    };
+    let first = noise("first.npz");
+    let mut different = first.clone();
+    different.sort_by(f32::total_cmp);
+    different.dedup();
+    assert_eq!((first.len(), different.len()), (10, 10), "{first:?}");
+    assert_eq!(first, noise("second.npz"), "the same call draws the same numbers");
+}
+
+#[test]
 fn the_same_run_writes_the_same_bytes() {
     let project = project();
     let folder = project.path();

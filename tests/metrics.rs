@@ -66,9 +66,9 @@ fn metrics(data: &Dataset, batch_size: usize) -> [Vec<(String, f64)>; 2] {
     let compiled = compiled(SPEC);
     let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
     let mut trainer = Trainer::<f64>::new(&compiled, 0, &options).unwrap();
-    let named = |reported: &[anabranch::train::Reported], values: &[f64]| {
+    let named = |reported: &[anabranch::train::Reported], values: &[Option<f64>]| {
         let metrics = reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric);
-        metrics.map(|(reported, value)| (reported.name.to_string(), *value)).collect::<Vec<_>>()
+        metrics.map(|(reported, value)| (reported.name.to_string(), value.unwrap_or(f64::NAN))).collect::<Vec<_>>()
     };
     let evaluated = trainer.evaluate(data, batch_size as u32).unwrap();
     let evaluated = named(&trainer.evaluated(), &evaluated);

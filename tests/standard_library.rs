@@ -7,6 +7,7 @@ use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind};
 use anabranch::ir::{DimSizes, Role};
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
+use std::collections::BTreeMap;
 use support::{Feeds, compiled, difference, executor, feed, floats, initial};
 
 /// The outputs of a spec for one batch, by name, with its initial params.
@@ -220,6 +221,80 @@ fn a_plateau_lowers_the_rate() {
         rates.push(floats(store.find(StoreKind::State, &state).unwrap())[0]);
     }
     assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]);
+}
+
+/// The params and states after `n` steps of batches of `rows` rows out of 24, by name.
+fn carried_after(optimizer: &str, rows: usize, n: usize) -> BTreeMap<String, Vec<f64>> {
+    let text = format!(
+        "input x: f32[batch, 2]
+         target t: f32[batch]
+         param w: f32[2] = stack([0.5, -0.25])
+         param b: f32 = 0.1
+         loss total = square(sum(x * w, axes=1) + b - t)
+         optimizer again(param, grad, inner, every: int) {{
+             state total = zeros_like(param)
+             let sum_so_far = total + grad
+             update total = where(remainder(step + 1, every) == 0, 0, sum_so_far)
+             return step_every(every, inner, param, sum_so_far / every)
+         }}
+         train {{ minimize total  optimizer {optimizer} }}"
+    );
+    let compiled = compiled(&text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, rows, Mode::Planned);
+    for i in 0..n {
+        let x = (2 * i * rows..2 * (i + 1) * rows).map(|k| (k as f64 * 0.7).sin()).collect();
+        let t = (i * rows..(i + 1) * rows).map(|k| (k as f64 * 1.3).cos()).collect();
+        feed(&mut step, &Feeds::from([("x".to_string(), x), ("t".to_string(), t)]));
+        step.run(&mut store, Clock { step: i as i32, ..Clock::default() });
+    }
+    store.entries().map(|entry| (entry.name.to_string(), floats(&entry.values))).collect()
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    // What counts its steps (adam, nadam), what keeps momentum, what is wrapped twice.
+    for inner in ["sgd(lr=0.1, momentum=0.9)", "adam(lr=0.05)", "nadam(lr=0.05)", "adafactor(lr=0.05)"] {
+        let large = carried_after(inner, 6, 4);
+        let small = carried_after(&format!("accumulated({inner}, every=3)"), 2, 12);
+        let twice = carried_after(&format!("again(accumulated({inner}, every=2), every=3)"), 1, 24);
+        for (name, wanted) in &large {
+            for (found, below) in [(&small, "accumulated."), (&twice, "again.accumulated.")] {
+                let own = name.replacen('.', &format!(".{below}"), 1);
+                let found = &found[&own];
+                let error = difference(found, wanted);
+                assert!(error < 1e-12, "{own} of {inner}: {found:?} is not {wanted:?}");
+            }
+        }
+    }
+    // Between its steps the param and the inner states rest.
+    let (at_4, at_5) = (
+        carried_after("accumulated(adam(lr=0.05), every=4)", 2, 4),
+        carried_after("accumulated(adam(lr=0.05), every=4)", 2, 5),
+    );
+    for name in ["w", "b", "w.accumulated.adam.m", "w.accumulated.adam.v"] {
+        assert_eq!(at_4[name], at_5[name]);
+    }
+    assert_eq!(at_4["w.accumulated.total"], [0.0, 0.0]);
+    assert_ne!(at_5["w.accumulated.total"], [0.0, 0.0]);
+}
+
+#[test]
+fn only_optimizers_are_accumulated_and_only_in_optimizers() {
+    for (optimizer, value, code) in [
+        ("accumulated(dense, every=2)", "w * x", Code::E0406),
+        ("accumulated(sgd(lr=1), every=0)", "w * x", Code::E0304),
+        ("accumulated(accumulated(sgd(lr=1)))", "w * x", Code::E0205),
+        ("sgd(lr=1)", "step_every(2, sgd, w, w) * x", Code::E0402),
+    ] {
+        let text = format!(
+            "input x: f32[batch]\nparam w: f32 = 0\nloss l = {value}\ntrain {{ minimize l  optimizer {optimizer} }}\n"
+        );
+        let mut sources = SourceMap::default();
+        let id = sources.add("test.anb", text);
+        let findings = compile(&mut sources, id, &Options::default()).unwrap_err().0;
+        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [code], "{optimizer}");
+    }
 }
 
 #[test]
@@ -484,4 +559,99 @@ fn mistakes_in_arguments_are_explained() {
     assert_eq!(refused(&format!("{x}pad(x, [1, 2])")), Code::E0304);
     assert_eq!(refused(&format!("{x}repeat_elements(x, 2, axis=7)")), Code::E0303);
     assert_eq!(refused("const n = 20000\ninput x: f32[batch]\noutput y = x * len(range(0, n))"), Code::E0701);
+}
+
+#[test]
+fn tensors_are_reduced_scattered_and_ranked() {
+    let x = [3.0, -1.0, 2.0, 0.5, 4.0, -2.0];
+    let text = "input x: f32[batch, 3]
+        input at: i32[batch, 3]
+        output whole = broadcast(product(x), [batch])
+        output by_row = product(x, axes=1)
+        output slope = grad(product(x), x)
+        output kept = x * product(x, axes=1, keep=true)
+        output spread = variance(x, axes=1)
+        output all_spread = broadcast(variance(x), [batch])
+        output two = top_k(x, 2)[0]
+        output places = f32(top_k(x, k=2)[1])
+        output table = broadcast(scatter_add(at, x, 4), [batch, 4])
+        output spread_slope = grad(sum(square(scatter_add(at, x, 4))), x)";
+    // The last index is outside the table, so its value is left out.
+    let at = vec![0.0, 2.0, 0.0, 2.0, 3.0, 7.0];
+    let found = predict(text, 2, &[("x", x.to_vec()), ("at", at)]);
+    let whole: f64 = x.iter().product();
+    close(&found("whole"), &[whole; 2]);
+    close(&found("by_row"), &[-6.0, -4.0]);
+    close(&found("slope"), &x.map(|x| whole / x));
+    close(&found("kept"), &[-18.0, 6.0, -12.0, -2.0, -16.0, 8.0]);
+    let spread = |x: &[f64]| {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64
+    };
+    close(&found("spread"), &[spread(&x[0..3]), spread(&x[3..6])]);
+    close(&found("all_spread"), &[spread(&x); 2]);
+    close(&found("two"), &[3.0, 2.0, 4.0, 0.5]);
+    close(&found("places"), &[0.0, 2.0, 1.0, 0.0]);
+    close(&found("table"), &[5.0, 0.0, -0.5, 4.0, 5.0, 0.0, -0.5, 4.0]);
+    close(&found("spread_slope"), &[10.0, -1.0, 10.0, -1.0, 8.0, 0.0]);
+}
+
+#[test]
+fn bernoulli_draws_are_zeros_and_ones() {
+    let found = predict(
+        "input x: f32[batch, 1000]\noutput y = random_bernoulli([batch, 1000], p=0.3) + 0 * x",
+        4,
+        &[("x", vec![0.0; 4000])],
+    )("y");
+    assert!(found.iter().all(|value| *value == 0.0 || *value == 1.0));
+    let share = found.iter().sum::<f64>() / 4000.0;
+    assert!((share - 0.3).abs() < 0.03, "{share}");
+}
+
+#[test]
+fn transposed_convolutions_are_the_derivatives_of_convolutions() {
+    // By its input, at the cotangent c, with the kernel that the transposed layer has.
+    let ramp = "initializer ramp(shape) { return reshape(sin(f32(positions(product(shape)))), shape) }\n";
+    let cases = [
+        ("conv1d_transpose", "5, 3", "11, 2", "[3, 2, 3]", "kernel=3, stride=2", "strides=2"),
+        ("conv1d_transpose", "4, 3", "8, 2", "[3, 2, 3]", "kernel=3, dilation=2", "dilation=2"),
+        ("conv3d_transpose", "2, 3, 1, 2", "4, 6, 3, 3", "[2, 2, 3, 3, 2]", "kernel=[2, 2, 3], stride=2", "strides=2"),
+    ];
+    for (layer, from, to, kernel, given, convolution) in cases {
+        let size =
+            |extents: &str| extents.split(", ").map(|extent| extent.parse::<usize>().unwrap()).product::<usize>();
+        let filters = to.rsplit(", ").next().unwrap();
+        let text = format!(
+            "{ramp}input c: f32[batch, {from}]
+             input z: f32[batch, {to}]
+             param k: f32{kernel} = ramp()
+             output ours = {layer}(c, filters={filters}, {given}, bias=false, init=ramp)
+             output theirs = grad(sum(convolution(z, k, {convolution}) * c), z)"
+        );
+        let numbers = |n: usize| (0..n).map(|i| (0.37 * i as f64).cos()).collect::<Vec<_>>();
+        let found = predict(&text, 2, &[("c", numbers(2 * size(from))), ("z", numbers(2 * size(to)))]);
+        close(&found("ours"), &found("theirs"));
+    }
+}
+
+#[test]
+fn one_and_three_axes_are_padded_cropped_and_repeated() {
+    let text = "input x: f32[batch, 3, 1]
+        input v: f32[batch, 2, 1, 2, 1]
+        output longer = upsample1d(x)
+        output larger = upsample3d(v, size=[1, 2, 3])
+        output padded = zero_pad1d(x, padding=[1, 2])
+        output cropped = crop1d(x)
+        output first = crop1d(x, cropping=[0, 2])
+        output back = crop3d(zero_pad3d(v, padding=[[1, 0], 2, 3]), cropping=[[1, 0], 2, 3])
+        output around = zero_pad3d(v, padding=[[1, 0], 0, [0, 1]])";
+    let found = predict(text, 1, &[("x", vec![1.0, 2.0, 3.0]), ("v", vec![1.0, 2.0, 3.0, 4.0])]);
+    close(&found("longer"), &[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+    let row = |a: f64, b: f64| [a, a, a, b, b, b, a, a, a, b, b, b];
+    close(&found("larger"), &[row(1.0, 2.0), row(3.0, 4.0)].concat());
+    close(&found("padded"), &[0.0, 1.0, 2.0, 3.0, 0.0, 0.0]);
+    close(&found("cropped"), &[2.0]);
+    close(&found("first"), &[1.0]);
+    close(&found("back"), &[1.0, 2.0, 3.0, 4.0]);
+    close(&found("around"), &[0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 4.0, 0.0]);
 }

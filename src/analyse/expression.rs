@@ -161,6 +161,9 @@ impl Reader<'_> {
             return Term::Atom("…".to_string());
         }
         self.left -= 1;
+        if let Some((name, value)) = self.missing(id) {
+            return self.call(name, &[value], None);
+        }
         let operands = self.graph.operands(id);
         let op = self.graph.op(id);
         match op {
@@ -198,6 +201,36 @@ impl Reader<'_> {
                 let elementwise = op.attributes().is_empty();
                 self.call(op.name(), &operands, index.filter(|_| elementwise))
             }
+        }
+    }
+
+    /// The marks of missing values as what they mean: NaN, which differs from itself, and the least whole number are
+    /// `missing(x)`; that none of a sample's values is one is `present(x)`.
+    fn missing(&self, id: NodeId) -> Option<(&'static str, NodeId)> {
+        let operands = self.graph.operands(id);
+        let is_number = |id: NodeId, number: f64| matches!(self.graph.op(id), Op::Constant(c) if c.value.0 == number);
+        match self.graph.op(id) {
+            Op::Not(_) => match self.graph.op(operands[0]) {
+                Op::Equal(_) => {
+                    let sides = self.graph.operands(operands[0]);
+                    (sides[0] == sides[1]).then_some(("missing", sides[0]))
+                }
+                _ => None,
+            },
+            Op::Equal(_) if is_number(operands[1], f64::from(i32::MIN)) => Some(("missing", operands[0])),
+            Op::Equal(_) if is_number(operands[1], 0.0) => match self.missing(self.counted(operands[0]))? {
+                ("missing", value) => Some(("present", value)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What a count of truth values counts.
+    fn counted(&self, id: NodeId) -> NodeId {
+        match self.graph.op(id) {
+            Op::Sum(_) | Op::Cast(_) | Op::Reshape(_) => self.counted(self.graph.operands(id)[0]),
+            _ => id,
         }
     }
 

@@ -58,7 +58,7 @@ fn epoch_line(record: &EpochRecord, n_epochs: u32) -> String {
     for part in &record.parts {
         let _ = write!(line, " | {}", part.part);
         for (reported, value) in &part.values {
-            let _ = write!(line, " {} {}", reported.name, number(*value));
+            let _ = write!(line, " {} {}", reported.name, value_or_dash(*value));
         }
     }
     if !record.weights.is_empty() {
@@ -70,6 +70,11 @@ fn epoch_line(record: &EpochRecord, n_epochs: u32) -> String {
     }
     line.push('\n');
     line
+}
+
+/// A value, or `-` for what no row has.
+pub(super) fn value_or_dash(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_string(), number)
 }
 
 /// Five places where they say something, an exponent where they would not.

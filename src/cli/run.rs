@@ -1,6 +1,6 @@
 //! `anabranch run`
 
-use super::progress::{Progress, number};
+use super::progress::{Progress, number, value_or_dash};
 use super::spec::{SetArguments, read_text, read_used};
 use super::{Outcome, Session};
 use crate::diag::Diagnostics;
@@ -171,9 +171,10 @@ fn summary(history: &History, kept: u32) -> String {
     let mut text = String::new();
     for part in last.parts.iter().filter(|part| part.part != "train") {
         for (reported, value) in &part.values {
-            let before = first.get(part.part, &reported.name).unwrap_or(f64::NAN);
+            let before = first.get(part.part, &reported.name);
+            let fall = before.zip(*value).map_or_else(String::new, |(before, after)| fall(before, after));
             let name = format!("{} {}", part.part, reported.name);
-            let _ = writeln!(text, "{name}: {} -> {}{}", number(before), number(*value), fall(before, *value));
+            let _ = writeln!(text, "{name}: {} -> {}{fall}", value_or_dash(before), value_or_dash(*value));
         }
     }
     text

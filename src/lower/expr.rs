@@ -81,13 +81,18 @@ impl Lowering {
         self.named.insert(name.clone());
         let value = match self.find(frame, name) {
             Some(value) => value,
-            None => match &**name {
-                "step" => Value::Tensor(self.leaf(InputKind::Step, "step", &TensorType::scalar(DType::I32), span)),
-                "epoch" => Value::Tensor(self.leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span)),
-                "epoch_end" => Value::Tensor(self.epoch_end(frame, span)?),
-                BATCH => Value::Dim(Dim::batch()),
-                "pi" => Value::number(std::f64::consts::PI),
-                "inf" => Value::number(f64::INFINITY),
+            None => match (&**name, self.pace) {
+                ("step", Some(pace)) => Value::Tensor(pace.step),
+                ("step", None) => {
+                    Value::Tensor(self.leaf(InputKind::Step, "step", &TensorType::scalar(DType::I32), span))
+                }
+                ("epoch", _) => {
+                    Value::Tensor(self.leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span))
+                }
+                ("epoch_end", _) => Value::Tensor(self.epoch_end(frame, span)?),
+                (BATCH, _) => Value::Dim(Dim::batch()),
+                ("pi", _) => Value::number(std::f64::consts::PI),
+                ("inf", _) => Value::number(f64::INFINITY),
                 _ => return Err(self.unknown_name(frame, name, span)),
             },
         };

@@ -33,7 +33,8 @@ standard_files!(
     "metrics.anb",
     "combiners.anb",
     "optimizers.anb",
-    "schedules.anb"
+    "schedules.anb",
+    "tensors.anb"
 );
 
 /// The standard library as trees: all of it, or what some specs can reach.

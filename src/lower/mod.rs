@@ -200,6 +200,8 @@ pub(crate) struct Lowering {
     later_items: IndexMap<Arc<str>, Span>,
     /// expressions evaluated so far
     evaluations: usize,
+    /// of the optimizer that is being expanded, where it does not take part in every step
+    pace: Option<builtins::pace::Pace>,
 }
 
 impl Lowering {
@@ -229,6 +231,7 @@ impl Lowering {
             named: BTreeSet::new(),
             later_items: IndexMap::new(),
             evaluations: 0,
+            pace: None,
         }
     }
 

@@ -411,6 +411,13 @@ impl Lowering {
         }
         self.outside_loops("an update", span)?;
         let next = if every_epoch { self.at_epoch_end(frame, &path, next, span)? } else { next };
+        let next = match (self.pace, self.module.states.get(&path)) {
+            (Some(pace), Some(state)) => {
+                let rest = TensorValue { node: state.node, which: Which::Step };
+                self.when_due(frame, next, rest, pace, span)?
+            }
+            _ => next,
+        };
         // No gradient passes from step to step, so none is asked of an update.
         if let Some(state) = self.module.states.get_mut(&path) {
             state.next = Some(next.node);

@@ -111,23 +111,8 @@ impl Lowering {
 
     fn group(&mut self, file: &mut Frame, call: &Expr, params: &[Pattern]) -> Lowered<Group> {
         let mut own = Frame { path: "train".into(), value_path: "train".into(), ..Frame::file() };
-        let value = match self.expr(&mut own, call)? {
-            // An optimizer's name alone takes its defaults.
-            value @ Value::Definition(_) => self.call(&mut own, &value, Arguments::default(), call.span, call.span)?,
-            value => value,
-        };
-        let partial = match value {
-            Value::Partial(partial) if partial.definition.definition.kind == DefinitionKind::Optimizer => partial,
-            other => {
-                let found = self.describe(&other);
-                return Err(self.error(
-                    Code::E0406,
-                    call.span,
-                    format!("{found} is not an optimizer"),
-                    "expected an optimizer",
-                ));
-            }
-        };
+        let value = self.expr(&mut own, call)?;
+        let partial = self.as_optimizer(&mut own, value, call.span)?;
         let params: Vec<ParamPattern> = params.iter().map(|pattern| self.pattern(file, pattern)).collect();
         for pattern in &params {
             self.pattern_names_params(pattern)?;
@@ -209,42 +194,62 @@ impl Lowering {
     /// Lowers a param's optimizer and constraint: its next value.
     fn step(&mut self, path: &Arc<str>, gradient: TensorValue, group: &Group) -> Lowered<()> {
         let Some(param) = self.module.params.get(path).cloned() else { return Ok(()) };
-        let definition = group.partial.definition.clone();
-        let name = definition.definition.name.name.clone();
+        let name = group.partial.definition.definition.name.name.clone();
         let own: Arc<str> = format!("{path}.{name}").into();
-        let tensor = |node| Value::Tensor(TensorValue { node, which: Which::Step });
+        let before = TensorValue { node: param.node, which: Which::Step };
+        let next = self.optimizer_step(own, &group.partial, before, gradient, group.span)?;
+        // The constraint is the spec's own, so what is wrong with it is said at the param.
+        let mut own = Frame { value_path: path.clone(), ..Frame::file() };
+        let next = self.project(&mut own, path, next, param.constraint, param.span)?;
+        self.same_type(before, next, &name, group.span)?;
+        self.graph.add_output(Role::Param, path.clone(), next.node);
+        Ok(())
+    }
+
+    /// Expands an optimizer whose states live below `path`: the param's next value.
+    pub(super) fn optimizer_step(
+        &mut self,
+        path: Arc<str>,
+        optimizer: &Partial,
+        param: TensorValue,
+        gradient: TensorValue,
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        let definition = optimizer.definition.clone();
         let mut frame = Frame {
             locals: Some(IndexMap::new()),
-            path: own.clone(),
-            value_path: own,
+            path: path.clone(),
+            value_path: path,
             home: definition.home,
             kind: Some(DefinitionKind::Optimizer),
             ..Frame::file()
         };
-        let ident = |name: &str| crate::syntax::ast::Ident { name: name.into(), span: group.span };
+        let ident = |name: &str| crate::syntax::ast::Ident { name: name.into(), span };
         let mut arguments = Arguments::default();
-        arguments.named.push((ident("param"), tensor(param.node), group.span));
-        arguments.named.push((ident("grad"), tensor(gradient.node), group.span));
-        for (name, value) in &group.partial.arguments {
-            arguments.named.push((ident(name), value.clone(), group.span));
+        arguments.named.push((ident("param"), Value::Tensor(param), span));
+        arguments.named.push((ident("grad"), Value::Tensor(gradient), span));
+        for (name, value) in &optimizer.arguments {
+            arguments.named.push((ident(name), value.clone(), span));
         }
-        self.enter(&name, definition.home, super::value::Home::Spec, group.span)?;
-        let next = self.optimizer_body(&mut frame, &definition.definition, arguments, group.span);
+        self.enter(&definition.definition.name.name, definition.home, super::value::Home::Spec, span)?;
+        let next = self.optimizer_body(&mut frame, &definition.definition, arguments, span);
         self.calls.pop();
-        // The constraint is the spec's own, so what is wrong with it is said at the param.
-        let mut own = Frame { value_path: path.clone(), ..Frame::file() };
-        let next = self.project(&mut own, path, next?, param.constraint, param.span)?;
-        let found = self.ty(next).clone();
-        if found != param.ty {
-            return Err(self.error(
-                Code::E0301,
-                group.span,
-                format!("optimizer `{name}` gives {found} for the param `{path}`, which is {}", param.ty),
-                "must keep the type",
-            ));
+        next
+    }
+
+    /// An optimizer's result has the type of the param.
+    pub(super) fn same_type(&mut self, param: TensorValue, next: TensorValue, name: &str, span: Span) -> Lowered<()> {
+        let (wanted, found) = (self.ty(param).clone(), self.ty(next).clone());
+        if found == wanted {
+            return Ok(());
         }
-        self.graph.add_output(Role::Param, path.clone(), next.node);
-        Ok(())
+        let path = self.graph.node(param.node).provenance.name.clone();
+        Err(self.error(
+            Code::E0301,
+            span,
+            format!("optimizer `{name}` gives {found} for the param `{path}`, which is {wanted}"),
+            "must keep the type",
+        ))
     }
 
     fn optimizer_body(

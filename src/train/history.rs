@@ -7,21 +7,21 @@ use std::sync::Arc;
 /// A part of the data that is reported apart: `train`, `validation`, `test`.
 pub type Part = &'static str;
 
-/// Sample-weighted means over one part of the data.
+/// Sample-weighted means over one part of the data; none for a value that is missing in every row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartRecord {
     pub part: Part,
-    pub values: Vec<(Reported, f64)>,
+    pub values: Vec<(Reported, Option<f64>)>,
 }
 
 impl PartRecord {
-    pub fn new(part: Part, reported: &[Reported], values: &[f64]) -> Self {
+    pub fn new(part: Part, reported: &[Reported], values: &[Option<f64>]) -> Self {
         Self { part, values: reported.iter().cloned().zip(values.iter().copied()).collect() }
     }
 
     /// A value by its name.
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.values.iter().find(|(reported, _)| &*reported.name == name).map(|(_, value)| *value)
+        self.values.iter().find(|(reported, _)| &*reported.name == name).and_then(|(_, value)| *value)
     }
 }
 
@@ -53,7 +53,8 @@ pub struct History {
 
 impl History {
     /// As CSV: `epoch,step`, then `PART/NAME` of every value, then `weight/PATH` of every loss weight. Numbers are written so
-    /// that they read back as they were; a cell is empty where there is no value, as for `train` before the first epoch.
+    /// that they read back as they were; a cell is empty where there is no value, as for `train` before the first epoch and for
+    /// what no row of an epoch has.
     pub fn to_csv(&self) -> String {
         let mut text = String::from("epoch,step");
         let Some(last) = self.epochs.last() else { return text + "\n" };

@@ -88,7 +88,7 @@ mod tests {
         let record = |(at, value): (usize, &f64)| EpochRecord {
             epoch: at as u32 + 1,
             step: 0,
-            parts: vec![PartRecord::new("validation", &reported, &[*value])],
+            parts: vec![PartRecord::new("validation", &reported, &[Some(*value)])],
             weights: Vec::new(),
         };
         let verdicts = values.iter().enumerate().map(record).map(|record| judge.judge(&record)).collect();

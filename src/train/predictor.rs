@@ -105,6 +105,9 @@ pub struct Prediction {
     pub values: DataValues,
 }
 
+/// From batch to batch of a prediction; odd, so that no two of them have one seed.
+const SEED_STRIDE: i32 = 0x1e37_79b9;
+
 /// A model that predicts.
 #[derive(Debug)]
 pub struct Predictor<T: Element> {
@@ -145,7 +148,7 @@ impl<T: Element> Predictor<T> {
         self.fields.specs()
     }
 
-    /// The outputs for every row of a dataset.
+    /// The outputs for every row of a dataset. Random draws differ from batch to batch and are the same at each call.
     ///
     /// # Errors
     /// Those of [`Program::run`].
@@ -157,8 +160,11 @@ impl<T: Element> Predictor<T> {
         let by_rows = graph.outputs.iter().all(|output| per_sample(graph.ty(output.node)));
         let batch_size = if by_rows { batch_size } else { u32::MAX };
         let mut parts: IndexMap<Arc<str>, (Vec<usize>, Values<T>)> = IndexMap::new();
+        let mut clock = self.clock;
         for_each_batch(data.rows, batch_size, |rows| {
-            let executor = self.program.run(data, &sizes, rows, &mut self.store, self.clock)?;
+            let executor = self.program.run(data, &sizes, rows, &mut self.store, clock)?;
+            // The next batch draws other numbers; the step stays, as schedules may read it.
+            clock.seed = clock.seed.wrapping_add(SEED_STRIDE);
             for (at, port) in executor.ports().iter().enumerate() {
                 let values = executor.result(at);
                 match parts.get_mut(&port.name) {

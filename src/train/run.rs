@@ -229,13 +229,16 @@ fn watch_weights<T: Element>(
     Ok(())
 }
 
-/// One pass over the training rows: the means, or what was not finite.
+/// What comes of an epoch's steps: the means, or what was not finite.
+type Pass = Result<Vec<Option<f64>>, (Reported, f64)>;
+
+/// One pass over the training rows.
 fn train_epoch<'b, T: Element>(
     trainer: &mut Trainer<T>,
     data: &RunData,
     batches: impl Iterator<Item = &'b [u32]>,
     observe: &mut dyn FnMut(Event<'_>),
-) -> Result<Result<Vec<f64>, (Reported, f64)>, Diagnostics> {
+) -> Result<Pass, Diagnostics> {
     let mut means = Weighted::default();
     trainer.begin_epoch();
     let mut batches = batches.peekable();
@@ -260,7 +263,7 @@ fn record<T: Element>(
     config: &RunConfig,
     data: &RunData,
     epoch: u32,
-    means: Option<&[f64]>,
+    means: Option<&[Option<f64>]>,
 ) -> Result<EpochRecord, Diagnostics> {
     let train = means.map(|means| PartRecord::new("train", trainer.reported(), means));
     let mut parts: Vec<PartRecord> = train.into_iter().collect();

@@ -53,9 +53,9 @@ impl Weighted {
         }
     }
 
-    /// The means; 0 for a value that no row had.
-    pub fn means(&self) -> Vec<f64> {
-        let mean = |(sum, weight): (&f64, &f64)| if *weight == 0.0 { 0.0 } else { sum / weight };
+    /// The means; none for a value that no row had.
+    pub fn means(&self) -> Vec<Option<f64>> {
+        let mean = |(sum, weight): (&f64, &f64)| (*weight != 0.0).then(|| sum / weight);
         self.sums.iter().zip(&self.weights).map(mean).collect()
     }
 }
@@ -190,7 +190,7 @@ impl<T: Element> Trainer<T> {
 
     /// Puts the metrics that are functions of sums over all rows since [`Trainer::begin_epoch`] in the place of their batch
     /// means. `means` are those of what [`Trainer::reported`] lists.
-    pub fn finish_epoch(&self, means: &mut [f64]) {
+    pub fn finish_epoch(&self, means: &mut [Option<f64>]) {
         let metrics = self.train_sums.metrics(&self.store, self.clock, &self.sizes);
         replace(&self.reported, &metrics, means);
     }
@@ -209,11 +209,11 @@ impl<T: Element> Trainer<T> {
     }
 
     /// Losses and metrics over a dataset, as if all its rows were one batch where a metric is a function of sums, and means
-    /// over the rows of the batches' values else; params and states stay as they are.
+    /// over the rows of the batches' values else; none where no row has the value. Params and states stay as they are.
     ///
     /// # Errors
     /// Those of [`Program::run`].
-    pub fn evaluate(&mut self, data: &Dataset, batch_size: u32) -> Result<Vec<f64>, Diagnostics> {
+    pub fn evaluate(&mut self, data: &Dataset, batch_size: u32) -> Result<Vec<Option<f64>>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
         let mut means = Weighted::default();
         let mut values = vec![f64::NAN; self.evaluated().len()];
@@ -309,10 +309,10 @@ fn reported(graph: &Graph) -> Vec<Reported> {
     outputs.map(|output| Reported { role: output.role, name: output.name.clone() }).collect()
 }
 
-/// Puts metrics in the place of the values of the same names.
-fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [f64]) {
+/// Puts metrics in the place of the values of the same names, where any row had them.
+fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Option<f64>]) {
     for (reported, value) in reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric) {
-        if let Some((_, metric)) = metrics.iter().find(|(name, _)| *name == reported.name) {
+        if let (Some(value), Some((_, metric))) = (value, metrics.iter().find(|(name, _)| *name == reported.name)) {
             *value = *metric;
         }
     }

@@ -74,6 +74,13 @@ pub fn floats<T: Element>(values: &Values<T>) -> Vec<f64> {
     values.floats().iter().map(|value| value.as_f64()).collect()
 }
 
+/// What `tests/oracle/exact.json` has for the cases of a file, by their index.
+pub fn exact(file: &str) -> BTreeMap<usize, Value> {
+    let path = format!("{}/tests/oracle/exact.json", env!("CARGO_MANIFEST_DIR"));
+    let mut numbers: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    serde_json::from_value(numbers[file].take()).unwrap()
+}
+
 /// Numbers of nested lists, row-major.
 pub fn flat(value: &Value) -> Vec<f64> {
     match value {

@@ -58,6 +58,20 @@ pub(super) static ROWS: &[Builtin] = &[
         l.add(frame, m.span, ops::Gather { fill: Scalar(f64::NAN) }, &[table, indices]).map(Value::Tensor)
     }),
     row(
+        "scatter_add",
+        &["indices", "values", "rows"],
+        "a table of `rows` rows: `values` added up in the rows that i32 indices say, those outside left out",
+        |l, frame, m| {
+            let (indices, values) = pair(l, frame, m)?;
+            let rows = match m.get(2).cloned() {
+                Some((Value::Dim(dim), _)) => dim,
+                Some((value, at)) => Dim::known(l.count(&value, at)?),
+                None => return Err(crate::lower::Reported),
+            };
+            l.add(frame, m.span, ops::ScatterAdd { rows }, &[indices, values]).map(Value::Tensor)
+        },
+    ),
+    row(
         "take_along",
         &["x", "indices", "axis?"],
         "elements along an axis by i32 indices of as many axes",

@@ -28,16 +28,19 @@ pub(super) static ROWS: &[Builtin] = &[
     row("is_list", &["value"], "whether a value is a list, at compile time", |_, _, m| {
         Ok(Value::Bool(matches!(m.get(0), Some((Value::List(_), _)))))
     }),
-    row("product", &["list"], "the product of a list of numbers or extents", |l, frame, m| {
-        let Some((Value::List(items), at)) = m.get(0).cloned() else {
-            return Err(l.error(Code::E0304, m.span, "`product` takes a list of numbers", "here"));
-        };
-        let mut product = Value::integer(1);
-        for item in items {
-            product = l.binary(frame, crate::syntax::ast::BinaryOp::Multiply, (product, at), (item, at), m.span)?;
-        }
-        Ok(product)
-    }),
+    row(
+        "product",
+        &["x", "axes?", "keep?"],
+        "the product over axes, or of a list of numbers or extents",
+        |l, frame, m| {
+            let Some((Value::List(items), at)) = m.get(0).cloned() else { return super::reduce::product(l, frame, m) };
+            let mut product = Value::integer(1);
+            for item in items {
+                product = l.binary(frame, crate::syntax::ast::BinaryOp::Multiply, (product, at), (item, at), m.span)?;
+            }
+            Ok(product)
+        },
+    ),
     row("reshape", &["x", "shape"], "the same elements under another shape; one extent may be -1", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
         let total = element_count(&l.ty(x).shape);

@@ -9,6 +9,7 @@ mod layout;
 mod lists;
 mod losses;
 mod math;
+pub(super) mod pace;
 mod reduce;
 mod scan;
 mod special;
@@ -54,6 +55,7 @@ pub static TABLE: &[&[Builtin]] = &[
     lists::ROWS,
     scan::ROWS,
     losses::ROWS,
+    pace::ROWS,
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Builtin> {

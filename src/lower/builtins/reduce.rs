@@ -66,6 +66,18 @@ pub(super) static ROWS: &[Builtin] =
         ),
     ];
 
+/// The product over axes.
+pub(super) fn product(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    reduce(
+        l,
+        frame,
+        m,
+        |l, frame, m, x, axes| {
+            if axes.is_empty() { Ok(x) } else { l.add(frame, m.span, ops::Product { axes }, &[x]) }
+        },
+    )
+}
+
 type Reduction = fn(&mut Lowering, &mut Frame, &Matched, TensorValue, Vec<usize>) -> Lowered<TensorValue>;
 
 fn reduce(l: &mut Lowering, frame: &mut Frame, m: &Matched, reduction: Reduction) -> Lowered<Value> {
