@@ -126,7 +126,8 @@ pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> R
     let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
     let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
     let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
-    let at_prediction = accumulate(&resolve_prediction(&module.graph, reported), &module.batch_metrics);
+    let at_prediction = resolve_prediction(&module.graph, reported, &module.stand_ins);
+    let at_prediction = accumulate(&at_prediction, &module.batch_metrics);
     let whole = differentiate(&at_training.graph);
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
@@ -155,7 +156,7 @@ fn examine(loaded: &Loaded, lowered: (Module, Vec<Diagnostic>), options: &Option
     let Loaded { spec, used } = loaded;
     let (module, mut findings) = lowered;
     check(&module.graph, "lower");
-    let split = split(&module.graph);
+    let split = split(&module.graph, &module.stand_ins);
     findings.extend(analyse::target_leaks(&module, &split));
     findings.extend(analyse::contracts(&module));
     stop_at_errors(&findings)?;

@@ -97,6 +97,7 @@ const TAKES_ALL: &[&str] = &[
     "gram",
     "repeat",
     "unroll",
+    "predicted_by",
     "step_every",
 ];
 

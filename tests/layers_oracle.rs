@@ -10,7 +10,7 @@
 mod support;
 
 use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind, Values};
-use anabranch::ir::{DType, DimSizes, Graph, NodeId, Role};
+use anabranch::ir::{DType, DimSizes, Graph, NodeId, Output, Role};
 use anabranch::ops::{InputKind, Op};
 use anabranch::passes::{gradients, prune, resolve_prediction, resolve_training, simplify};
 use serde_json::Value;
@@ -175,7 +175,8 @@ fn program(case: &Value, text: &str) -> Graph {
     let mut graph = if case["training"] == true {
         resolve_training(&module.graph)
     } else {
-        resolve_prediction(&module.graph, |output| matches!(output.role, Role::Output | Role::Loss | Role::State))
+        let kept = |output: &Output| matches!(output.role, Role::Output | Role::Loss | Role::State);
+        resolve_prediction(&module.graph, kept, &module.stand_ins)
     };
     let total = graph.output(Role::Loss, "total").unwrap();
     let mut wanted: Vec<(String, NodeId)> = Vec::new();

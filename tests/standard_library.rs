@@ -286,9 +286,12 @@ fn only_optimizers_are_accumulated_and_only_in_optimizers() {
         ("accumulated(sgd(lr=1), every=0)", "w * x", Code::E0304),
         ("accumulated(accumulated(sgd(lr=1)))", "w * x", Code::E0205),
         ("sgd(lr=1)", "step_every(2, sgd, w, w) * x", Code::E0402),
+        ("sgd(lr=1)", "predicted_by(w, w, w) * x", Code::E0402),
+        ("by_gradient()", "w * x", Code::E0402),
     ] {
         let text = format!(
-            "input x: f32[batch]\nparam w: f32 = 0\nloss l = {value}\ntrain {{ minimize l  optimizer {optimizer} }}\n"
+            "optimizer by_gradient(param, grad) {{ return predicted_by(param, grad, param) }}\n\
+             input x: f32[batch]\nparam w: f32 = 0\nloss l = {value}\ntrain {{ minimize l  optimizer {optimizer} }}\n"
         );
         let mut sources = SourceMap::default();
         let id = sources.add("test.anb", text);
@@ -320,6 +323,36 @@ fn averaged_params_predict_by_their_running_mean() {
     feed(&mut program, &Feeds::from([("x".to_string(), vec![1.0])]));
     program.run(&mut store, Clock::default());
     close(&floats(program.result(program.port(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
+}
+
+#[test]
+fn averaging_predicts_and_evaluates_by_running_means() {
+    let text = "input x: f32[batch, 2]
+        target t: f32[batch]
+        let hidden = x |> dense(units=1, init=ones())
+        output y = hidden |> reshape([batch])
+        loss l = t * y
+        train { minimize l  optimizer averaging(sgd(lr=1), decay=0.5) }";
+    let compiled = compiled(text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
+    let feeds = Feeds::from([("x".to_string(), vec![1.0, 2.0]), ("t".to_string(), vec![1.0])]);
+    feed(&mut step, &feeds);
+    for i in 0..3 {
+        step.run(&mut store, Clock { step: i, ..Clock::default() });
+    }
+    // The kernel falls by x a step, the bias by 1. Steps start from 1, 0, -1; from 1, -1, -3; from 0, -1, -2.
+    close(&param(&store, "hidden.dense.kernel"), &[-2.0, -5.0]);
+    let mean = |values: [f64; 3]| values.iter().fold(values[0], |mean, value| 0.5 * mean + 0.5 * value);
+    let wanted = mean([1.0, 0.0, -1.0]) + 2.0 * mean([1.0, -1.0, -3.0]) + mean([0.0, -1.0, -2.0]);
+    for (program, role, name) in
+        [(&compiled.simplified.predict, Role::Output, "y"), (&compiled.simplified.evaluate, Role::Loss, "l")]
+    {
+        let mut program = executor::<f64>(program, 1, Mode::Planned);
+        feed(&mut program, &feeds);
+        program.run(&mut store, Clock::default());
+        close(&floats(program.result(program.port(role, name).unwrap())), &[wanted]);
+    }
 }
 
 #[test]

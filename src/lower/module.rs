@@ -2,7 +2,7 @@
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId, TensorType};
-use crate::passes::Coordinates;
+use crate::passes::{Coordinates, StandIns};
 use crate::syntax::ast::TrainsMode;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Module {
     pub targets: IndexMap<Arc<str>, DataInfo>,
     pub params: IndexMap<Arc<str>, ParamInfo>,
     pub states: IndexMap<Arc<str>, StateInfo>,
+    /// The states that prediction and evaluation read in the place of params.
+    pub stand_ins: StandIns,
     /// Each `grad(y, x)` that was written out, in order.
     pub derivatives: Vec<DerivativeInfo>,
     /// The losses as written, per sample or scalar, by name.

@@ -12,6 +12,7 @@ use crate::ir::{Graph, Node, NodeId, Output, Role};
 use crate::ops::scan::Body;
 use crate::ops::{InputKind, Mode, Op, Scan};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// What splitting finds.
 #[derive(Debug)]
@@ -22,26 +23,30 @@ pub struct Split {
     pub target_paths: Vec<Vec<NodeId>>,
 }
 
+/// The state that is read in a param's place at prediction, by the nodes of both.
+pub type StandIns = BTreeMap<NodeId, NodeId>;
+
 /// Slices the prediction program out of a lowered graph.
-pub fn split(graph: &Graph) -> Split {
+pub fn split(graph: &Graph, stand_ins: &StandIns) -> Split {
     let target_paths = graph
         .outputs
         .iter()
         .filter(|output| output.role == Role::Output)
         .filter_map(|output| path_to_target(graph, output.node))
         .collect();
-    Split { predict: resolve(graph, Mode::PREDICTION, |output| output.role == Role::Output), target_paths }
+    let predict = resolve(graph, Mode::PREDICTION, |output| output.role == Role::Output, stand_ins);
+    Split { predict, target_paths }
 }
 
 /// The part of a graph that its outputs need at training.
 pub fn resolve_training(graph: &Graph) -> Graph {
-    resolve(graph, Mode::TRAINING, |_| true)
+    resolve(graph, Mode::TRAINING, |_| true, &StandIns::new())
 }
 
 /// The part of a graph that the kept outputs need, with `mode` nodes replaced by their value at prediction: how losses and
 /// metrics are evaluated.
-pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool) -> Graph {
-    resolve(graph, Mode::PREDICTION, keep)
+pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool, stand_ins: &StandIns) -> Graph {
+    resolve(graph, Mode::PREDICTION, keep, stand_ins)
 }
 
 /// The operands that count in one mode: of a `mode` node only that at `slot`.
@@ -59,7 +64,7 @@ fn with_resolved_bodies(graph: &Graph, slot: usize) -> Cow<'_, Graph> {
     for id in graph.ids() {
         match graph.op(id) {
             Op::Scan(scan) if has_mode(scan.body.graph()) => {
-                let body = Body::new(resolve(scan.body.graph(), slot, |_| true));
+                let body = Body::new(resolve(scan.body.graph(), slot, |_| true, &StandIns::new()));
                 let operands = copier.operands(id);
                 let node = Node { op: Scan { body, ..scan.clone() }.into(), ..graph.node(id).clone() };
                 let copy = copier.target.push(node, &operands);
@@ -82,14 +87,15 @@ fn has_mode(graph: &Graph) -> bool {
     })
 }
 
-/// What the kept outputs need in one mode, with `mode` nodes replaced.
-fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph {
+/// What the kept outputs need in one mode, with `mode` nodes replaced, and params by what stands for them.
+fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool, stand_ins: &StandIns) -> Graph {
     let graph = &*with_resolved_bodies(graph, slot);
     let mut needed = vec![false; graph.len()];
     let mut stack: Vec<NodeId> = graph.outputs.iter().filter(|output| keep(output)).map(|output| output.node).collect();
     while let Some(id) = stack.pop() {
         if !std::mem::replace(&mut needed[id.index()], true) {
             stack.extend(operands_in_mode(graph, id, slot));
+            stack.extend(stand_ins.get(&id));
         }
     }
     let loops = NeededLoops::of(graph, &needed);
@@ -98,7 +104,11 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool) -> Graph 
         if let Op::Mode(_) = graph.op(id) {
             let chosen = copier.get(graph.operands(id)[slot]).expect("internal: operands are copied first");
             copier.set(id, chosen);
-        } else {
+        } else if let Some(state) = stand_ins.get(&id) {
+            // A leaf, so it can be copied before its turn.
+            let copy = copier.get(*state).unwrap_or_else(|| copier.copy(*state));
+            copier.set(id, copy);
+        } else if copier.get(id).is_none() {
             loops.copy(&mut copier, id);
         }
     }
@@ -141,7 +151,7 @@ mod tests {
     #[test]
     fn each_program_has_its_own_value() {
         let graph = graph(InputKind::Target, InputKind::Input);
-        let split = split(&graph);
+        let split = split(&graph, &StandIns::new());
         let train = resolve_training(&graph);
         assert!(split.target_paths.is_empty(), "the target is behind the value at training only");
         for (program, leaf) in [(&split.predict, "input p"), (&train, "target t")] {
@@ -157,7 +167,7 @@ mod tests {
     #[test]
     fn a_target_at_prediction_is_found() {
         let graph = graph(InputKind::Input, InputKind::Target);
-        let paths = split(&graph).target_paths;
+        let paths = split(&graph, &StandIns::new()).target_paths;
         let ops: Vec<&str> = paths[0].iter().map(|id| graph.op(*id).name()).collect();
         assert_eq!(ops, ["neg", "mode", "input"]);
     }

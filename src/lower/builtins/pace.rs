@@ -1,4 +1,5 @@
-//! `step_every`: an optimizer within an optimizer, that steps once in several steps.
+//! What stands in the bodies of optimizers alone: `step_every`, an optimizer within an optimizer that steps once in several
+//! steps, and `predicted_by`, which says what prediction reads in the param's place.
 
 use super::{Builtin, row};
 use crate::diag::{Code, Diagnostic, Span};
@@ -10,12 +11,20 @@ use crate::ops;
 use crate::syntax::ast::DefinitionKind;
 use std::sync::Arc;
 
-pub(super) static ROWS: &[Builtin] = &[row(
-    "step_every",
-    &["count", "optimizer", "param", "grad"],
-    "in an optimizer's body, the param's next value by another optimizer that steps on the last of each `count` steps: on the others the param and its states stay, and its `step` counts the steps it takes",
-    step_every,
-)];
+pub(super) static ROWS: &[Builtin] = &[
+    row(
+        "step_every",
+        &["count", "optimizer", "param", "grad"],
+        "in an optimizer's body, the param's next value by another optimizer that steps on the last of each `count` steps: on the others the param and its states stay, and its `step` counts the steps it takes",
+        step_every,
+    ),
+    row(
+        "predicted_by",
+        &["param", "state", "next"],
+        "in an optimizer's body, `next`, the param's next value; prediction and evaluation read `state`, a state of the optimizer, in the param's place",
+        predicted_by,
+    ),
+];
 
 /// The steps that an optimizer takes part in.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +60,30 @@ fn step_every(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value
     let next = next?;
     l.same_type(param, next, &name, m.span)?;
     l.when_due(frame, next, param, pace, m.span).map(Value::Tensor)
+}
+
+fn predicted_by(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+    if frame.kind != Some(DefinitionKind::Optimizer) {
+        return Err(l.report(
+            Diagnostic::error(Code::E0402, "`predicted_by` stands in an optimizer's body only")
+                .at(m.span, "not in the body of an `optimizer`")
+                .with_help("a spec says `optimizer averaging(adam(lr=0.001))`; a layer says `by_mode(w, average)`"),
+        ));
+    }
+    let (param, state) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
+    let next = l.tensor_argument(frame, m, 2)?;
+    let (param_ty, state_ty) = (l.ty(param).clone(), l.ty(state).clone());
+    let is_param = l.module.params.values().any(|info| info.node == param.node);
+    let is_state = l.module.states.values().any(|info| info.node == state.node);
+    if !is_param || !is_state || param_ty != state_ty {
+        return Err(l.report(
+            Diagnostic::error(Code::E0402, "only a state of the param's type can be read in its place")
+                .at(m.span, format!("found {param_ty} and {state_ty}"))
+                .with_help("`predicted_by(param, average, next)`, where `state average = param` is the optimizer's"),
+        ));
+    }
+    l.module.stand_ins.insert(param.node, state.node);
+    Ok(Value::Tensor(next))
 }
 
 /// One step in `count` of those that are counted here.
