@@ -97,12 +97,10 @@ fn check(l: &mut Lowering, operands: &[Term], at: Span) -> Lowered<()> {
         for (letter, dim) in term.letters.iter().zip(ty.shape) {
             match extents.iter().find(|(other, _)| other == letter) {
                 Some((_, other)) if *other != dim => {
-                    return Err(l.error(
-                        Code::E0301,
-                        at,
-                        format!("the axis `{letter}` is {other} in one operand and {dim} in the other"),
-                        "must be equal",
-                    ));
+                    let types: Vec<String> = operands.iter().map(|term| l.ty(term.tensor).to_string()).collect();
+                    let headline =
+                        format!("einsum of {}: the axis `{letter}` is {other} and {dim}", types.join(" and "));
+                    return Err(l.error(Code::E0301, at, headline, "must be equal"));
                 }
                 Some(_) => {}
                 None => extents.push((*letter, dim)),

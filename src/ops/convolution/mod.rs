@@ -165,7 +165,8 @@ impl ConvolutionAttributes {
         let filters = known(&kernel.shape[n + 1], "number of filters")?;
         if self.groups == 0 || channels != per_group * self.groups || filters % self.groups != 0 {
             return Err(OpError::shape(format!(
-                "convolution of {channels} channels by {filters} filters over {per_group} channels in {} groups (C2)",
+                "convolution of {x} by a kernel {kernel} in {} groups: {channels} channels and {filters} filters do not make groups of \
+                 {per_group} channels (C2)",
                 self.groups
             )));
         }
