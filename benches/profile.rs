@@ -1,4 +1,4 @@
-//! Where the time of a training step goes: every step of the plan with the least time of many runs.
+//! Where the time of a training step goes: every step of the plan with the least and the median time of many runs.
 //!
 //! `cargo bench --bench profile -- w5 2` prints W5 on two threads, the longest step first. With `total` as a third word
 //! it prints the whole steps' least and median time alone, for comparing two builds in turns.
@@ -51,7 +51,7 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
         }
     }
     let (begun, mut step) = (Instant::now(), 0);
-    let (mut least, mut whole): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
+    let (mut each, mut whole): (Vec<Vec<Duration>>, Vec<Duration>) = (Vec::new(), Vec::new());
     while begun.elapsed() < TIME {
         let start = Instant::now();
         let mut last = start;
@@ -60,10 +60,10 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
                 return;
             }
             let now = Instant::now();
-            if at == least.len() {
-                least.push(Duration::MAX);
+            if at == each.len() {
+                each.push(Vec::new());
             }
-            least[at] = least[at].min(now - last);
+            each[at].push(now - last);
             last = now;
         });
         whole.push(start.elapsed());
@@ -81,13 +81,19 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
     if total {
         return;
     }
-    println!("  sum of the steps' least {:.4} ms", milliseconds(least.iter().sum()));
+    each.iter_mut().for_each(|times| times.sort());
+    let least: Vec<Duration> = each.iter().map(|times| times[0]).collect();
+    let median: Vec<Duration> = each.iter().map(|times| times[times.len() / 2]).collect();
+    let (least_sum, median_sum) = (least.iter().sum(), median.iter().sum());
+    println!("  sums of the steps' least {:.4} ms, median {:.4} ms", milliseconds(least_sum), milliseconds(median_sum));
     let plan = executor.plan_text(name).unwrap();
     let lines: Vec<&str> = plan.lines().filter(|line| line.contains(" flop, ")).skip(1).collect();
     let mut order: Vec<usize> = (0..least.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(least[*at]));
     for at in order {
-        println!("{:9.1} us {}", least[at].as_secs_f64() * 1e6, lines.get(at).unwrap_or(&""));
+        let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
+        let line = lines.get(at).unwrap_or(&"");
+        println!("{:9.1} {:9.1} us {line}", microseconds(least[at]), microseconds(median[at]));
     }
 }
 

@@ -1,6 +1,7 @@
 //! From values to steps: fusion, what is uniform, registers, and where results are written.
 
 use super::super::Real;
+use super::update::join_updates;
 use super::{Access, Binary, Builder, Fused, Load, Node, Output, Place, Program, Step, Ternary, Unary, Uniform, Value};
 
 pub(super) fn compile<T: Real>(builder: Builder<T>) -> Program<T> {
@@ -12,6 +13,7 @@ pub(super) fn compile<T: Real>(builder: Builder<T>) -> Program<T> {
     compiler.number_uniforms();
     compiler.choose_direct_stores();
     compiler.emit();
+    join_updates(&mut compiler.program.steps);
     compiler.program
 }
 

@@ -234,6 +234,41 @@ pub(super) unsafe fn fused<V: Vector>(
     }
 }
 
+/// See [`super::update::Adam`] for the order of operands, numbers and results.
+///
+/// # Safety
+/// As [`unary`], for all operands and results; a result may be the same place as an operand.
+#[inline(always)]
+pub(super) unsafe fn adam<V: Vector>(
+    [m, g, v, p]: [Operand<V::Element>; 4],
+    [s1, t1, s2, t2, epsilon, rate]: [V::Element; 6],
+    [next_m, next_v, next_p]: [*mut V::Element; 3],
+    count: usize,
+) {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        let (s1, t1, s2, t2) = (V::splat(s1), V::splat(t1), V::splat(s2), V::splat(t2));
+        let (epsilon, rate) = (V::splat(epsilon), V::splat(rate));
+        let mut at = 0;
+        while at < count {
+            let rest = count - at;
+            let g: V = read::<V, false>(g.start, at, rest);
+            let m = read::<V, false>(m.start, at, rest).mul_add(s1, g.mul(t1));
+            let v = read::<V, false>(v.start, at, rest).mul_add(s2, g.mul(g).mul(t2));
+            let ratio = m.div(v.sqrt().add(epsilon));
+            let p = ratio.sub_from_mul(rate, read::<V, false>(p.start, at, rest));
+            for (value, to) in [(m, next_m), (v, next_v), (p, next_p)] {
+                if rest >= V::LANES {
+                    value.store(to.add(at));
+                } else {
+                    value.store_partial(to.add(at), rest);
+                }
+            }
+            at += V::LANES;
+        }
+    }
+}
+
 /// The sum of numbers: four running vectors, folded in a fixed order.
 ///
 /// # Safety

@@ -27,6 +27,7 @@ mod loops;
 mod run;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use super::Real;
 
@@ -258,7 +259,8 @@ pub struct Program<T> {
 impl<T> Program<T> {
     /// How many operations a run executes for each block: a measure of its cost.
     pub fn steps(&self) -> usize {
-        self.steps.len()
+        let loops = |step: &Step| if matches!(step, Step::Adam(_)) { update::LOOPS } else { 1 };
+        self.steps.iter().map(loops).sum()
     }
 }
 
@@ -295,6 +297,7 @@ enum Step {
     Binary(Binary, [Place; 2], Place),
     Ternary(Ternary, [Place; 3], Place),
     Fused(Fused, [Place; 4], Place),
+    Adam(update::Adam),
     Copy {
         from: Place,
         to: Place,

@@ -102,7 +102,7 @@ impl<T: Real> Program<T> {
     }
 
     fn tasks(&self, context: &Context<'_>, n: usize) -> usize {
-        if n * self.steps.len() < PARALLEL_OPERATIONS { 1 } else { context.pool.threads() }
+        if n * self.steps() < PARALLEL_OPERATIONS { 1 } else { context.pool.threads() }
     }
 
     /// Runs the program for elements `0..n`.
@@ -314,6 +314,11 @@ impl<T: Real> Frame<'_, T> {
                 Step::Fused(operation, [a, s, b, t], to) => {
                     let operands = [a, s, b, t].map(|place| self.operand(place, start));
                     loops::fused::<V>(operation, operands, self.target(to, start), count);
+                }
+                Step::Adam(update) => {
+                    let operands = update.from.map(|place| self.operand(place, start));
+                    let numbers = update.numbers.map(|place| *self.operand(place, start).start);
+                    loops::adam::<V>(operands, numbers, update.to.map(|place| self.target(place, start)), count);
                 }
                 Step::Copy { from, to } => {
                     loops::copy::<V>(self.operand(from, start), self.target(to, start), count);

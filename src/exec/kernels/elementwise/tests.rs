@@ -259,8 +259,9 @@ fn sums_over_inner_runs() {
     }
 }
 
-/// The program of an Adam update with parameters and moments in place.
-fn adam() -> Program<f32> {
+/// The program of an Adam update with parameters and moments in place; the parameters decay by a part of themselves, and
+/// their relative change may be a result of its own.
+fn adam(decay: f32, keeps_direction: bool) -> Program<f32> {
     let mut builder = Builder::new();
     let [p, m, v, g] = [0, 1, 2, 3].map(|source| builder.load(source, Access::Contiguous));
     let rate = builder.load(4, Access::Scalar);
@@ -276,7 +277,16 @@ fn adam() -> Program<f32> {
     let divisor = builder.binary(Binary::Add, root, epsilon);
     let direction = builder.binary(Binary::Div, m_next, divisor);
     let change = builder.binary(Binary::Mul, direction, rate);
-    let p_next = builder.binary(Binary::Sub, p, change);
+    let mut moved = p;
+    if decay != 0.0 {
+        let decay = builder.constant(decay);
+        let lost = builder.binary(Binary::Mul, p, decay);
+        moved = builder.binary(Binary::Sub, p, lost);
+    }
+    let p_next = builder.binary(Binary::Sub, moved, change);
+    if keeps_direction {
+        builder.store(3, direction, None);
+    }
     builder.store(0, p_next, Some(p));
     builder.store(1, m_next, Some(m));
     builder.store(2, v_next, Some(v));
@@ -284,37 +294,48 @@ fn adam() -> Program<f32> {
 }
 
 #[test]
-fn an_update_in_place() {
+fn updates_in_place() {
+    let joined =
+        |program: &Program<f32>| program.steps.iter().filter(|step| matches!(step, super::Step::Adam(_))).count();
+    for decay in [0.0, 0.02] {
+        let program = adam(decay, false);
+        assert_eq!(joined(&program), 1, "both moments, their ratio and a move");
+        assert_eq!(program.steps.len(), 1 + usize::from(decay != 0.0));
+        update_in_place(&program, f64::from(decay), false);
+        let program = adam(decay, true);
+        assert_eq!(joined(&program), 0, "the ratio is a result of its own");
+        update_in_place(&program, f64::from(decay), true);
+    }
+}
+
+/// Holds an update of many parameters against the formula.
+fn update_in_place(program: &Program<f32>, decay: f64, keeps_direction: bool) {
     let n = 30_001;
-    let program = adam();
-    assert_eq!(program.steps(), 4, "two moments, a ratio and a step");
     let (p, m, g) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2), numbers::<f32>(n, 4));
     let v: Vec<f32> = numbers::<f32>(n, 3).iter().map(|x| x.abs()).collect();
     let rate = [0.01f32];
-    let mut expected = Vec::new();
-    let mut moments = Vec::new();
+    let mut expected = [const { Vec::new() }; 4];
     for i in 0..n {
         let (p, m, v, g) = (f64::from(p[i]), f64::from(m[i]), f64::from(v[i]), f64::from(g[i]));
         let m = 0.9 * m + 0.1 * g;
         let v = 0.999 * v + 0.001 * g * g;
-        expected.push(p - 0.01 * m / (v.sqrt() + 1e-8));
-        moments.push(m);
+        let direction = m / (v.sqrt() + 1e-8);
+        let row = [p - decay * p - 0.01 * direction, m, v, if keeps_direction { direction } else { 0.0 }];
+        expected.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
     }
-    expected.extend(moments);
     let update = |context: &Context<'_>| {
-        let mut buffers = [p.clone(), m.clone(), v.clone()];
+        let mut buffers = [p.clone(), m.clone(), v.clone(), vec![0.0; n]];
         let mut workspace = vec![0.0; program.workspace_len(context, n)];
         let starts = buffers.each_mut().map(|buffer| buffer.as_mut_ptr());
         // SAFETY: the buffers live to the end of the run, and the stores say which loads they replace.
-        let mut sources = unsafe { starts.map(|start| Source::shared(start.cast_const(), n)) }.to_vec();
+        let mut sources = unsafe { [0, 1, 2].map(|row| Source::shared(starts[row].cast_const(), n)) }.to_vec();
         sources.extend([Source::numbers(&g), Source::numbers(&rate)]);
         // SAFETY: as above.
         let mut destinations = unsafe { starts.map(|start| Destination::shared(start, n)) };
         program.run(context, n, &sources, &mut destinations, &mut workspace);
-        let [p, m, _] = buffers;
-        [p, m].concat()
+        buffers.concat()
     };
-    at_every_level(update, |level, result| assert_close(level, result, &expected, 1e-6));
+    at_every_level(update, |level, result| assert_close(level, result, &expected.concat(), 1e-6));
 }
 
 #[test]
