@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anabranch::exec::kernels::conv::{self, ConvGeometry};
 use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
 use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use anabranch::exec::kernels::simd::{self, Kernel, Vector};
 use anabranch::exec::kernels::{Context, Pool, layout, pooling, reduce};
 use divan::Bencher;
-use divan::counter::ItemsCount;
+use divan::counter::{BytesCount, ItemsCount};
 
 fn main() {
     divan::main();
@@ -59,8 +60,10 @@ fn numbers(count: usize) -> Buffer {
 }
 
 /// Rows, inner, columns, and whether the operands are transposed.
-const PRODUCTS: [(&str, usize, usize, usize, [bool; 2]); 14] = [
+const PRODUCTS: [(&str, usize, usize, usize, [bool; 2]); 16] = [
     ("NN 128x784x512", 128, 784, 512, [false, false]),
+    ("NT 128x784x512", 128, 784, 512, [false, true]),
+    ("TN 128x784x512", 128, 784, 512, [true, false]),
     ("NN 64x512x512", 64, 512, 512, [false, false]),
     ("NT 128x512x512", 128, 512, 512, [false, true]),
     ("TN 784x128x512", 784, 128, 512, [true, false]),
@@ -75,6 +78,54 @@ const PRODUCTS: [(&str, usize, usize, usize, [bool; 2]); 14] = [
     ("TN 9216x64x128", 9216, 64, 128, [true, false]),
     ("NN 1024x128x512", 1024, 128, 512, [false, false]),
 ];
+
+/// Sums that are only multiplied into: what the machine can do at most.
+struct Peak;
+
+const PEAK_STEPS: usize = 10_000;
+const PEAK_SUMS: usize = 20;
+
+impl Kernel<f32> for Peak {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = f32>>(self) -> f32 {
+        // SAFETY: the machine has the instruction set, by the contract of `dispatch`.
+        unsafe {
+            let factor = V::splat(divan::black_box(0.5));
+            let mut sums = [V::splat(divan::black_box(0.1)); PEAK_SUMS];
+            for _ in 0..PEAK_STEPS {
+                for sum in &mut sums {
+                    *sum = sum.mul_add(factor, factor);
+                }
+            }
+            sums.into_iter().map(|sum| sum.sum()).sum()
+        }
+    }
+}
+
+struct Lanes;
+
+impl Kernel<f32> for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = f32>>(self) -> usize {
+        V::LANES
+    }
+}
+
+#[divan::bench]
+fn multiply_add_peak(bencher: Bencher<'_, '_>) {
+    let pool = pool();
+    let level = Context::new(&pool).level;
+    let operations = 2 * PEAK_SUMS * PEAK_STEPS * simd::dispatch(level, Lanes) * pool.threads();
+    bencher.counter(ItemsCount::new(operations)).bench_local(|| {
+        pool.run(pool.threads(), &|_| {
+            divan::black_box(simd::dispatch(level, Peak));
+        });
+    });
+}
 
 #[divan::bench(args = PRODUCTS.map(|row| row.0))]
 fn gemm(bencher: Bencher<'_, '_>, name: &str) {
@@ -250,6 +301,17 @@ fn program(
     run(bencher, n, sources, false, build);
 }
 
+/// The same, with the numbers that are read and written counted as bytes.
+fn traffic(
+    bencher: Bencher<'_, '_>,
+    sources: usize,
+    in_place: bool,
+    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+) {
+    let results = if in_place { 3 } else { 1 };
+    run(bencher.counter(BytesCount::new(4 * MILLION * (sources + results))), MILLION, sources, in_place, build);
+}
+
 /// With `in_place`, result `i` replaces source `i`.
 fn run(
     bencher: Bencher<'_, '_>,
@@ -286,9 +348,19 @@ fn run(
 
 const MILLION: usize = 1 << 20;
 
+/// `y = a + 3 b`: how fast memory of this size is.
+#[divan::bench]
+fn triad_1m(bencher: Bencher<'_, '_>) {
+    traffic(bencher, 2, false, |builder, loads| {
+        let three = builder.constant(3.0);
+        let scaled = builder.binary(Binary::Mul, loads[1], three);
+        vec![builder.binary(Binary::Add, loads[0], scaled)]
+    });
+}
+
 #[divan::bench]
 fn adam_1m(bencher: Bencher<'_, '_>) {
-    run(bencher, MILLION, 4, true, |builder, loads| {
+    traffic(bencher, 4, true, |builder, loads| {
         let &[p, m, v, g] = loads else { unreachable!() };
         let mut constant = |number| builder.constant(number);
         let [b1, c1, b2, c2, epsilon, rate] = [0.9, 0.1, 0.999, 0.001, 1e-8, 0.001].map(&mut constant);

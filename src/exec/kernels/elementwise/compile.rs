@@ -138,6 +138,8 @@ struct Compiler<T> {
     last_use: Vec<usize>,
     place: Vec<Option<Place>>,
     free: Vec<usize>,
+    /// for each register
+    is_free: Vec<bool>,
     program: Program<T>,
 }
 
@@ -158,6 +160,7 @@ impl<T: Real> Compiler<T> {
             last_use: vec![0; count],
             place: vec![None; count],
             free: Vec::new(),
+            is_free: Vec::new(),
             nodes,
             outputs,
             program,
@@ -306,16 +309,19 @@ impl<T: Real> Compiler<T> {
     fn release_after(&mut self, value: Value, node: usize) {
         if self.last_use[value.0] == node
             && let Some(Place::Register(register)) = self.place[value.0]
-            && !self.free.contains(&register)
+            && !std::mem::replace(&mut self.is_free[register], true)
         {
             self.free.push(register);
         }
     }
 
     fn take_register(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
+        let register = self.free.pop().unwrap_or_else(|| {
             self.program.registers += 1;
+            self.is_free.push(false);
             self.program.registers - 1
-        })
+        });
+        self.is_free[register] = false;
+        register
     }
 }
