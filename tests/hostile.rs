@@ -1,14 +1,15 @@
-//! Texts that nobody means well with, through the binary: each is answered within 2 s and 1 GB, by findings and exit code 2,
+//! Texts that nobody means well with, through the binary: each is answered in time and within 1 GB, by findings and exit code 2,
 //! or by success where the text is legal. Every input is made here.
 //!
-//! The time is the processor's, not the clock's, so that a busy machine changes nothing.
+//! The time is the processor's, not the clock's, so that a busy machine changes nothing. It is a guard against what grows faster
+//! than its text (which takes minutes), not a measurement: a slow machine must not fail it.
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// The promise is for release builds; unoptimised code gets more time, and no other memory.
-const SECONDS: f64 = if cfg!(debug_assertions) { 30.0 } else { 2.0 };
+/// Five times the 2 s of docs/robustness.md; unoptimised code gets more time, and no other memory.
+const SECONDS: f64 = if cfg!(debug_assertions) { 30.0 } else { 10.0 };
 const BYTES: i64 = 1 << 30;
 const DEEP: usize = 100_000;
 

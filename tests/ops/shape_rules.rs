@@ -255,7 +255,7 @@ fn convolutions() -> Vec<Row> {
         row(
             convolution(1),
             "f32[1, 5, 3], f32[2, 2, 1]",
-            "convolution of 3 channels by 1 filters over 2 channels in 1 groups (C2)",
+            "convolution of f32[1, 5, 3] by a kernel f32[2, 2, 1] in 1 groups: 3 channels and 1 filters do not make groups of 2 channels (C2)",
         ),
         row(
             convolution(1),

@@ -15,6 +15,8 @@ pub struct Kit {
     pub y: NodeId,
     /// `f32[3]`
     pub s: NodeId,
+    /// `f32[3]`, a param
+    pub param: NodeId,
     /// `bool[2, 3]`
     pub m: NodeId,
     /// `i32[2, 3]`
@@ -151,10 +153,13 @@ pub fn graph(expression: Expression) -> Graph {
         Builder::new(&mut graph, provenance("")).constant(0.0, &TensorType::scalar(DType::F32))
     };
     let graph = RefCell::new(Graph::new());
-    let mut kit = Kit { graph, name: Cell::new("k"), x: zero, y: zero, s: zero, m: zero, i: zero };
+    let mut kit = Kit { graph, name: Cell::new("k"), x: zero, y: zero, s: zero, param: zero, m: zero, i: zero };
     kit.x = kit.leaf("x", DType::F32, &[2, 3]);
     kit.y = kit.leaf("y", DType::F32, &[2, 3]);
     kit.s = kit.leaf("s", DType::F32, &[3]);
+    let ty = TensorType::f32(dims(&[3]));
+    kit.rename("param");
+    kit.param = kit.emit(ops::Input { kind: InputKind::Param, ty }, &[]);
     kit.m = kit.leaf("m", DType::Bool, &[2, 3]);
     kit.i = kit.leaf("i", DType::I32, &[2, 3]);
     kit.rename("k");
@@ -175,10 +180,21 @@ fn case(rule: &'static str, fires: Expression, misses: Expression) -> Case {
 }
 
 pub fn all() -> Vec<Case> {
-    [constants(), identities(), choices(), signs(), layout(), reductions(), loops(), pooling(), stable()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        constants(),
+        identities(),
+        choices(),
+        signs(),
+        layout(),
+        reductions(),
+        loops(),
+        convolutions(),
+        pooling(),
+        stable(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn constants() -> Vec<Case> {
@@ -428,6 +444,30 @@ fn pooling() -> Vec<Case> {
     vec![
         case("max-pool-relu", |k| pooled(k, 0), |k| pooled(k, 1)),
         case("max-pool-scatter-relu", |k| derivative(k, 0.0), |k| derivative(k, 0.5)),
+    ]
+}
+
+fn convolutions() -> Vec<Case> {
+    /// Two places of three channels in, three out.
+    fn convolved(k: &Kit) -> NodeId {
+        let windows = ops::convolution::Windows { strides: vec![1], dilation: vec![1], padding: vec![(0, 0)] };
+        let attributes = ops::convolution::ConvolutionAttributes { windows, groups: 1 };
+        let kernel = k.spread(k.param, &[1, 3, 3], &[1]);
+        k.emit(ops::Convolution { attributes }, &[k.reshape(k.x, &[1, 2, 3]), kernel])
+    }
+    fn of_channels(k: &Kit, vector: NodeId) -> NodeId {
+        k.spread(vector, &[1, 2, 3], &[2])
+    }
+    fn scaled(k: &Kit, factor: NodeId) -> NodeId {
+        k.mul(k.sub(convolved(k), of_channels(k, k.s)), of_channels(k, factor))
+    }
+    vec![
+        case("convolution-scaled", |k| scaled(k, k.exp(k.param)), |k| scaled(k, k.exp(k.s))),
+        case(
+            "convolution-biases",
+            |k| k.add(k.sub(convolved(k), of_channels(k, k.s)), of_channels(k, k.exp(k.s))),
+            |k| k.add(k.sub(convolved(k), of_channels(k, k.s)), k.exp(k.reshape(k.x, &[1, 2, 3]))),
+        ),
     ]
 }
 

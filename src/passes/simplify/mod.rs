@@ -16,12 +16,13 @@
 //! elementwise ops and reductions produce and read; (3) nodes that are not negations; (4) the distance of negations,
 //! reshapes and transposes from the outputs; (5) negations. Each rule makes the earliest of these that it touches smaller:
 //! folding and identities (3), factors joined (3), a broadcast moved behind an op or a sum (2), a rectifier moved behind a
-//! pooling (2), a negation moved outwards (4) or absorbed (5), layout merged (3). What leaves the body of a loop counts once
+//! pooling (2), a convolution's factors moved into its kernel (2, in images of more places than the kernel), a negation moved outwards (4) or absorbed (5), layout merged (3). What leaves the body of a loop counts once
 //! in place of once a step. Rules that would do work twice ask that the inner node is read once. The number of
 //! rounds is bounded all the same.
 
 mod choices;
 mod constants;
+mod convolutions;
 mod identities;
 mod layout;
 mod loops;
@@ -57,6 +58,7 @@ pub const TABLES: &[(&str, &[Rule])] = &[
     ("Layout", layout::RULES),
     ("Reductions", reductions::RULES),
     ("Loops", loops::RULES),
+    ("Convolutions", convolutions::RULES),
     ("Pooling", pooling::RULES),
     ("Stable forms", stable::RULES),
 ];
@@ -69,6 +71,7 @@ const ALL: &[&[Rule]] = &[
     layout::RULES,
     reductions::RULES,
     loops::RULES,
+    convolutions::RULES,
     pooling::RULES,
     stable::RULES,
 ];

@@ -23,10 +23,17 @@ fn is_unpadded(attributes: &ops::pooling::PoolAttributes) -> bool {
     attributes.windows.padding.iter().all(|padding| *padding == (0, 0))
 }
 
+/// Whether a rectifier of this value costs nothing: a product with a bias takes it along, if nobody reads the sum before.
+fn is_with_the_product(rw: &Rewriter, x: NodeId) -> bool {
+    let is_product = |id: &NodeId| matches!(rw.op(*id), Op::Convolution(_)) && rw.is_read_once(*id);
+    matches!(rw.op(x), Op::Add(_)) && rw.is_read_once(x) && rw.operands(x).iter().any(is_product)
+}
+
 fn max_pool_relu(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let Op::MaxPool(pool) = view.op else { return None };
     let [bound, x] = rw.take(view.operands[0], is!(Max))?;
-    let bound = rw.number(bound).filter(|_| is_unpadded(&pool.attributes))?;
+    let is_free = rw.is_read_once(view.operands[0]) && is_with_the_product(rw, x);
+    let bound = rw.number(bound).filter(|bound| is_unpadded(&pool.attributes) && !(*bound == 0.0 && is_free))?;
     let pooled = rw.emit(view.op.clone(), &[x]);
     let bound = rw.constant(bound, view.ty);
     Some(rw.emit(ops::Max, &[bound, pooled]))
