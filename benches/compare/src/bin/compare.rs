@@ -26,10 +26,13 @@ struct Engine {
 enum Program {
     Ours { threads: usize },
     Python { script: &'static str, arguments: &'static [&'static str], needs: &'static str },
-    Rust { binary: &'static str },
+    Rust { binary: &'static str, arguments: &'static [&'static str] },
 }
 
 const ALL: &[&str] = &["w1", "w2", "w3", "w4", "w5", "w6"];
+
+/// All but w6, which needs second derivatives.
+const FIRST_DERIVATIVES: &[&str] = &["w1", "w2", "w3", "w4", "w5"];
 
 const ENGINES: &[Engine] = &[
     Engine { name: "anabranch", program: Program::Ours { threads: 2 }, workloads: ALL },
@@ -43,16 +46,17 @@ const ENGINES: &[Engine] = &[
         workloads: &["w1", "w2", "w3"],
     },
     Engine { name: "keras_tensorflow", program: python("keras_seed.py", &[], "keras"), workloads: &["w1"] },
-    Engine { name: "burn", program: Program::Rust { binary: "burn_step" }, workloads: ALL },
-    Engine {
-        name: "candle",
-        program: Program::Rust { binary: "candle_step" },
-        workloads: &["w1", "w2", "w3", "w4", "w5"],
-    },
+    Engine { name: "burn_flex", program: rust("burn_step", &["flex"]), workloads: FIRST_DERIVATIVES },
+    Engine { name: "burn_ndarray", program: rust("burn_step", &["ndarray"]), workloads: FIRST_DERIVATIVES },
+    Engine { name: "candle", program: rust("candle_step", &[]), workloads: FIRST_DERIVATIVES },
 ];
 
 const fn python(script: &'static str, arguments: &'static [&'static str], needs: &'static str) -> Program {
     Program::Python { script, arguments, needs }
+}
+
+const fn rust(binary: &'static str, arguments: &'static [&'static str]) -> Program {
+    Program::Rust { binary, arguments }
 }
 
 struct Settings {
@@ -174,9 +178,9 @@ fn command(engine: &Engine, workload: &Workload, settings: &Settings) -> Result<
             command.arg(workload.name).arg(&settings.data).arg(threads.to_string());
             Ok(command)
         }
-        Program::Rust { binary: name } => {
+        Program::Rust { binary: name, arguments } => {
             let mut command = binary(name)?;
-            command.arg(workload.name).arg(&settings.data);
+            command.arg(workload.name).arg(&settings.data).args(*arguments);
             Ok(command)
         }
         Program::Python { script, arguments, needs } => {
