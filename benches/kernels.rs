@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anabranch::exec::kernels::conv::{self, ConvGeometry};
-use anabranch::exec::kernels::elementwise::{Access, Binary, Builder, Destination, Program, Source, Unary, Value};
+use anabranch::exec::kernels::elementwise::{Access, Binary, Destination, GroupBuilder, Program, Source, Unary, Value};
 use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
 use anabranch::exec::kernels::simd::{self, Kernel, Vector};
 use anabranch::exec::kernels::{Context, Pool, layout, pooling, reduce};
@@ -296,7 +296,7 @@ fn program(
     bencher: Bencher<'_, '_>,
     n: usize,
     sources: usize,
-    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+    build: impl Fn(&mut GroupBuilder<f32>, &[Value]) -> Vec<Value>,
 ) {
     run(bencher, n, sources, false, build);
 }
@@ -306,7 +306,7 @@ fn traffic(
     bencher: Bencher<'_, '_>,
     sources: usize,
     in_place: bool,
-    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+    build: impl Fn(&mut GroupBuilder<f32>, &[Value]) -> Vec<Value>,
 ) {
     let results = if in_place { 3 } else { 1 };
     run(bencher.counter(BytesCount::new(4 * MILLION * (sources + results))), MILLION, sources, in_place, build);
@@ -318,9 +318,9 @@ fn run(
     n: usize,
     sources: usize,
     in_place: bool,
-    build: impl Fn(&mut Builder<f32>, &[Value]) -> Vec<Value>,
+    build: impl Fn(&mut GroupBuilder<f32>, &[Value]) -> Vec<Value>,
 ) {
-    let mut builder = Builder::new();
+    let mut builder = GroupBuilder::new();
     let loads: Vec<Value> = (0..sources).map(|i| builder.load(i, Access::Contiguous)).collect();
     let results = build(&mut builder, &loads);
     for (i, result) in results.iter().enumerate() {

@@ -101,9 +101,9 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
 fn first_values(compiled: &Compiled, options: &ExecutorOptions) -> Store<f32> {
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), options).unwrap();
     let mut store = Store::new();
-    for port in init.ports().to_vec() {
-        let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, port.name, port.shape.clone(), Values::zeros(port.dtype, port.shape.iter().product()));
+    for fetch in init.fetches().to_vec() {
+        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
     }
     init.run(&mut store, Clock::default());
     store

@@ -61,9 +61,9 @@ fn first_values(compiled: &Compiled) -> Store<f32> {
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), &ExecutorOptions::default())
         .unwrap_or_else(|findings| panic!("{:?}", findings.0));
     let mut store = Store::new();
-    for port in init.ports().to_vec() {
-        let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, port.name, port.shape.clone(), Values::zeros(port.dtype, port.shape.iter().product()));
+    for fetch in init.fetches().to_vec() {
+        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
     }
     init.run(&mut store, Clock::default());
     store

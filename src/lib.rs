@@ -3,7 +3,7 @@
 //! [`pipeline::compile`] takes a spec to its programs; [`train::Trainer`] runs them.
 //!
 //! ```
-//! use anabranch::data::{Dataset, Field, Values};
+//! use anabranch::data::{Dataset, Field, Numbers};
 //! use anabranch::{diag::SourceMap, exec::ExecutorOptions, lower::Options, pipeline, train::Trainer};
 //!
 //! let spec = "
@@ -19,7 +19,7 @@
 //! let id = sources.add("line.anb", spec);
 //! let compiled = pipeline::compile(&mut sources, id, &Options::default())?;
 //!
-//! let column = |values: &[f32]| Field { shape: vec![1], values: Values::F32(values.to_vec()) };
+//! let column = |values: &[f32]| Field { shape: vec![1], values: Numbers::F32(values.to_vec()) };
 //! let fields = [("x", column(&[0.0, 0.5, 1.0])), ("y", column(&[1.0, 2.0, 3.0]))];
 //! let data = Dataset { fields: fields.map(|(name, field)| (name.to_string(), field)).into_iter().collect(), rows: 3 };
 //!

@@ -1,6 +1,6 @@
 //! The binary as a user meets it: what it prints, what it writes, and what it says of mistakes.
 
-use anabranch::data::{TensorRef, ValuesRef, write_npz};
+use anabranch::data::{NumbersRef, TensorRef, write_npz};
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ fn project() -> TempDir {
 fn write_data(folder: &Path, width: usize, x: impl Fn(usize) -> f32) {
     let x: Vec<f32> = (0..10 * width).map(x).collect();
     let y: Vec<f32> = (0..10).map(|row| 0.1 * row as f32).collect();
-    let tensor = |name, shape, values| TensorRef { name, shape, values: ValuesRef::F32(values) };
+    let tensor = |name, shape, values| TensorRef { name, shape, values: NumbersRef::F32(values) };
     write_npz(&folder.join("line.npz"), &[tensor("x", &[10, width], &x), tensor("y", &[10, 1], &y)]).unwrap();
 }
 
@@ -104,7 +104,7 @@ fn what_no_row_has_is_no_value() {
     );
     std::fs::write(folder.join("line.anb"), spec.replace("minimize error", "minimize size")).unwrap();
     let (x, y) = (vec![0.5; 20], vec![f32::NAN; 10]);
-    let tensor = |name, shape, values| TensorRef { name, shape, values: ValuesRef::F32(values) };
+    let tensor = |name, shape, values| TensorRef { name, shape, values: NumbersRef::F32(values) };
     write_npz(&folder.join("line.npz"), &[tensor("x", &[10, 2], &x), tensor("y", &[10, 1], &y)]).unwrap();
     let text = succeeds(folder, &["run", "run.yaml"]);
     assert!(text.contains("apart -") && text.contains("test apart: - -> -\n"), "{text}");

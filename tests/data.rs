@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anabranch::data::params::{self, Coverage, ParamsSource};
 use anabranch::data::{
-    ColumnSpec, DataSource, Dataset, FieldKind, FieldSpec, MISSING_INT, TensorRef, Values, ValuesRef, load, write_npz,
-    write_safetensors,
+    ColumnSpec, DataSource, Dataset, FieldKind, FieldSpec, MISSING_INT, Numbers, NumbersRef, TensorRef, load,
+    write_npz, write_safetensors,
 };
 use anabranch::diag::{Code, Diagnostic, SourceId, Span};
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn npz(folder: &TempDir, tensors: &[TensorRef<'_>]) -> DataSource {
 }
 
 fn tensor<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> TensorRef<'a> {
-    TensorRef { name, shape, values: ValuesRef::F32(values) }
+    TensorRef { name, shape, values: NumbersRef::F32(values) }
 }
 
 fn float(name: &str, shape: &[usize]) -> FieldSpec {
@@ -70,7 +70,7 @@ fn columns_become_shaped_fields() {
         let dataset = load(&source, &[image, int("digit")]).unwrap();
         assert_eq!(dataset.rows, 2);
         assert_eq!(dataset.fields["image"].shape, [2, 2]);
-        assert_eq!(dataset.fields["digit"].values, Values::I32(vec![8, 9]));
+        assert_eq!(dataset.fields["digit"].values, Numbers::I32(vec![8, 9]));
         let mut row = [0_f32; 4];
         assert!(dataset.fill_float("image", &[1], &mut row));
         assert_eq!(row, [8.0, 9.0, 1.0, 2.0]);
@@ -103,7 +103,7 @@ fn empty_cells_are_missing_values_of_optional_fields() {
     let folder = folder();
     let source = csv(&folder, "age,digit\n30,1\n,\n");
     let dataset = load(&source, &[float("age", &[]).optional(), int("digit").optional()]).unwrap();
-    assert_eq!(dataset.fields["digit"].values, Values::I32(vec![1, MISSING_INT]));
+    assert_eq!(dataset.fields["digit"].values, Numbers::I32(vec![1, MISSING_INT]));
     let mut age = [0_f64; 2];
     dataset.fill_float("age", &[0, 1], &mut age);
     assert!(age[0] == 30.0 && age[1].is_nan());
@@ -129,14 +129,14 @@ fn columns_that_do_not_fit_are_explained() {
 fn arrays_are_read_with_prefix_names_and_rows() {
     let folder = folder();
     let images: Vec<f32> = (0..12).map(|value| value as f32).collect();
-    let labels = TensorRef { name: "data/y", shape: &[3], values: ValuesRef::I32(&[1, 2, 3]) };
+    let labels = TensorRef { name: "data/y", shape: &[3], values: NumbersRef::I32(&[1, 2, 3]) };
     let mut source = npz(&folder, &[tensor("data/x", &[3, 2, 2], &images), labels, tensor("other", &[1], &[0.0])]);
     source.prefix = Some("data/".into());
     source.columns = columns(&[("digit", "y")]);
     source.rows = Some((1, 3));
     let dataset = load(&source, &[float("x", &[2, 2]), int("digit")]).unwrap();
-    assert_eq!(dataset.fields["x"].values, Values::F32(images[4..].to_vec()));
-    assert_eq!(dataset.fields["digit"].values, Values::I32(vec![2, 3]));
+    assert_eq!(dataset.fields["x"].values, Numbers::F32(images[4..].to_vec()));
+    assert_eq!(dataset.fields["digit"].values, Numbers::I32(vec![2, 3]));
     let (_, headline, rest) = mistake(&source, &[float("xx", &[2, 2])]);
     assert_eq!(headline, "`FILE` has no array `xx`");
     assert!(rest.contains("found: x, y") && rest.contains("did you mean `x`?"), "{rest}");
@@ -174,7 +174,7 @@ fn one_array_alone_is_read_from_npy() {
     ndarray_npy::write_npy(&path, &ndarray::array![[1_i64, 2], [3, i64::MAX]]).unwrap();
     let source = DataSource { rows: Some((0, 1)), ..DataSource::new(&path) };
     let field = |kind| FieldSpec::new("x", &[Some(2)], kind);
-    assert_eq!(load(&source, &[field(FieldKind::Int)]).unwrap().fields["x"].values, Values::I32(vec![1, 2]));
+    assert_eq!(load(&source, &[field(FieldKind::Int)]).unwrap().fields["x"].values, Numbers::I32(vec![1, 2]));
     let (code, _, rest) = mistake(&DataSource::new(&path), &[field(FieldKind::Int)]);
     assert_eq!(code, Code::E0604);
     assert!(rest.contains("row 1, element [1]"), "{rest}");
@@ -223,14 +223,14 @@ fn params_come_back_as_they_were_written() {
     let path = folder.path().join("params.safetensors");
     let tensors = [
         tensor("dense.kernel", &[2, 2], &[1.0, -0.0, f32::MIN_POSITIVE, 3.5]),
-        TensorRef { name: "step", shape: &[], values: ValuesRef::I32(&[7]) },
-        TensorRef { name: "alpha", shape: &[1], values: ValuesRef::F64(&[0.1]) },
+        TensorRef { name: "step", shape: &[], values: NumbersRef::I32(&[7]) },
+        TensorRef { name: "alpha", shape: &[1], values: NumbersRef::F64(&[0.1]) },
         tensor("empty", &[0, 3], &[]),
     ];
     let read = round_trip(&path, &tensors);
     for wanted in &tensors {
         let found = &read.tensors[wanted.name];
-        assert_eq!((found.shape.as_slice(), ValuesRef::from(&found.values)), (wanted.shape, wanted.values));
+        assert_eq!((found.shape.as_slice(), NumbersRef::from(&found.values)), (wanted.shape, wanted.values));
     }
     let bytes = std::fs::read(&path).unwrap();
     write_safetensors(&path, &read.refs(), &read.metadata).unwrap();

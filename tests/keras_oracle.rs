@@ -50,7 +50,7 @@ fn evaluate(case: &Value, function: &str, arguments: &str) -> Vec<f64> {
     let mut program = executor::<f64>(&compiled.simplified.predict, extents(&case["pred"])[0], Mode::Planned);
     feed(&mut program, &Feeds::from([("t".into(), flat(&case["target"])), ("p".into(), flat(&case["pred"]))]));
     program.run(&mut store, Clock::default());
-    floats(program.result(program.port(Role::Output, "y").unwrap()))
+    floats(program.result(program.fetch(Role::Output, "y").unwrap()))
 }
 
 /// Holds every case against `found`; all failures are shown at once.
@@ -212,7 +212,7 @@ fn ctc_is_that_of_pytorch() {
             feed(&mut executor, &feeds);
             executor.run(&mut Store::new(), Clock::default());
             for name in ["loss", "gradient"] {
-                let found = floats(executor.result(executor.port(Role::Output, name).unwrap()));
+                let found = floats(executor.result(executor.fetch(Role::Output, name).unwrap()));
                 let error = difference(&found, &flat(&case[name]));
                 assert!(error <= 1e-9, "{name} with blank {} differs by {error:.1e}", case["blank"]);
             }

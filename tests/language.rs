@@ -62,7 +62,7 @@ fn constants_of_every_kind_are_set() {
     let all = [("units", "3"), ("rate", "0.25"), ("bias", "false"), ("padding", "same")];
     assert_eq!(errors(text, &set(&all)), Vec::<String>::new());
     let wrong = errors(text, &set(&[("units", "2.5"), ("rate", "fast"), ("bias", "false"), ("paddin", "same")]));
-    assert_eq!(wrong[0], "`--set units=2.5`: `units` is a whole number");
+    assert_eq!(wrong[0], "`--set units=2.5`: `units` is an int");
     assert_eq!(wrong[1], "`--set rate=\"fast\"`: `rate` is a number");
     assert_eq!(wrong.last().map(String::as_str), Some("`--set paddin`: the spec has no `const paddin`"));
 }

@@ -237,8 +237,8 @@ fn run(case: &Value, mode: Mode) -> (f64, String) {
         case["weights"].as_object().unwrap().keys().map(|w| (w.clone(), owner(&graph, &path(w, &weights)))).collect();
     executor.run(&mut store, Clock::default());
     let result = |role: Role, name: &str| {
-        let port = executor.port(role, name).unwrap_or_else(|| panic!("no result {name}"));
-        floats(executor.result(port))
+        let fetch = executor.fetch(role, name).unwrap_or_else(|| panic!("no result {name}"));
+        floats(executor.result(fetch))
     };
     let ours = |weight: &str| names.iter().find(|(name, _)| name == weight).map(|(_, own)| own.clone()).unwrap();
     let mut differences = vec![(difference(&result(Role::Output, "y"), &flat(&case["output"])), "output".to_string())];

@@ -2,7 +2,7 @@
 
 mod support;
 
-use anabranch::data::{Dataset, Field, Values};
+use anabranch::data::{Dataset, Field, Numbers};
 use anabranch::exec::{ExecutorOptions, Mode};
 use anabranch::ir::Role;
 use anabranch::train::Trainer;
@@ -43,15 +43,15 @@ const PER_BATCH: &[&str] = &["largest"];
 
 fn dataset(rows: &[Row]) -> Dataset {
     let column =
-        |value: &dyn Fn(&Row) -> f64| Field { shape: vec![], values: Values::F64(rows.iter().map(value).collect()) };
+        |value: &dyn Fn(&Row) -> f64| Field { shape: vec![], values: Numbers::F64(rows.iter().map(value).collect()) };
     let labels = |shift: u8| Field {
         shape: vec![],
-        values: Values::I32(rows.iter().map(|row| i32::from((row.3 + shift) % 3)).collect()),
+        values: Numbers::I32(rows.iter().map(|row| i32::from((row.3 + shift) % 3)).collect()),
     };
     let scores = rows.iter().flat_map(|row| [row.0, row.1, row.2 - row.0]).collect();
     let fields = [
         ("p", column(&|row| row.0)),
-        ("scores", Field { shape: vec![3], values: Values::F64(scores) }),
+        ("scores", Field { shape: vec![3], values: Numbers::F64(scores) }),
         ("truth", column(&|row| f64::from(u8::from(row.1 > 0.5)))),
         ("amount", column(&|row| 3.0 * row.2 + row.0)),
         ("label", labels(0)),

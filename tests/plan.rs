@@ -149,7 +149,7 @@ fn results(graph: &Graph, options: &ExecutorOptions) -> Vec<Values<f64>> {
     executor.run(&mut store, Clock::default());
     // A second run finds the memory as the first one left it.
     executor.run(&mut store, Clock::default());
-    (0..executor.ports().len()).map(|port| executor.result(port).clone()).collect()
+    (0..executor.fetches().len()).map(|fetch| executor.result(fetch).clone()).collect()
 }
 
 proptest! {

@@ -58,8 +58,8 @@ fn trained(compiled: &Compiled, length: usize, mode: Mode, threads: usize) -> Ve
                 }
             }
             executor.run(&mut store, Clock { step, ..Clock::default() });
-            for (at, port) in executor.ports().iter().enumerate() {
-                if !matches!(port.role, Role::Param | Role::State) {
+            for (at, fetch) in executor.fetches().iter().enumerate() {
+                if !matches!(fetch.role, Role::Param | Role::State) {
                     seen.extend(floats(executor.result(at)));
                 }
             }
@@ -108,9 +108,9 @@ fn without_a_step_the_last_carry_is_the_first() {
         let sizes = DimSizes::from([("batch".into(), 2), ("T".into(), 0)]);
         let mut executor = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &options(mode)).unwrap();
         executor.run(&mut store, Clock::default());
-        let port = |name| executor.port(Role::Output, name).unwrap();
-        assert_eq!(floats(executor.result(port("last"))), [0.3, 0.5, 0.3, 0.5]);
-        assert!(floats(executor.result(port("all"))).is_empty());
+        let fetch = |name| executor.fetch(Role::Output, name).unwrap();
+        assert_eq!(floats(executor.result(fetch("last"))), [0.3, 0.5, 0.3, 0.5]);
+        assert!(floats(executor.result(fetch("all"))).is_empty());
     }
 }
 
@@ -172,8 +172,8 @@ fn a_program_with_a_loop_reads_back() {
         let yaml = anabranch::export::yaml(graph);
         let read: Document = serde_yaml::from_str(&yaml).unwrap();
         assert_eq!(print(&read.graph(span).unwrap(), "p"), print(graph, "p"));
-        // A body whose leaf is no port is refused.
-        let broken = json.replace("\"port\":0", "\"port\":77");
+        // A body whose leaf is no fetch is refused.
+        let broken = json.replace("\"fetch\":0", "\"fetch\":77");
         let read: Result<Document, _> = serde_json::from_str(&broken);
         assert!(read.is_err() || read.is_ok_and(|read| read.graph(span).is_err()));
     }
@@ -283,7 +283,7 @@ fn draws_differ_from_step_to_step_and_are_the_same_on_the_way_back() {
         let mut run = |graph: &Graph, role: Role, name: &str| {
             let mut executor = Executor::<f64>::new(graph, &sizes, &options(mode)).unwrap();
             executor.run(&mut store, Clock::default());
-            floats(executor.result(executor.port(role, name).unwrap()))
+            floats(executor.result(executor.fetch(role, name).unwrap()))
         };
         let draws = run(&compiled.simplified.predict, Role::Output, "all");
         let gradient = run(&compiled.simplified.gradients, Role::Gradient, "w");
@@ -332,7 +332,7 @@ fn missing_samples_stay_apart_in_a_loop() {
         let y = [vec![f64::NAN, 1.0, 2.0, 3.0, 4.0, 5.0], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]].concat();
         support::feed(&mut executor, &support::Feeds::from([("x".into(), vec![0.0; 6]), ("y".into(), y)]));
         executor.run(&mut store, Clock::default());
-        let loss = executor.scalar(executor.port(Role::Loss, "l").unwrap());
+        let loss = executor.scalar(executor.fetch(Role::Loss, "l").unwrap());
         (loss, floats(store.find(StoreKind::Param, "w").unwrap()))
     };
     let (loss, w) = values("scan");

@@ -17,7 +17,7 @@ fn predict(text: &str, batch: usize, feeds: &[(&str, Vec<f64>)]) -> impl Fn(&str
     let mut program = executor::<f64>(&compiled.simplified.predict, batch, Mode::Planned);
     feed(&mut program, &feeds.iter().map(|(name, values)| (name.to_string(), values.clone())).collect::<Feeds>());
     program.run(&mut store, Clock::default());
-    move |name| floats(program.result(program.port(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))))
+    move |name| floats(program.result(program.fetch(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))))
 }
 
 /// A spec after some training steps: its params and states.
@@ -322,7 +322,7 @@ fn averaged_params_predict_by_their_running_mean() {
     let mut program = executor::<f64>(&compiled.simplified.predict, 1, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".to_string(), vec![1.0])]));
     program.run(&mut store, Clock::default());
-    close(&floats(program.result(program.port(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
+    close(&floats(program.result(program.fetch(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn averaging_predicts_and_evaluates_by_running_means() {
         let mut program = executor::<f64>(program, 1, Mode::Planned);
         feed(&mut program, &feeds);
         program.run(&mut store, Clock::default());
-        close(&floats(program.result(program.port(role, name).unwrap())), &[wanted]);
+        close(&floats(program.result(program.fetch(role, name).unwrap())), &[wanted]);
     }
 }
 

@@ -76,8 +76,8 @@ impl Workload {
             feed(&mut step, &self.feeds(i));
             step.run(&mut store, Clock { step: i as i32, ..Clock::default() });
             for (name, wanted) in row.as_object().unwrap() {
-                let found = match step.port(Role::Loss, name) {
-                    Some(port) => vec![step.scalar(port)],
+                let found = match step.fetch(Role::Loss, name) {
+                    Some(fetch) => vec![step.scalar(fetch)],
                     None => floats(store.find(StoreKind::Param, &self.path(name)).unwrap()),
                 };
                 let error = relative(&found, &flat(wanted));
@@ -106,8 +106,8 @@ impl Workload {
         let norms = wanted.values().map(|gradient| gradient["norm"].as_f64().unwrap());
         let floor = 1e-6 * norms.fold(0.0, f64::max);
         for (array, gradient) in wanted {
-            let port = program.port(Role::Gradient, &self.path(array)).unwrap();
-            let found = floats(program.result(port));
+            let fetch = program.fetch(Role::Gradient, &self.path(array)).unwrap();
+            let found = floats(program.result(fetch));
             let norm = found.iter().map(|value| value * value).sum::<f64>().sqrt();
             let wanted = gradient["norm"].as_f64().unwrap();
             let error = (norm - wanted).abs() / wanted.max(floor);

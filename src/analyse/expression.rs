@@ -204,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The marks of missing values as what they mean: NaN, which differs from itself, and the least whole number are
+    /// The marks of missing values as what they mean: NaN, which differs from itself, and the least int are
     /// `missing(x)`; that none of a sample's values is one is `present(x)`.
     fn missing(&self, id: NodeId) -> Option<(&'static str, NodeId)> {
         let operands = self.graph.operands(id);
@@ -226,7 +226,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What a count of truth values counts.
+    /// What a count of bools counts.
     fn counted(&self, id: NodeId) -> NodeId {
         match self.graph.op(id) {
             Op::Sum(_) | Op::Cast(_) | Op::Reshape(_) => self.counted(self.graph.operands(id)[0]),

@@ -202,7 +202,7 @@ fn of_node(graph: &Graph, id: NodeId, bounds: &[Interval], same: &[NodeId]) -> I
         Op::LogSumExp(_) => Interval::new(at(0).low, f64::INFINITY),
         Op::CumulativeSum(_) => at(0).sum(None).hull(at(0)),
         Op::Product(_) if at(0).low >= 0.0 => Interval::NOT_NEGATIVE,
-        Op::Mode(_) => at(0).hull(at(1)),
+        Op::ByMode(_) => at(0).hull(at(1)),
         Op::IsNan(_) => Interval::UNIT,
         Op::SimplexQp(_) => Interval::UNIT,
         Op::Cast(_)

@@ -10,7 +10,7 @@ use num_traits::Float;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Dataset, Field, Values};
+use super::{Dataset, Field, Numbers};
 
 /// A plan of batches over `rows` rows.
 ///
@@ -96,9 +96,9 @@ impl Field {
     /// When `out` does not hold `rows.len() * row_len()` elements or a row is out of range.
     pub fn fill_float<T: Float>(&self, rows: &[u32], out: &mut [T]) {
         match &self.values {
-            Values::F32(values) => gather(values, self.row_len(), rows, out, float),
-            Values::F64(values) => gather(values, self.row_len(), rows, out, float),
-            Values::I32(values) => gather(values, self.row_len(), rows, out, float),
+            Numbers::F32(values) => gather(values, self.row_len(), rows, out, float),
+            Numbers::F64(values) => gather(values, self.row_len(), rows, out, float),
+            Numbers::I32(values) => gather(values, self.row_len(), rows, out, float),
         }
     }
 
@@ -109,9 +109,9 @@ impl Field {
     /// As [`Field::fill_float`].
     pub fn fill_int(&self, rows: &[u32], out: &mut [i32]) {
         match &self.values {
-            Values::F32(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
-            Values::F64(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
-            Values::I32(values) => gather(values, self.row_len(), rows, out, |value| value),
+            Numbers::F32(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
+            Numbers::F64(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
+            Numbers::I32(values) => gather(values, self.row_len(), rows, out, |value| value),
         }
     }
 }
@@ -196,11 +196,11 @@ mod tests {
 
     #[test]
     fn rows_are_gathered_and_converted() {
-        let field = Field { shape: vec![2], values: Values::F64(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.5]) };
+        let field = Field { shape: vec![2], values: Numbers::F64(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.5]) };
         let mut out = [0_f32; 4];
         field.fill_float(&[2, 0], &mut out);
         assert_eq!(out, [4.0, 5.5, 0.0, 1.0]);
-        let labels = Field { shape: vec![], values: Values::I32(vec![5, 6, 7]) };
+        let labels = Field { shape: vec![], values: Numbers::I32(vec![5, 6, 7]) };
         let (mut ints, mut floats) = ([0; 2], [0_f64; 2]);
         labels.fill_int(&[1, 2], &mut ints);
         labels.fill_float(&[1, 2], &mut floats);

@@ -5,25 +5,25 @@
 
 use crate::diag::{Code, Diagnostic};
 
-use super::{DataSource, FieldKind, FieldSpec, MISSING_INT, Values};
+use super::{DataSource, FieldKind, FieldSpec, MISSING_INT, Numbers};
 
 /// How many wrong values a message names.
 const PLACES_NAMED: usize = 5;
 
 /// Checks and converts. `place` says in words where the value of an index stands.
 pub(super) fn convert(
-    values: Values,
+    values: Numbers,
     spec: &FieldSpec,
     source: &DataSource,
     place: &dyn Fn(usize) -> String,
-) -> Result<Values, Diagnostic> {
+) -> Result<Numbers, Diagnostic> {
     match spec.kind {
         FieldKind::Float => {
             let allowed = |value: f64| value.is_finite() || (spec.optional && value.is_nan());
             match &values {
-                Values::F32(all) => report(wrong(all.iter().map(|&v| f64::from(v)), allowed), spec, source, place)?,
-                Values::F64(all) => report(wrong(all.iter().copied(), allowed), spec, source, place)?,
-                Values::I32(_) => {}
+                Numbers::F32(all) => report(wrong(all.iter().map(|&v| f64::from(v)), allowed), spec, source, place)?,
+                Numbers::F64(all) => report(wrong(all.iter().copied(), allowed), spec, source, place)?,
+                Numbers::I32(_) => {}
             }
             Ok(values)
         }
@@ -31,8 +31,8 @@ pub(super) fn convert(
             let allowed = |value: f64| is_integer_of(spec, value);
             let len = values.len();
             report(wrong((0..len).map(|at| values.get(at)), allowed), spec, source, place)?;
-            Ok(Values::I32(match values {
-                Values::I32(all) => all,
+            Ok(Numbers::I32(match values {
+                Numbers::I32(all) => all,
                 other => (0..len).map(|at| integer(other.get(at))).collect(),
             }))
         }
@@ -101,7 +101,7 @@ pub(super) fn wrong_values(
 ) -> Diagnostic {
     let (noun, expected) = match spec.kind {
         FieldKind::Float => ("finite numbers", "finite numbers"),
-        FieldKind::Int => ("integers", "whole numbers in the range of i32"),
+        FieldKind::Int => ("integers", "ints in the range of i32"),
         FieldKind::Bool => ("bools", "0 or 1"),
     };
     let values = if count == 1 { "value that is no".to_owned() } else { "values that are no".to_owned() };
@@ -141,33 +141,33 @@ pub(super) fn place_of(diagnostic: Diagnostic, source: &DataSource, spec: Option
 mod tests {
     use super::*;
 
-    fn check(values: Values, kind: FieldKind, optional: bool) -> Result<Values, Diagnostic> {
+    fn check(values: Numbers, kind: FieldKind, optional: bool) -> Result<Numbers, Diagnostic> {
         let spec = FieldSpec { optional, ..FieldSpec::new("y", &[], kind) };
         convert(values, &spec, &DataSource::new("d.npz"), &|at| format!("row {at}"))
     }
 
     #[test]
     fn missing_values_pass_only_in_optional_fields() {
-        let values = || Values::F32(vec![1.0, f32::NAN]);
+        let values = || Numbers::F32(vec![1.0, f32::NAN]);
         assert!(check(values(), FieldKind::Float, true).is_ok());
         let error = check(values(), FieldKind::Float, false).unwrap_err();
         assert_eq!(error.code, Code::E0604);
         assert_eq!(error.headline, "field `y` of `d.npz` has 1 value that is no finite number");
         assert_eq!(error.notes[0], "found: NaN (a missing value) at row 1");
         assert_eq!(error.helps.len(), 1);
-        assert!(check(Values::F64(vec![f64::INFINITY]), FieldKind::Float, true).is_err());
-        assert_eq!(check(values(), FieldKind::Int, true), Ok(Values::I32(vec![1, MISSING_INT])));
+        assert!(check(Numbers::F64(vec![f64::INFINITY]), FieldKind::Float, true).is_err());
+        assert_eq!(check(values(), FieldKind::Int, true), Ok(Numbers::I32(vec![1, MISSING_INT])));
     }
 
     #[test]
     fn integers_are_whole_and_in_range() {
-        let int = |value: f64| check(Values::F64(vec![value]), FieldKind::Int, false);
-        assert_eq!(int(-2_147_483_648.0), Ok(Values::I32(vec![i32::MIN])));
-        assert_eq!(int(2_147_483_647.0), Ok(Values::I32(vec![i32::MAX])));
+        let int = |value: f64| check(Numbers::F64(vec![value]), FieldKind::Int, false);
+        assert_eq!(int(-2_147_483_648.0), Ok(Numbers::I32(vec![i32::MIN])));
+        assert_eq!(int(2_147_483_647.0), Ok(Numbers::I32(vec![i32::MAX])));
         assert!(int(1.5).is_err() && int(2_147_483_648.0).is_err());
-        assert!(check(Values::I32(vec![i32::MIN]), FieldKind::Int, true).is_err());
-        assert!(check(Values::I32(vec![2]), FieldKind::Bool, false).is_err());
-        let many = check(Values::F64(vec![0.5; 9]), FieldKind::Int, false).unwrap_err();
+        assert!(check(Numbers::I32(vec![i32::MIN]), FieldKind::Int, true).is_err());
+        assert!(check(Numbers::I32(vec![2]), FieldKind::Bool, false).is_err());
+        let many = check(Numbers::F64(vec![0.5; 9]), FieldKind::Int, false).unwrap_err();
         assert!(many.notes[0].ends_with("0.5 at row 4, and 4 more"), "{}", many.notes[0]);
     }
 }

@@ -13,7 +13,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use super::check::{self, place_of};
 use super::npy::{self, Header, NpyError};
 use super::npz::Archive;
-use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Values, counted, csv, open_regular, shape_text};
+use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Numbers, counted, csv, open_regular, shape_text};
 
 /// How many names of a file a message lists.
 const NAMES_LISTED: usize = 12;
@@ -88,7 +88,7 @@ impl ArrayFile {
         }
     }
 
-    fn read(&mut self, index: usize, rows: Option<(usize, usize)>) -> Result<Values, NpyError> {
+    fn read(&mut self, index: usize, rows: Option<(usize, usize)>) -> Result<Numbers, NpyError> {
         match self {
             Self::Npz(archive) => archive.read(index, rows).map(|(_, values)| values),
             Self::Npy { reader, header, values_at, len, .. } => {
@@ -203,7 +203,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn keep(&mut self, spec: &FieldSpec, shape: Vec<usize>, checked: Result<Values, Diagnostic>) {
+    fn keep(&mut self, spec: &FieldSpec, shape: Vec<usize>, checked: Result<Numbers, Diagnostic>) {
         match checked {
             Ok(values) => {
                 self.dataset.fields.insert(spec.name.clone(), Field { shape, values });
@@ -330,7 +330,7 @@ impl Loading<'_> {
                 let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
                 format!("line {}, column `{}`", lines[row], header[columns[column]])
             };
-            let checked = check::convert(Values::F64(block.values), spec, self.source, &place);
+            let checked = check::convert(Numbers::F64(block.values), spec, self.source, &place);
             self.keep(spec, shape, checked);
         }
         Ok(())

@@ -30,7 +30,7 @@ use crate::diag::Span;
 
 pub use batch::Batcher;
 pub use load::load;
-pub use write::{TensorRef, ValuesRef, write_npz, write_safetensors};
+pub use write::{NumbersRef, TensorRef, write_npz, write_safetensors};
 
 /// Stands for a missing integer in an optional field of kind [`FieldKind::Int`] or [`FieldKind::Bool`]. The value itself
 /// is refused in such a field.
@@ -49,23 +49,23 @@ pub struct Field {
     /// The shape of one row: the array's shape without the row axis.
     pub shape: Vec<usize>,
     /// All rows, row-major.
-    pub values: Values,
+    pub values: Numbers,
 }
 
-/// Row-major values of one type.
+/// Row-major numbers of one type, as files hold them.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Values {
+pub enum Numbers {
     F32(Vec<f32>),
     F64(Vec<f64>),
     I32(Vec<i32>),
 }
 
-impl Values {
+impl Numbers {
     pub fn len(&self) -> usize {
         match self {
-            Values::F32(values) => values.len(),
-            Values::F64(values) => values.len(),
-            Values::I32(values) => values.len(),
+            Numbers::F32(values) => values.len(),
+            Numbers::F64(values) => values.len(),
+            Numbers::I32(values) => values.len(),
         }
     }
 
@@ -76,21 +76,21 @@ impl Values {
     /// The element type in the language's word.
     pub fn type_name(&self) -> &'static str {
         match self {
-            Values::F32(_) => "f32",
-            Values::F64(_) => "f64",
-            Values::I32(_) => "i32",
+            Numbers::F32(_) => "f32",
+            Numbers::F64(_) => "f64",
+            Numbers::I32(_) => "i32",
         }
     }
 
     /// One value as f64, exactly.
     ///
     /// # Panics
-    /// When `at` is not below [`Values::len`].
+    /// When `at` is not below [`Numbers::len`].
     pub fn get(&self, at: usize) -> f64 {
         match self {
-            Values::F32(values) => f64::from(values[at]),
-            Values::F64(values) => values[at],
-            Values::I32(values) => f64::from(values[at]),
+            Numbers::F32(values) => f64::from(values[at]),
+            Numbers::F64(values) => values[at],
+            Numbers::I32(values) => f64::from(values[at]),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use ndarray_npy::npy::header::Header as RawHeader;
 
-use super::{Values, shape_text};
+use super::{Numbers, shape_text};
 
 /// Why an array cannot be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ pub(super) fn read_values(
     header: &Header,
     available: u64,
     rows: Option<(usize, usize)>,
-) -> Result<Values, NpyError> {
+) -> Result<Numbers, NpyError> {
     let claimed = (header.len * header.element.size()) as u64;
     let there = available.saturating_sub(header.header_len);
     if claimed > there {
@@ -172,9 +172,9 @@ pub(super) fn read_values(
     if header.fortran && header.shape.len() > 1 {
         let all = decode(reader, header, header.len)?;
         return Ok(match all {
-            Values::F32(values) => Values::F32(row_major(&values, &header.shape, start, stop)),
-            Values::F64(values) => Values::F64(row_major(&values, &header.shape, start, stop)),
-            Values::I32(values) => Values::I32(row_major(&values, &header.shape, start, stop)),
+            Numbers::F32(values) => Numbers::F32(row_major(&values, &header.shape, start, stop)),
+            Numbers::F64(values) => Numbers::F64(row_major(&values, &header.shape, start, stop)),
+            Numbers::I32(values) => Numbers::I32(row_major(&values, &header.shape, start, stop)),
         });
     }
     let row_len = header.len.checked_div(row_count).unwrap_or(0);
@@ -185,7 +185,7 @@ pub(super) fn read_values(
     decode(reader, header, (stop - start) * row_len)
 }
 
-fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Values, NpyError> {
+fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Numbers, NpyError> {
     macro_rules! read_as {
         ($kind:ident, $stored:ty, $into:ty) => {{
             let convert = if header.big_endian {
@@ -193,11 +193,11 @@ fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Values,
             } else {
                 |bytes| <$stored>::from_le_bytes(bytes) as $into
             };
-            Values::$kind(elements(reader, len, convert)?)
+            Numbers::$kind(elements(reader, len, convert)?)
         }};
     }
     Ok(match header.element {
-        Element::Bool => Values::I32(elements(reader, len, |[byte]: [u8; 1]| i32::from(byte != 0))?),
+        Element::Bool => Numbers::I32(elements(reader, len, |[byte]: [u8; 1]| i32::from(byte != 0))?),
         Element::I8 => read_as!(I32, i8, i32),
         Element::U8 => read_as!(I32, u8, i32),
         Element::I16 => read_as!(I32, i16, i32),
@@ -262,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: &[u8], rows: Option<(usize, usize)>) -> Result<(Vec<usize>, Values), NpyError> {
+    fn read(bytes: &[u8], rows: Option<(usize, usize)>) -> Result<(Vec<usize>, Numbers), NpyError> {
         let mut reader = bytes;
         let header = read_header(&mut reader)?;
         let values = read_values(&mut reader, &header, bytes.len() as u64, rows)?;
@@ -290,19 +290,19 @@ mod tests {
         let mut columns = Array2::<f32>::zeros((2, 3).f());
         columns.assign(&rows);
         for bytes in [bytes_of(&rows), bytes_of(&columns)] {
-            let all = Values::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            let all = Numbers::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
             assert_eq!(read(&bytes, None), Ok((vec![2, 3], all)));
-            assert_eq!(read(&bytes, Some((1, 2))), Ok((vec![2, 3], Values::F32(vec![4.0, 5.0, 6.0]))));
+            assert_eq!(read(&bytes, Some((1, 2))), Ok((vec![2, 3], Numbers::F32(vec![4.0, 5.0, 6.0]))));
         }
     }
 
     #[test]
     fn integers_of_every_width_are_read() {
-        assert_eq!(read(&bytes_of(&array![true, false]), None), Ok((vec![2], Values::I32(vec![1, 0]))));
-        assert_eq!(read(&bytes_of(&array![250_u8]), None), Ok((vec![1], Values::I32(vec![250]))));
-        assert_eq!(read(&bytes_of(&array![-3_i64]), None), Ok((vec![1], Values::F64(vec![-3.0]))));
+        assert_eq!(read(&bytes_of(&array![true, false]), None), Ok((vec![2], Numbers::I32(vec![1, 0]))));
+        assert_eq!(read(&bytes_of(&array![250_u8]), None), Ok((vec![1], Numbers::I32(vec![250]))));
+        assert_eq!(read(&bytes_of(&array![-3_i64]), None), Ok((vec![1], Numbers::F64(vec![-3.0]))));
         let big = with_header("{'descr': '>i2', 'fortran_order': False, 'shape': (1,), }", &[1, 0]);
-        assert_eq!(read(&big, None), Ok((vec![1], Values::I32(vec![256]))));
+        assert_eq!(read(&big, None), Ok((vec![1], Numbers::I32(vec![256]))));
     }
 
     #[test]

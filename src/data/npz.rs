@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek};
 
 use zip::ZipArchive;
 
-use super::Values;
+use super::Numbers;
 use super::npy::{self, Header, NpyError};
 
 /// The most bytes that all arrays of an archive together may claim.
@@ -58,7 +58,7 @@ impl<R: Read + Seek> Archive<R> {
         &mut self,
         index: usize,
         rows: Option<(usize, usize)>,
-    ) -> Result<(Vec<usize>, Values), NpyError> {
+    ) -> Result<(Vec<usize>, Numbers), NpyError> {
         self.with_entry(index, |mut entry, header, size| {
             let values = npy::read_values(&mut entry, header, size, rows)?;
             // The checksum is compared at the end of the entry only, so the reader has to come there; one byte past the
@@ -100,7 +100,7 @@ mod tests {
         npz.finish().unwrap().into_inner()
     }
 
-    fn read_all(bytes: Vec<u8>) -> Result<Vec<(Vec<usize>, Values)>, NpyError> {
+    fn read_all(bytes: Vec<u8>) -> Result<Vec<(Vec<usize>, Numbers)>, NpyError> {
         let len = bytes.len() as u64;
         let mut archive = Archive::open(Cursor::new(bytes), len)?;
         (0..archive.keys.len()).map(|index| archive.read(index, None)).collect()
@@ -113,7 +113,7 @@ mod tests {
         let mut archive = Archive::open(Cursor::new(bytes), len).unwrap();
         assert_eq!(archive.keys, ["x", "data/y"]);
         assert_eq!(archive.shape(0), Ok(vec![2, 2]));
-        assert_eq!(archive.read(1, Some((1, 2))), Ok((vec![2], Values::F64(vec![2.0]))));
+        assert_eq!(archive.read(1, Some((1, 2))), Ok((vec![2], Numbers::F64(vec![2.0]))));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 
 use super::npz::Archive;
-use super::{TensorRef, Values, open_regular, shape_text};
+use super::{Numbers, TensorRef, open_regular, shape_text};
 
 /// A file of tensors and how its names map to the program's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl ParamsSource {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub shape: Vec<usize>,
-    pub values: Values,
+    pub values: Numbers,
 }
 
 /// The tensors of a file by name, in its order.
@@ -93,9 +93,9 @@ pub fn parse_safetensors(bytes: &[u8]) -> Result<NamedTensors, String> {
         let view = file.tensor(&name).map_err(|error| error.to_string())?;
         let data = view.data();
         let values = match view.dtype() {
-            Dtype::F32 => Values::F32(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
-            Dtype::F64 => Values::F64(data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
-            Dtype::I32 => Values::I32(data.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()),
+            Dtype::F32 => Numbers::F32(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
+            Dtype::F64 => Numbers::F64(data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+            Dtype::I32 => Numbers::I32(data.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()),
             other => return Err(format!("tensor `{name}` has the type {other:?}; f32, f64 and i32 are read")),
         };
         tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });

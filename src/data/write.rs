@@ -16,49 +16,49 @@ use serde::Serialize;
 
 use crate::diag::{Code, Diagnostic};
 
-use super::{Values, shape_text};
+use super::{Numbers, shape_text};
 
 /// One tensor to write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TensorRef<'a> {
     pub name: &'a str,
     pub shape: &'a [usize],
-    pub values: ValuesRef<'a>,
+    pub values: NumbersRef<'a>,
 }
 
 /// Borrowed row-major values of one type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ValuesRef<'a> {
+pub enum NumbersRef<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     I32(&'a [i32]),
 }
 
-impl<'a> From<&'a Values> for ValuesRef<'a> {
-    fn from(values: &'a Values) -> Self {
+impl<'a> From<&'a Numbers> for NumbersRef<'a> {
+    fn from(values: &'a Numbers) -> Self {
         match values {
-            Values::F32(values) => ValuesRef::F32(values),
-            Values::F64(values) => ValuesRef::F64(values),
-            Values::I32(values) => ValuesRef::I32(values),
+            Numbers::F32(values) => NumbersRef::F32(values),
+            Numbers::F64(values) => NumbersRef::F64(values),
+            Numbers::I32(values) => NumbersRef::I32(values),
         }
     }
 }
 
-impl ValuesRef<'_> {
+impl NumbersRef<'_> {
     fn len(self) -> usize {
         match self {
-            ValuesRef::F32(values) => values.len(),
-            ValuesRef::F64(values) => values.len(),
-            ValuesRef::I32(values) => values.len(),
+            NumbersRef::F32(values) => values.len(),
+            NumbersRef::F64(values) => values.len(),
+            NumbersRef::I32(values) => values.len(),
         }
     }
 
     /// The element type in the words of safetensors, and its size in bytes.
     fn element(self) -> (&'static str, usize) {
         match self {
-            ValuesRef::F32(_) => ("F32", 4),
-            ValuesRef::F64(_) => ("F64", 8),
-            ValuesRef::I32(_) => ("I32", 4),
+            NumbersRef::F32(_) => ("F32", 4),
+            NumbersRef::F64(_) => ("F64", 8),
+            NumbersRef::I32(_) => ("I32", 4),
         }
     }
 }
@@ -81,9 +81,9 @@ pub fn write_safetensors(
         out.write_all(&header)?;
         for tensor in &ordered {
             match tensor.values {
-                ValuesRef::F32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
-                ValuesRef::F64(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
-                ValuesRef::I32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                NumbersRef::F32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                NumbersRef::F64(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                NumbersRef::I32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
             }
         }
         Ok(())
@@ -127,9 +127,9 @@ pub fn write_npz(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnosti
         for tensor in tensors {
             let shape = IxDyn(tensor.shape);
             match tensor.values {
-                ValuesRef::F32(values) => add_array(&mut archive, tensor.name, shape, values)?,
-                ValuesRef::F64(values) => add_array(&mut archive, tensor.name, shape, values)?,
-                ValuesRef::I32(values) => add_array(&mut archive, tensor.name, shape, values)?,
+                NumbersRef::F32(values) => add_array(&mut archive, tensor.name, shape, values)?,
+                NumbersRef::F64(values) => add_array(&mut archive, tensor.name, shape, values)?,
+                NumbersRef::I32(values) => add_array(&mut archive, tensor.name, shape, values)?,
             }
         }
         archive.finish().map_err(io::Error::other)?;

@@ -61,7 +61,7 @@ pub struct Feed {
 
 /// A result of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Port {
+pub struct Fetch {
     pub role: Role,
     pub name: Arc<str>,
     pub dtype: DType,
@@ -85,7 +85,7 @@ pub struct Executor<T: Element> {
     planned: Option<planned::Planned<T>>,
     feeds: Vec<Feed>,
     feed_values: Vec<Values<T>>,
-    ports: Vec<Port>,
+    fetches: Vec<Fetch>,
     results: Vec<Values<T>>,
 }
 
@@ -99,14 +99,14 @@ impl<T: Element> Executor<T> {
         check_bound(&bound).map_err(|(id, error)| refused(&bound, id, &error))?;
         let graph = simplify(&bound);
         let feeds: Vec<Feed> = feeds(&graph);
-        let ports: Vec<Port> = ports(&graph);
+        let fetches: Vec<Fetch> = fetches(&graph);
         let feed_values = feeds.iter().map(|feed| Values::zeros(feed.dtype, feed.shape.iter().product())).collect();
-        let results = ports.iter().map(|port| Values::zeros(port.dtype, port.shape.iter().product())).collect();
+        let results = fetches.iter().map(|fetch| Values::zeros(fetch.dtype, fetch.shape.iter().product())).collect();
         let planned = match options.mode {
             Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)?),
             Mode::Reference => None,
         };
-        Ok(Self { graph, planned, feeds, feed_values, ports, results })
+        Ok(Self { graph, planned, feeds, feed_values, fetches, results })
     }
 
     /// The plan as text, when the program runs by one.
@@ -127,7 +127,7 @@ impl<T: Element> Executor<T> {
         }
     }
 
-    /// The buffer of a feed of whole numbers, or of truth values as 0 and 1.
+    /// The buffer of a feed of ints, or of bools as 0 and 1.
     pub fn feed_int(&mut self, feed: usize) -> Option<&mut [i32]> {
         match &mut self.feed_values[feed] {
             Values::Int(values) => Some(values),
@@ -136,23 +136,23 @@ impl<T: Element> Executor<T> {
     }
 
     /// The results, in order.
-    pub fn ports(&self) -> &[Port] {
-        &self.ports
+    pub fn fetches(&self) -> &[Fetch] {
+        &self.fetches
     }
 
     /// The position of a result.
-    pub fn port(&self, role: Role, name: &str) -> Option<usize> {
-        self.ports.iter().position(|port| port.role == role && &*port.name == name)
+    pub fn fetch(&self, role: Role, name: &str) -> Option<usize> {
+        self.fetches.iter().position(|fetch| fetch.role == role && &*fetch.name == name)
     }
 
     /// A result of the last run. Next params and states are in the store instead.
-    pub fn result(&self, port: usize) -> &Values<T> {
-        &self.results[port]
+    pub fn result(&self, fetch: usize) -> &Values<T> {
+        &self.results[fetch]
     }
 
     /// A scalar result of the last run.
-    pub fn scalar(&self, port: usize) -> f64 {
-        match &self.results[port] {
+    pub fn scalar(&self, fetch: usize) -> f64 {
+        match &self.results[fetch] {
             Values::Float(values) => values.first().map_or(f64::NAN, |value| value.as_f64()),
             Values::Int(values) => values.first().map_or(f64::NAN, |value| f64::from(*value)),
         }
@@ -175,7 +175,7 @@ impl<T: Element> Executor<T> {
         if let Some(planned) = &mut self.planned {
             planned.run(&mut self.feed_values, store, clock, after);
             for output in &planned.plan.outputs {
-                if !matches!(self.ports[output.output].role, Role::Param | Role::State) {
+                if !matches!(self.fetches[output.output].role, Role::Param | Role::State) {
                     planned.read(output.buffer, &mut self.results[output.output]);
                 }
             }
@@ -184,11 +184,11 @@ impl<T: Element> Executor<T> {
         let graph = &self.graph;
         let leaf = |id: NodeId| leaf_value(graph, id, &self.feeds, &self.feed_values, store, clock);
         let values = reference::evaluate(graph, leaf);
-        for ((port, value), result) in self.ports.iter().zip(values).zip(&mut self.results) {
+        for ((fetch, value), result) in self.fetches.iter().zip(values).zip(&mut self.results) {
             let value = Values::from_tensor(&value);
-            match port.role {
-                Role::Param => store.set(StoreKind::Param, &port.name, value),
-                Role::State => store.set(StoreKind::State, &port.name, value),
+            match fetch.role {
+                Role::Param => store.set(StoreKind::Param, &fetch.name, value),
+                Role::State => store.set(StoreKind::State, &fetch.name, value),
                 _ => *result = value,
             }
         }
@@ -218,13 +218,13 @@ fn feeds(graph: &Graph) -> Vec<Feed> {
         .collect()
 }
 
-fn ports(graph: &Graph) -> Vec<Port> {
-    let port = |output: &crate::ir::Output| {
+fn fetches(graph: &Graph) -> Vec<Fetch> {
+    let fetch = |output: &crate::ir::Output| {
         let ty = graph.ty(output.node);
         let shape = ty.known_shape().unwrap_or_default();
-        Port { role: output.role, name: output.name.clone(), dtype: ty.dtype, shape }
+        Fetch { role: output.role, name: output.name.clone(), dtype: ty.dtype, shape }
     };
-    graph.outputs.iter().map(port).collect()
+    graph.outputs.iter().map(fetch).collect()
 }
 
 /// The value of a leaf, for the reference executor.
@@ -271,10 +271,10 @@ mod tests {
     fn initial<T: Element>(init: &Graph, options: &ExecutorOptions) -> Store<T> {
         let mut executor = Executor::<T>::new(init, &DimSizes::new(), options).unwrap();
         let mut store = Store::new();
-        for port in executor.ports().to_vec() {
-            let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-            let values = Values::zeros(port.dtype, port.shape.iter().product());
-            store.insert(kind, port.name, port.shape, values);
+        for fetch in executor.fetches().to_vec() {
+            let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+            let values = Values::zeros(fetch.dtype, fetch.shape.iter().product());
+            store.insert(kind, fetch.name, fetch.shape, values);
         }
         executor.run(&mut store, Clock { seed: 3, ..Clock::default() });
         store
@@ -305,7 +305,7 @@ mod tests {
                 }
             }
             executor.run(&mut store, Clock { step, ..Clock::default() });
-            losses.extend((0..executor.ports().len()).map(|port| executor.scalar(port)).filter(|x| !x.is_nan()));
+            losses.extend((0..executor.fetches().len()).map(|fetch| executor.scalar(fetch)).filter(|x| !x.is_nan()));
         }
         (store, losses)
     }

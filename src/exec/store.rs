@@ -6,7 +6,7 @@ use indexmap::{Equivalent, IndexMap};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
-/// A flat, row-major buffer. Truth values are kept as whole numbers, 0 and 1.
+/// A flat, row-major buffer. Bools are kept as ints, 0 and 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values<T> {
     Float(Vec<T>),
@@ -32,7 +32,7 @@ impl<T: Element> Values<T> {
         self.len() == 0
     }
 
-    /// The floats, or none when the values are whole numbers.
+    /// The floats, or none when the values are ints.
     pub fn floats(&self) -> &[T] {
         match self {
             Self::Float(values) => values,

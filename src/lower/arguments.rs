@@ -178,7 +178,7 @@ impl Lowering {
             Some((Value::Bool(value), _)) => Ok(value),
             Some((other, at)) => {
                 let found = self.describe(&other);
-                Err(self.error(Code::E0304, at, format!("expected true or false, found {found}"), "not a truth value"))
+                Err(self.error(Code::E0304, at, format!("expected true or false, found {found}"), "not a `bool`"))
             }
         }
     }
@@ -202,7 +202,7 @@ impl Lowering {
         if number.fract() == 0.0 && number.abs() < 1e15 {
             Ok(number as i64)
         } else {
-            Err(self.error(Code::E0304, span, format!("expected a whole number, found {number}"), "not whole"))
+            Err(self.error(Code::E0304, span, format!("expected an int, found {number}"), "not an int"))
         }
     }
 
@@ -211,7 +211,7 @@ impl Lowering {
         self.integer(&value, expr.span)
     }
 
-    /// A whole number that is not negative, for extents and counts.
+    /// An int that is not negative, for extents and counts.
     pub(super) fn count(&mut self, value: &Value, span: Span) -> Lowered<usize> {
         let number = self.integer(value, span)?;
         match usize::try_from(number) {

@@ -132,7 +132,7 @@ impl Lowering {
         let floats = operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).is_float()));
         let mut tensors = Vec::with_capacity(operands.len());
         for (value, at) in operands {
-            // A whole number beside whole-number tensors is one of them.
+            // An int beside tensors of ints is one of them.
             let tensor = match value {
                 Value::Number { value, is_integer: true } if integers && !floats => {
                     self.constant(frame, at, value, &TensorType::scalar(DType::I32))

@@ -184,7 +184,7 @@ impl Lowering {
         }
     }
 
-    /// `and`, `or`: on compile-time truth values the right side is looked at only when it matters.
+    /// `and`, `or`: on compile-time bools the right side is looked at only when it matters.
     fn logic_expr(&mut self, frame: &mut Frame, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Lowered<Value> {
         let first = self.expr(frame, left)?;
         if let Value::Bool(value) = first

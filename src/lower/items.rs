@@ -117,8 +117,8 @@ impl Lowering {
             (Value::Number { is_integer: true, .. }, Setting::Number(over)) if over.fract() != 0.0 => Err(self.error(
                 Code::E0304,
                 span,
-                format!("`--set {}={over}`: `{}` is a whole number", name.name, name.name),
-                "declared whole here",
+                format!("`--set {}={over}`: `{}` is an int", name.name, name.name),
+                "declared as an int here",
             )),
             (Value::Number { is_integer, .. }, Setting::Number(over)) => {
                 Ok(Value::Number { value: *over, is_integer: *is_integer })
@@ -141,8 +141,7 @@ impl Lowering {
         let optional = ty.optional;
         let tensor_ty = self.type_expr(file, ty)?;
         if optional && (kind == InputKind::Input || tensor_ty.dtype == DType::Bool) {
-            let what =
-                if kind == InputKind::Input { "an input is fed whole" } else { "a truth value has no mark for it" };
+            let what = if kind == InputKind::Input { "an input is fed whole" } else { "a `bool` has no mark for it" };
             return Err(self.report(
                 Diagnostic::error(Code::E0404, format!("{} `{}` cannot be missing", kind.as_str(), name.name))
                     .at(ty.span, what)
@@ -209,7 +208,7 @@ impl Lowering {
             return Err(self.report(
                 Diagnostic::error(Code::E0405, format!("loss `{name}` is {ty}, not f32"))
                     .at(span, "a loss is a number")
-                    .with_help("convert with `f32(x)`; whole numbers and truth values have no gradient"),
+                    .with_help("convert with `f32(x)`; `i32` and `bool` have no gradient"),
             ));
         }
         if ty.is_scalar() || ty.is_per_sample() {

@@ -5,7 +5,7 @@
 //! it. The mask takes effect where samples meet: in a sum or mean over `batch`, which counts only those that are there.
 //! So neither a value nor a gradient is NaN, and a missing sample's gradient is exactly zero.
 //!
-//! The filler is ½ for floats and 0 for whole numbers: `log(t)`, `log(1 - t)`, `1/t` and `sqrt(t)` and their derivatives
+//! The filler is ½ for floats and 0 for ints: `log(t)`, `log(1 - t)`, `1/t` and `sqrt(t)` and their derivatives
 //! are finite there, so that a derivative times the zero of a missing sample is zero and not NaN.
 
 use super::value::{Frame, TensorValue, Which};
@@ -16,7 +16,7 @@ use crate::ops::{self, Op};
 
 /// What stands for a missing float inside the graph.
 const FILLER: f64 = 0.5;
-/// What a missing whole number is in data.
+/// What a missing int is in data.
 const MISSING_INT: i32 = i32::MIN;
 
 /// What an op does with operands that may be missing.
@@ -201,7 +201,7 @@ fn count(b: &mut Builder<'_>, mask: NodeId) -> NodeId {
 }
 
 impl Lowering {
-    /// The scalar clock that is 1 on the last step of an epoch, as a truth value.
+    /// The scalar clock that is 1 on the last step of an epoch, as a bool.
     pub(super) fn epoch_end(&mut self, frame: &Frame, span: Span) -> Lowered<TensorValue> {
         let scalar = TensorType::scalar(DType::I32);
         let clock = self.leaf(ops::InputKind::EpochEnd, "epoch_end", &scalar, span);
@@ -213,7 +213,7 @@ impl Lowering {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_mark_of_missing_whole_numbers_is_that_of_the_data() {
+    fn the_mark_of_missing_ints_is_that_of_the_data() {
         assert_eq!(super::MISSING_INT, crate::data::MISSING_INT);
     }
 }

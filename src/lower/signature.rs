@@ -158,7 +158,7 @@ impl Lowering {
             ("int", None) => match &value {
                 Value::Dim(_) => Ok(value),
                 Value::Number { value: number, .. } if number.fract() == 0.0 => Ok(value),
-                other => Err(wrong(self, other, "a whole number")),
+                other => Err(wrong(self, other, "an int")),
             },
             ("number", None) => match &value {
                 Value::Number { .. } | Value::Dim(_) => Ok(value),

@@ -32,7 +32,7 @@ pub enum Home {
 #[derive(Clone, Debug)]
 pub enum Value {
     Tensor(TensorValue),
-    /// A compile-time number; `is_integer` when it was written or computed as a whole number.
+    /// A compile-time number; `is_integer` when it was written or computed as an int.
     Number {
         value: f64,
         is_integer: bool,
@@ -99,7 +99,7 @@ impl Value {
             Self::Tensor(_) => "a tensor",
             Self::Number { .. } => "a number",
             Self::Dim(_) => "a run-time dim",
-            Self::Bool(_) => "a truth value",
+            Self::Bool(_) => "a bool",
             Self::Text(_) => "a text",
             Self::None => "`none`",
             Self::List(_) => "a list",

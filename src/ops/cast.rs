@@ -1,7 +1,7 @@
 //! `y[i] = x[i]` in another element type.
 //!
 //! Operands/Results: `x: T[...]` → `U[...]`. To `i32` floats round towards zero and saturate (NaN gives 0); to `bool` non-zero
-//! is true; `true` is 1. Gradient: from floats to floats the cotangent as it is, else none: whole numbers and truth values
+//! is true; `true` is 1. Gradient: from floats to floats the cotangent as it is, else none: ints and bools
 //! carry none.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};

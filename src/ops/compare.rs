@@ -1,7 +1,7 @@
 //! Comparisons, element by element: `z[i] = x[i] ⋈ y[i]`.
 //!
 //! Operands/Results: `x: T[...]`, `y: T[...]` → `bool[...]`. Constraints: (C1) equal shapes; (C2) equal element types;
-//! (C3) numbers, or truth values for `equal`. No gradient passes: the result is constant wherever it is continuous.
+//! (C3) floats or ints, or bools for `equal`. No gradient passes: the result is constant wherever it is continuous.
 //! The other comparisons are these with operands swapped or the result negated.
 
 use super::binary::infer_pair;

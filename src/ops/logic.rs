@@ -1,6 +1,6 @@
-//! Logic on truth values, element by element.
+//! Logic on bools, element by element.
 //!
-//! Operands/Results: `bool[...]` (two, or one for `not`) → `bool[...]`. Constraints: (C1) equal shapes; (C2) truth values.
+//! Operands/Results: `bool[...]` (two, or one for `not`) → `bool[...]`. Constraints: (C1) equal shapes; (C2) bools.
 //! No gradient passes.
 
 use super::binary::infer_pair;

@@ -10,6 +10,7 @@ mod argmax;
 mod argsort;
 pub mod binary;
 mod broadcast;
+mod by_mode;
 mod cast;
 pub mod compare;
 mod concat;
@@ -29,7 +30,6 @@ mod log_sum_exp;
 pub mod logic;
 mod matmul;
 mod max_reduce;
-mod mode;
 mod pad;
 pub mod pooling;
 mod product;
@@ -55,6 +55,7 @@ pub use argmax::ArgMax;
 pub use argsort::ArgSort;
 pub use binary::{Add, Atan2, Div, Max, Min, Mul, Pow, Rem, Sub};
 pub use broadcast::Broadcast;
+pub use by_mode::ByMode;
 pub use cast::Cast;
 pub use compare::{Equal, Less, LessEqual};
 pub use concat::Concat;
@@ -74,7 +75,6 @@ pub use log_sum_exp::LogSumExp;
 pub use logic::{And, Not, Or};
 pub use matmul::MatMul;
 pub use max_reduce::MaxReduce;
-pub use mode::Mode;
 pub use pad::Pad;
 pub use pooling::{AveragePool, AveragePoolScatter, MaxPool, MaxPoolScatter, MaxPoolSelect};
 pub use product::Product;
@@ -150,7 +150,7 @@ impl OpError {
 pub enum Flow {
     /// The derivative rule gives the operand's cotangent.
     Differentiable,
-    /// The derivative is zero everywhere it exists (comparisons, rounding, whole numbers).
+    /// The derivative is zero everywhere it exists (comparisons, rounding, ints).
     Zero,
     /// The user closed the path with `stop`.
     Stopped,
@@ -275,7 +275,7 @@ table! {
     // small dense matrices
     Solve, SimplexQp, NonnegQp,
     // training or prediction
-    Mode,
+    ByMode,
     // gradients
     StopGradient, Gradient,
 }

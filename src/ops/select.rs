@@ -1,7 +1,7 @@
 //! `z[i] = x[i] where mask[i], else y[i]`
 //!
 //! Operands/Results: `mask: bool[...]`, `x: T[...]`, `y: T[...]` → `T[...]`. Constraints: (C1) equal shapes; (C2) `x` and `y`
-//! of one element type; (C3) the mask of truth values. Gradient: to `x` where the mask holds, to `y` elsewhere.
+//! of one element type; (C3) the mask of bools. Gradient: to `x` where the mask holds, to `y` elsewhere.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};

@@ -1,7 +1,7 @@
 //! `y = Σ x` over axes, which go away.
 //!
 //! Operands/Results: `x: f32[...]` → `f32[...]` (or `i32`). Constraints: (C1) axes in range, distinct, ascending.
-//! Gradient: the cotangent repeated along the axes. Numerics: an empty sum is 0; whole numbers wrap.
+//! Gradient: the cotangent repeated along the axes. Numerics: an empty sum is 0; ints wrap.
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor, check_axes, show_list, take};
 use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};

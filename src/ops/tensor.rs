@@ -37,7 +37,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// A tensor of one value repeated; whole numbers for `I32`, non-zero is true for `Bool`.
+    /// A tensor of one value repeated; an int for `I32`, non-zero is true for `Bool`.
     pub fn full(ty: &TensorType, value: f64) -> Self {
         let shape = IxDyn(&extents(ty));
         match ty.dtype {
@@ -57,7 +57,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// # Panics
-    /// When the tensor is not of whole numbers.
+    /// When the tensor is not of ints.
     pub fn int(&self) -> &ArrayD<i32> {
         match self {
             Self::Int(array) => array,
@@ -66,7 +66,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// # Panics
-    /// When the tensor is not of truth values.
+    /// When the tensor is not of bools.
     pub fn bool(&self) -> &ArrayD<bool> {
         match self {
             Self::Bool(array) => array,

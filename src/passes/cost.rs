@@ -75,7 +75,7 @@ pub fn cost(graph: &Graph) -> Cost {
         let moved = Cost { bytes: 4.0 * (read + written), ..Cost::default() };
         match graph.op(id) {
             Op::Input(_) | Op::Constant(_) | Op::Size(_) | Op::Broadcast(_) | Op::Reshape(_) => Cost::default(),
-            Op::StopGradient(_) | Op::Mode(_) | Op::Gradient(_) => Cost::default(),
+            Op::StopGradient(_) | Op::ByMode(_) | Op::Gradient(_) => Cost::default(),
             Op::MatMul(op) => {
                 let x = &graph.ty(operands[0]).shape;
                 let inner = &x[if op.transpose_x { x.len() - 2 } else { x.len() - 1 }];

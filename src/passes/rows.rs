@@ -189,7 +189,7 @@ pub(super) fn is_elementwise(op: &Op) -> bool {
             | Op::Softplus(_) | Op::Erf(_) | Op::Floor(_) | Op::Ceil(_) | Op::Round(_)
             | Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::Rem(_) | Op::Pow(_) | Op::Max(_) | Op::Min(_)
             | Op::Atan2(_) | Op::Less(_) | Op::LessEqual(_) | Op::Equal(_) | Op::IsNan(_) | Op::And(_) | Op::Or(_)
-            | Op::Not(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) | Op::Mode(_)
+            | Op::Not(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) | Op::ByMode(_)
     );
     is
 }

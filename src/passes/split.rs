@@ -1,16 +1,16 @@
-//! Splitting by slicing: the prediction program is what the outputs need, with every `mode` node replaced by its value at
+//! Splitting by slicing: the prediction program is what the outputs need, with every `by_mode` node replaced by its value at
 //! prediction.
 //!
 //! A target in that slice is the user's mistake; [`Split::target_paths`] are the ways by which it got there. What only the
 //! value at training needs is no part of the slice, so a target behind it is no mistake. [`resolve_training`] is the other
-//! half: the training program with `mode` nodes replaced by their value at training. Neither result has `mode` nodes, nor have
+//! half: the training program with `by_mode` nodes replaced by their value at training. Neither result has `by_mode` nodes, nor have
 //! the bodies of its loops.
 
 use super::Copier;
 use super::copy::NeededLoops;
 use crate::ir::{Graph, Node, NodeId, Output, Role};
 use crate::ops::scan::Body;
-use crate::ops::{InputKind, Mode, Op, Scan};
+use crate::ops::{ByMode, InputKind, Op, Scan};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -34,27 +34,27 @@ pub fn split(graph: &Graph, stand_ins: &StandIns) -> Split {
         .filter(|output| output.role == Role::Output)
         .filter_map(|output| path_to_target(graph, output.node))
         .collect();
-    let predict = resolve(graph, Mode::PREDICTION, |output| output.role == Role::Output, stand_ins);
+    let predict = resolve(graph, ByMode::PREDICTION, |output| output.role == Role::Output, stand_ins);
     Split { predict, target_paths }
 }
 
 /// The part of a graph that its outputs need at training.
 pub fn resolve_training(graph: &Graph) -> Graph {
-    resolve(graph, Mode::TRAINING, |_| true, &StandIns::new())
+    resolve(graph, ByMode::TRAINING, |_| true, &StandIns::new())
 }
 
-/// The part of a graph that the kept outputs need, with `mode` nodes replaced by their value at prediction: how losses and
+/// The part of a graph that the kept outputs need, with `by_mode` nodes replaced by their value at prediction: how losses and
 /// metrics are evaluated.
 pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool, stand_ins: &StandIns) -> Graph {
-    resolve(graph, Mode::PREDICTION, keep, stand_ins)
+    resolve(graph, ByMode::PREDICTION, keep, stand_ins)
 }
 
-/// The operands that count in one mode: of a `mode` node only that at `slot`.
+/// The operands that count in one mode: of a `by_mode` node only that at `slot`.
 fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Vec<NodeId> {
-    if let Op::Mode(_) = graph.op(id) { vec![graph.operands(id)[slot]] } else { graph.read_by(id) }
+    if let Op::ByMode(_) = graph.op(id) { vec![graph.operands(id)[slot]] } else { graph.read_by(id) }
 }
 
-/// The graph with `mode` nodes replaced inside the bodies of loops.
+/// The graph with `by_mode` nodes replaced inside the bodies of loops.
 fn with_resolved_bodies(graph: &Graph, slot: usize) -> Cow<'_, Graph> {
     let is_open = |id: NodeId| matches!(graph.op(id), Op::Scan(scan) if has_mode(scan.body.graph()));
     if !graph.ids().any(is_open) {
@@ -78,16 +78,16 @@ fn with_resolved_bodies(graph: &Graph, slot: usize) -> Cow<'_, Graph> {
     Cow::Owned(copier.finish(|_| true))
 }
 
-/// Whether a `mode` node stands in the graph or in the body of one of its loops.
+/// Whether a `by_mode` node stands in the graph or in the body of one of its loops.
 fn has_mode(graph: &Graph) -> bool {
     graph.ids().any(|id| match graph.op(id) {
-        Op::Mode(_) => true,
+        Op::ByMode(_) => true,
         Op::Scan(scan) => has_mode(scan.body.graph()),
         _ => false,
     })
 }
 
-/// What the kept outputs need in one mode, with `mode` nodes replaced, and params by what stands for them.
+/// What the kept outputs need in one mode, with `by_mode` nodes replaced, and params by what stands for them.
 fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool, stand_ins: &StandIns) -> Graph {
     let graph = &*with_resolved_bodies(graph, slot);
     let mut needed = vec![false; graph.len()];
@@ -101,7 +101,7 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool, stand_ins
     let loops = NeededLoops::of(graph, &needed);
     let mut copier = Copier::new(graph);
     for id in graph.ids().filter(|id| needed[id.index()]) {
-        if let Op::Mode(_) = graph.op(id) {
+        if let Op::ByMode(_) = graph.op(id) {
             let chosen = copier.get(graph.operands(id)[slot]).expect("internal: operands are copied first");
             copier.set(id, chosen);
         } else if let Some(state) = stand_ins.get(&id) {
@@ -118,9 +118,9 @@ fn resolve(graph: &Graph, slot: usize, keep: impl Fn(&Output) -> bool, stand_ins
 /// A shortest path from a node to a target leaf, along the operands that count at prediction.
 fn path_to_target(graph: &Graph, from: NodeId) -> Option<Vec<NodeId>> {
     // What a step reads at training only is no way. Ids stay as they are.
-    let graph = &*with_resolved_bodies(graph, Mode::PREDICTION);
+    let graph = &*with_resolved_bodies(graph, ByMode::PREDICTION);
     let is_target = |id: NodeId| matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Target);
-    graph.path_back(from, is_target, |id| operands_in_mode(graph, id, Mode::PREDICTION))
+    graph.path_back(from, is_target, |id| operands_in_mode(graph, id, ByMode::PREDICTION))
 }
 
 #[cfg(test)]
@@ -135,13 +135,13 @@ mod tests {
         b.emit(Input { kind, ty: TensorType::scalar(DType::F32) }, &[])
     }
 
-    /// `output y = -mode(training, prediction)` and a loss of it, where one of the two is a target.
+    /// `output y = -by_mode(training, prediction)` and a loss of it, where one of the two is a target.
     fn graph(training: InputKind, prediction: InputKind) -> Graph {
         let mut graph = Graph::new();
         let mut b = Builder::new(&mut graph, Provenance { name: "y".into(), span: Span::new(SourceId(0), 0, 0) });
         let (t, p) = (leaf(&mut b, "t", training), leaf(&mut b, "p", prediction));
-        let value = b.emit(Mode, &[t, p]);
-        let twice = b.emit(Mode, &[value, p]);
+        let value = b.emit(ByMode, &[t, p]);
+        let twice = b.emit(ByMode, &[value, p]);
         let y = b.emit(Neg, &[twice]);
         graph.add_output(Role::Output, "y", y);
         graph.add_output(Role::Loss, "l", twice);
@@ -169,6 +169,6 @@ mod tests {
         let graph = graph(InputKind::Input, InputKind::Target);
         let paths = split(&graph, &StandIns::new()).target_paths;
         let ops: Vec<&str> = paths[0].iter().map(|id| graph.op(*id).name()).collect();
-        assert_eq!(ops, ["neg", "mode", "input"]);
+        assert_eq!(ops, ["neg", "by_mode", "input"]);
     }
 }

@@ -41,7 +41,7 @@ struct Planner<'g> {
     /// the buffer of a node's value
     buffer_of: BTreeMap<NodeId, BufferId>,
     steps: Vec<Step>,
-    /// truth values of leaves as kernels read them
+    /// bools of leaves as kernels read them
     masks: BTreeMap<BufferId, BufferId>,
 }
 
@@ -157,7 +157,7 @@ impl<'g> Planner<'g> {
         Operand { buffer: self.whole(id), shape, dtype: ty.dtype }
     }
 
-    /// The buffer of a value that is read as a whole: truth values that are fed or carried become numbers first.
+    /// The buffer of a value that is read as a whole: bools that are fed or carried become floats first.
     fn whole(&mut self, id: NodeId) -> BufferId {
         let buffer = self.buffer(id);
         if self.graph.ty(id).dtype != DType::Bool || self.buffers[buffer.0].storage == Storage::Float {

@@ -27,7 +27,7 @@ pub struct Instruction {
 pub struct Load {
     pub buffer: BufferId,
     pub access: Access,
-    /// whole numbers, converted as they are read
+    /// ints, converted as they are read
     pub is_int: bool,
 }
 

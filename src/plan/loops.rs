@@ -23,7 +23,7 @@ pub struct Loop {
     pub incoming: Vec<(usize, BufferId)>,
     /// buffers of the step that are results of it, with the buffers that hold those of all steps
     pub stacked: Vec<(BufferId, BufferId)>,
-    /// the step's arenas of floats and of whole numbers
+    /// the step's arenas of floats and of ints
     pub scratch: [BufferId; 2],
 }
 

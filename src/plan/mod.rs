@@ -5,7 +5,7 @@
 //! The plan knows no element type and no kernel: it is data that prints ([`print`]) and that [`check`] proves right
 //! with code of its own.
 //!
-//! Storage: floats and truth values (as 0 and 1) lie in an arena of floats, whole numbers in an arena of their own.
+//! Storage: floats and bools (as 0 and 1) lie in an arena of floats, ints in an arena of their own.
 //! Offsets and lengths count elements.
 
 mod access;
@@ -37,9 +37,9 @@ pub struct BufferId(pub usize);
 /// Which arena or table holds a buffer's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Storage {
-    /// floats, and truth values as 0 and 1
+    /// floats, and bools as 0 and 1
     Float,
-    /// whole numbers
+    /// ints
     Int,
 }
 
@@ -83,7 +83,7 @@ pub struct Buffer {
     pub place: Place,
     /// the node whose value it holds
     pub node: NodeId,
-    /// truth values that are fed or carried are stored as whole numbers
+    /// bools that are fed or carried are stored as ints
     pub is_bool: bool,
 }
 
@@ -145,7 +145,7 @@ pub struct Plan {
     pub outputs: Vec<PlannedOutput>,
     /// elements of the arena of floats
     pub float_len: usize,
-    /// elements of the arena of whole numbers
+    /// elements of the arena of ints
     pub int_len: usize,
 }
 

@@ -36,7 +36,7 @@ fn classify(graph: &Graph, id: NodeId) -> Class {
         Op::Input(_) | Op::Constant(_) | Op::Size(_) | Op::Iota(_) => Class::Given,
         Op::Reshape(_) | Op::StopGradient(_) | Op::Broadcast(_) => Class::View,
         Op::Cast(_) if graph.ty(id).dtype == DType::I32 => Class::Kernel,
-        // Casts read whole numbers as they load them; other arithmetic on whole numbers stays exact in its own kernel.
+        // Casts read ints as they load them; other arithmetic on ints stays exact in its own kernel.
         Op::Cast(_) => Class::Elementwise,
         op if is_elementwise(op) => {
             let whole = |id: NodeId| graph.ty(id).dtype == DType::I32;

@@ -16,8 +16,7 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
         plan.steps.len(),
         4 * elements
     );
-    let _ =
-        writeln!(text, "  peak {} bytes of floats, {} bytes of whole numbers", 4 * plan.float_len, 4 * plan.int_len);
+    let _ = writeln!(text, "  peak {} bytes of floats, {} bytes of ints", 4 * plan.float_len, 4 * plan.int_len);
     steps(&mut text, plan, "");
     for output in &plan.outputs {
         let named = &graph.outputs[output.output];

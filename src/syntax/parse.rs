@@ -80,7 +80,7 @@ pub(super) fn parse_chunk(
 ) -> usize {
     let end_of = |chunk: usize| scan.chunks.get(chunk + 1).copied().unwrap_or(text.len());
     let (start, end) = (scan.chunks[chunk], end_of(chunk));
-    let mut builder = Builder { source: file.span.source, text, base: start, scan, errors: Vec::new() };
+    let mut builder = TreeBuilder { source: file.span.source, text, base: start, scan, errors: Vec::new() };
     // A byte order mark is no text.
     if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
         builder.base = BYTE_ORDER_MARK.len_utf8();
@@ -116,7 +116,7 @@ fn too_deep(span: Span, what: &str) -> Diagnostic {
 }
 
 /// Turns pest's pairs of one chunk into the tree.
-struct Builder<'t> {
+struct TreeBuilder<'t> {
     source: SourceId,
     text: &'t str,
     /// Where the chunk begins in the text.
@@ -184,7 +184,7 @@ fn is_word(rule: Rule) -> bool {
     words::keyword(rule).is_some()
 }
 
-impl<'t> Builder<'t> {
+impl<'t> TreeBuilder<'t> {
     fn span(&self, pair: &Pair<'t, Rule>) -> Span {
         let range = pair.as_span();
         let start = self.base + range.start();

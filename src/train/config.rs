@@ -4,12 +4,12 @@
 //! (`E0602`). It reads no file but the text it is given: whether the spec and the data exist is found out by who opens
 //! them. [`read`] reads the text from a file and makes its paths relative to that file's folder.
 //!
-//! The YAML crate loses the place of nested values, so values are taken apart by hand here and places come from an
-//! [`outline`] of the same text.
+//! The YAML crate loses the place of nested values, so values are taken apart by hand here and places come from
+//! [`places`], a second reading of the same text.
 
 mod fields;
 mod monitor;
-mod outline;
+mod places;
 
 use std::path::{Path, PathBuf};
 

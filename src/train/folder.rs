@@ -9,7 +9,7 @@ use super::judge::Best;
 use super::predictor::{ClockForm, InputForm, SavedProgram, stored_name, to_data_values};
 use super::run::Finished;
 use super::trainer::fold_seed;
-use crate::data::{TensorRef, Values, write_safetensors};
+use crate::data::{Numbers, TensorRef, write_safetensors};
 use crate::diag::{Code, Diagnostic};
 use crate::export::program::Document;
 use crate::ir;
@@ -135,7 +135,7 @@ fn write_params<T: Element>(
     spec: &str,
     run: &Finished<T>,
 ) -> Result<(), Diagnostic> {
-    let entries: Vec<(String, &[usize], Values)> = run
+    let entries: Vec<(String, &[usize], Numbers)> = run
         .store
         .entries()
         .map(|entry| {

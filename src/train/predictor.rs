@@ -9,7 +9,7 @@ use super::folder::{PARAMS_FILE, PROGRAM_FILE};
 use super::program::Program;
 use super::trainer::for_each_batch;
 use crate::data::params::{self, Coverage, ParamsSource};
-use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Values as DataValues};
+use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Numbers};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::{Clock, ExecutorOptions, Store, StoreKind, Values};
 use crate::export::program::Document;
@@ -102,7 +102,7 @@ impl SavedProgram {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     pub shape: Vec<usize>,
-    pub values: DataValues,
+    pub values: Numbers,
 }
 
 /// From batch to batch of a prediction; odd, so that no two of them have one seed.
@@ -165,11 +165,11 @@ impl<T: Element> Predictor<T> {
             let executor = self.program.run(data, &sizes, rows, &mut self.store, clock)?;
             // The next batch draws other numbers; the step stays, as schedules may read it.
             clock.seed = clock.seed.wrapping_add(SEED_STRIDE);
-            for (at, port) in executor.ports().iter().enumerate() {
+            for (at, fetch) in executor.fetches().iter().enumerate() {
                 let values = executor.result(at);
-                match parts.get_mut(&port.name) {
+                match parts.get_mut(&fetch.name) {
                     None => {
-                        parts.insert(port.name.clone(), (port.shape.clone(), values.clone()));
+                        parts.insert(fetch.name.clone(), (fetch.shape.clone(), values.clone()));
                     }
                     Some((shape, all)) => {
                         shape[0] += rows.len();
@@ -195,13 +195,13 @@ fn append<T: Copy>(all: &mut Values<T>, values: &Values<T>) {
 }
 
 /// Values in the precision that they are written in.
-pub(super) fn to_data_values<T: Element>(values: &Values<T>, precision: Precision) -> DataValues {
+pub(super) fn to_data_values<T: Element>(values: &Values<T>, precision: Precision) -> Numbers {
     match (values, precision) {
         (Values::Float(values), Precision::F32) => {
-            DataValues::F32(values.iter().map(|value| value.as_f64() as f32).collect())
+            Numbers::F32(values.iter().map(|value| value.as_f64() as f32).collect())
         }
-        (Values::Float(values), Precision::F64) => DataValues::F64(values.iter().map(|value| value.as_f64()).collect()),
-        (Values::Int(values), _) => DataValues::I32(values.clone()),
+        (Values::Float(values), Precision::F64) => Numbers::F64(values.iter().map(|value| value.as_f64()).collect()),
+        (Values::Int(values), _) => Numbers::I32(values.clone()),
     }
 }
 
@@ -214,7 +214,7 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
     for id in graph.ids() {
         let (op, name) = (graph.op(id), &graph.node(id).provenance.name);
         match op {
-            Op::Gradient(_) | Op::Mode(_) => {
+            Op::Gradient(_) | Op::ByMode(_) => {
                 return Err(broken(format!("`{name}` is a {}, which is not written out", op.name())).into());
             }
             Op::Input(leaf) if leaf.kind == InputKind::Target => {
@@ -267,7 +267,7 @@ fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<Store<T>, Diagno
     for (key, (kind, name, dtype, shape)) in keys.iter().zip(wanted) {
         let Some(tensor) = tensors.tensors.get(key) else { continue };
         let values = match (&tensor.values, dtype) {
-            (DataValues::I32(values), DType::I32 | DType::Bool) => Values::Int(values.clone()),
+            (Numbers::I32(values), DType::I32 | DType::Bool) => Values::Int(values.clone()),
             (values, DType::F32) => Values::Float((0..values.len()).map(|at| T::of(values.get(at))).collect()),
             (values, _) => return Err(broken(format!("`{key}` holds {}, not i32", values.type_name())).into()),
         };

@@ -30,15 +30,15 @@ impl Sums {
 
     /// Adds the sums of the batch that an executor ran last.
     pub fn add<T: Element>(&mut self, executor: &Executor<T>) {
-        for (at, port) in executor.ports().iter().enumerate().filter(|(_, port)| port.role == Role::Sum) {
+        for (at, fetch) in executor.fetches().iter().enumerate().filter(|(_, fetch)| fetch.role == Role::Sum) {
             let values = executor.result(at).floats();
-            match self.sums.get_mut(&port.name) {
+            match self.sums.get_mut(&fetch.name) {
                 Some(sum) if sum.len() == values.len() => {
                     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.as_f64());
                 }
                 // The first batch, or data of other sizes than before.
                 _ => {
-                    self.sums.insert(port.name.clone(), values.iter().map(|value| value.as_f64()).collect());
+                    self.sums.insert(fetch.name.clone(), values.iter().map(|value| value.as_f64()).collect());
                 }
             }
         }

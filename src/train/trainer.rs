@@ -238,12 +238,12 @@ impl<T: Element> Trainer<T> {
     pub fn gradients(&mut self, data: &Dataset, rows: &[u32]) -> Result<IndexMap<Arc<str>, Vec<f64>>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
         let executor = self.gradients.run(data, &sizes, rows, &mut self.store, self.clock)?;
-        let gradient = |(at, port): (usize, &crate::exec::Port)| {
+        let gradient = |(at, fetch): (usize, &crate::exec::Fetch)| {
             let values = executor.result(at).floats().iter().map(|value| value.as_f64()).collect();
-            (port.name.clone(), values)
+            (fetch.name.clone(), values)
         };
-        let ports = executor.ports().iter().enumerate();
-        Ok(ports.filter(|(_, port)| port.role == Role::Gradient).map(gradient).collect())
+        let fetches = executor.fetches().iter().enumerate();
+        Ok(fetches.filter(|(_, fetch)| fetch.role == Role::Gradient).map(gradient).collect())
     }
 
     /// The scalar loss weights whose next updates, by the losses of these rows, overshoot more and more.
@@ -257,7 +257,7 @@ impl<T: Element> Trainer<T> {
     ) -> Result<Vec<(WatchedWeight, WeightStep)>, Diagnostics> {
         let Some((weights, program)) = &mut self.weight_steps else { return Ok(Vec::new()) };
         let executor = program.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
-        let values: Vec<f64> = (0..executor.ports().len()).map(|at| executor.scalar(at)).collect();
+        let values: Vec<f64> = (0..executor.fetches().len()).map(|at| executor.scalar(at)).collect();
         let steps = values.chunks(3).filter_map(WeightStep::of);
         let found = weights.iter().zip(steps).filter(|(_, step)| step.overshoots());
         Ok(found.map(|(weight, step)| (weight.clone(), step)).collect())
@@ -320,31 +320,31 @@ fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Opt
 
 /// Reads the values in the order of [`reported`], and the number of rows that each is a mean over.
 fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut [f64], counts: &mut [f64]) {
-    let ports = executor.ports();
-    let is_loss = |name: &str| ports.iter().any(|port| port.role == Role::Loss && &*port.name == name);
-    let shown = ports.iter().enumerate().filter(|(_, port)| match port.role {
+    let fetches = executor.fetches();
+    let is_loss = |name: &str| fetches.iter().any(|fetch| fetch.role == Role::Loss && &*fetch.name == name);
+    let shown = fetches.iter().enumerate().filter(|(_, fetch)| match fetch.role {
         Role::Loss | Role::Metric => true,
-        Role::Objective => !is_loss(&port.name),
+        Role::Objective => !is_loss(&fetch.name),
         _ => false,
     });
-    for (((at, port), value), count) in shown.zip(values).zip(counts) {
+    for (((at, fetch), value), count) in shown.zip(values).zip(counts) {
         *value = executor.scalar(at);
         // A value of a target that may be missing comes with the number of rows that have it.
-        *count = executor.port(Role::Weight, &port.name).map_or(n_rows as f64, |port| executor.scalar(port));
+        *count = executor.fetch(Role::Weight, &fetch.name).map_or(n_rows as f64, |fetch| executor.scalar(fetch));
     }
 }
 
 fn initial_store<T: Element>(mut init: Program<T>, clock: Clock) -> Result<Store<T>, Diagnostics> {
     let executor = init.executor(1, &DimSizes::new())?;
     let mut store = Store::new();
-    for port in executor.ports() {
-        let kind = match port.role {
+    for fetch in executor.fetches() {
+        let kind = match fetch.role {
             Role::Param => StoreKind::Param,
             Role::State => StoreKind::State,
             _ => continue,
         };
-        let zeros = Values::zeros(port.dtype, port.shape.iter().product());
-        store.insert(kind, port.name.clone(), port.shape.clone(), zeros);
+        let zeros = Values::zeros(fetch.dtype, fetch.shape.iter().product());
+        store.insert(kind, fetch.name.clone(), fetch.shape.clone(), zeros);
     }
     executor.run(&mut store, clock);
     Ok(store)

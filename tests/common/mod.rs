@@ -125,11 +125,11 @@ impl Run {
         }
         executor.run(&mut self.store, self.clock);
         let mut out = BTreeMap::new();
-        for (at, port) in executor.ports().to_vec().into_iter().enumerate() {
-            let name = match port.role {
+        for (at, fetch) in executor.fetches().to_vec().into_iter().enumerate() {
+            let name = match fetch.role {
                 Role::Param | Role::State | Role::Objective | Role::Gradient => continue,
-                Role::Weight => format!("weight {}", port.name),
-                _ => port.name.to_string(),
+                Role::Weight => format!("weight {}", fetch.name),
+                _ => fetch.name.to_string(),
             };
             out.insert(name, executor.result(at).floats().to_vec());
         }

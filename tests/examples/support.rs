@@ -1,6 +1,6 @@
 //! An example's folder, ready to be trained and to predict.
 
-use anabranch::data::{Dataset, Values};
+use anabranch::data::{Dataset, Numbers};
 use anabranch::diag::{SourceMap, Span, render_plain};
 use anabranch::exec::ExecutorOptions;
 use anabranch::lower::Options;
@@ -54,7 +54,7 @@ impl Example {
 }
 
 /// The rows of values, each of `width` elements.
-pub fn rows(values: &Values, width: usize) -> Vec<Vec<f64>> {
+pub fn rows(values: &Numbers, width: usize) -> Vec<Vec<f64>> {
     let flat: Vec<f64> = (0..values.len()).map(|at| values.get(at)).collect();
     flat.chunks(width).map(<[f64]>::to_vec).collect()
 }

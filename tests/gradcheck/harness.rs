@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// The operands whose derivatives are checked. Whole numbers and truth values carry none.
+    /// The operands whose derivatives are checked. Ints and bools carry none.
     pub fn differentiable_slots(&self) -> Vec<usize> {
         let is_open = |slot: &usize| self.operands[*slot].ty.is_float() && self.op.flow(*slot) == Flow::Differentiable;
         (0..self.operands.len()).filter(is_open).collect()

@@ -40,7 +40,7 @@ fn leaves_and_layout() -> Vec<(Op, &'static str)> {
         (ScatterAdd { rows: Dim::symbol("n") }.into(), "i32[m], f32[m, n]"),
         (TakeAlong { axis: 1, fill: Scalar(0.0) }.into(), "f32[n, m], i32[n, 2]"),
         (PutAlong { axis: 0, extent: Dim::symbol("n") }.into(), "i32[m], f32[m]"),
-        (Mode.into(), "f32[n], f32[n]"),
+        (ByMode.into(), "f32[n], f32[n]"),
     ]
 }
 

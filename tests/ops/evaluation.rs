@@ -10,7 +10,7 @@ use ndarray::{ArrayD, IxDyn};
 use rows::rows;
 use std::collections::BTreeSet;
 
-/// A value written down: its type as text, its elements row-major (truth values as 0 and 1).
+/// A value written down: its type as text, its elements row-major (bools as 0 and 1).
 #[derive(Clone, Debug)]
 pub struct Value {
     ty: &'static str,

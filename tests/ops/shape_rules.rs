@@ -460,8 +460,8 @@ fn matrices_and_modes() -> Vec<Row> {
         row(SimplexQp, "f32[0, 0]", "simplex_qp takes matrices of order 1 to 64, found [0, 0] (C2)"),
         row(NonnegQp, "f32[2, 2], f32[3]", "nonneg_qp of f32[2, 2] from the bound f32[3] (C3)"),
         row(NonnegQp, "f32[2, 3], f32[2]", "nonneg_qp takes a square matrix, found f32[2, 3] (C1)"),
-        row(Mode, "f32[2], f32[3]", "a value is f32[2] at training and f32[3] at prediction (C1)"),
-        row(Mode, "f32, i32", "a value is f32 at training and i32 at prediction (C1)"),
+        row(ByMode, "f32[2], f32[3]", "a value is f32[2] at training and f32[3] at prediction (C1)"),
+        row(ByMode, "f32, i32", "a value is f32 at training and i32 at prediction (C1)"),
         row(StopGradient, "f32, f32", "stop takes 1 operand, got 2"),
         row(Gradient, "i32, f32", "grad takes f32 values, found i32 and f32 (C1)"),
     ]

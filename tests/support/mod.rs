@@ -12,7 +12,7 @@ use anabranch::pipeline::{Compiled, compile};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Values to feed by name, floats or whole numbers alike.
+/// Values to feed by name, floats or ints alike.
 pub type Feeds = BTreeMap<String, Vec<f64>>;
 
 pub fn options(mode: Mode) -> ExecutorOptions {
@@ -31,9 +31,9 @@ pub fn compiled(text: &str) -> Compiled {
 pub fn initial<T: Element>(compiled: &Compiled, mode: Mode) -> Store<T> {
     let mut executor = Executor::<T>::new(&compiled.simplified.init, &DimSizes::new(), &options(mode)).unwrap();
     let mut store = Store::new();
-    for port in executor.ports().to_vec() {
-        let kind = if port.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, port.name, port.shape.clone(), Values::zeros(port.dtype, port.shape.iter().product()));
+    for fetch in executor.fetches().to_vec() {
+        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
+        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
     }
     executor.run(&mut store, Clock::default());
     store

@@ -1,4 +1,4 @@
-//! Matrix products `C = A · B + beta C`, in batches, with a bias and a ramp on the way out.
+//! Matrix products `C = A · B + beta C`, in batches, with a bias and ReLU on the way out.
 //!
 //! Takes operands in place through a row stride and a column stride, so a transpose is a swap of two numbers and costs
 //! no copy. `B` is copied panel by panel into the workspace where its columns are not contiguous, or where it is large

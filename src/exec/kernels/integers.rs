@@ -1,4 +1,4 @@
-//! Exact arithmetic and comparisons on whole numbers.
+//! Exact arithmetic and comparisons on ints.
 //!
 //! Values of 2^24 and more do not fit an `f32`, so labels, tokens and clocks are never computed in floats.
 

@@ -3,7 +3,7 @@
 use super::kernel::{ConvolutionPass, CopyPart, Kernel, MatrixOperand, PoolPass};
 use super::loops::LoopKernel;
 use crate::exec::kernels::conv::{self, ConvGeometry};
-use crate::exec::kernels::elementwise::{self, Binary, Builder, Ternary, Unary, Value};
+use crate::exec::kernels::elementwise::{self, Binary, GroupBuilder, Ternary, Unary, Value};
 use crate::exec::kernels::gemm::{self, Shape};
 use crate::exec::kernels::index::Along;
 use crate::exec::kernels::integers::{Arithmetic, Comparison};
@@ -58,7 +58,7 @@ fn compile_copy<T: Element>(plan: &Plan, from: BufferId, to: BufferId) -> Kernel
 }
 
 fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> {
-    let mut builder = Builder::<T>::new();
+    let mut builder = GroupBuilder::<T>::new();
     let loads: Vec<Value> = group
         .loads
         .iter()
@@ -112,7 +112,11 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
 }
 
 /// One op in the terms of the register machine.
-fn instruction_value<T: Element>(builder: &mut Builder<T>, instruction: &Instruction, operands: &[Value]) -> Value {
+fn instruction_value<T: Element>(
+    builder: &mut GroupBuilder<T>,
+    instruction: &Instruction,
+    operands: &[Value],
+) -> Value {
     let unary = match &instruction.op {
         Op::Neg(_) => Some(Unary::Neg),
         Op::Abs(_) => Some(Unary::Abs),

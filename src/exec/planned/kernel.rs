@@ -162,7 +162,7 @@ pub(super) enum Kernel<T> {
         from: BufferId,
         to: BufferId,
     },
-    /// truth values that are carried are stored as whole numbers
+    /// bools that are carried are stored as ints
     MaskToInt {
         from: BufferId,
         to: BufferId,
@@ -264,7 +264,7 @@ impl<T: Element> Kernel<T> {
         destination_table.clear();
         for (buffer, is_int) in sources {
             source_table.push(if *is_int {
-                // SAFETY: groups never write whole numbers.
+                // SAFETY: groups never write ints.
                 Source::integers(unsafe { tables.ints(*buffer) })
             } else {
                 let (start, len) = tables.raw(*buffer);

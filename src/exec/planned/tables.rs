@@ -204,7 +204,7 @@ impl<T: Element> Tables<T> {
         unsafe { std::slice::from_raw_parts_mut(place.start.cast(), place.len) }
     }
 
-    /// The elements of a buffer of whole numbers.
+    /// The elements of a buffer of ints.
     ///
     /// # Safety
     /// As for [`Tables::floats`].
@@ -218,7 +218,7 @@ impl<T: Element> Tables<T> {
         unsafe { std::slice::from_raw_parts(place.start.cast(), place.len) }
     }
 
-    /// The elements of a buffer of whole numbers, to write.
+    /// The elements of a buffer of ints, to write.
     ///
     /// # Safety
     /// As for [`Tables::floats_mut`].
@@ -251,7 +251,7 @@ impl<T: Element> Tables<T> {
             // SAFETY: as above.
             (Values::Int(values), Storage::Int) => values.copy_from_slice(unsafe { self.ints(buffer) }),
             (Values::Int(values), Storage::Float) => {
-                // SAFETY: as above. Truth values leave as whole numbers.
+                // SAFETY: as above. Bools leave as ints.
                 for (value, mask) in values.iter_mut().zip(unsafe { self.floats(buffer) }) {
                     *value = i32::from(*mask != T::zero());
                 }

@@ -12,7 +12,7 @@ use crate::ops;
 const MAX_LENGTH: usize = 10_000;
 
 pub(super) static ROWS: &[Builtin] = &[
-    row("range", &["start", "stop"], "the whole numbers from start to below stop, as a list", |l, _, m| {
+    row("range", &["start", "stop"], "the integers from start to below stop, as a list", |l, _, m| {
         let (Some((start, start_at)), Some((stop, stop_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
             return Err(Reported);
         };

@@ -43,7 +43,7 @@ macro_rules! unary_rows {
             }),
             row("where", &["mask", "x", "y"], "`x` where the mask holds, else `y`", choose),
             row("f32", &["x"], "the value as floats", |l, frame, m| cast(l, frame, m, DType::F32)),
-            row("i32", &["x"], "the value as whole numbers, rounded towards zero", |l, frame, m| cast(l, frame, m, DType::I32)),
+            row("i32", &["x"], "the value as ints, rounded towards zero", |l, frame, m| cast(l, frame, m, DType::I32)),
             row("bool", &["x"], "whether the value is not 0", |l, frame, m| cast(l, frame, m, DType::Bool)),
         ]
     };
@@ -66,7 +66,7 @@ pub(super) static ROWS: &[Builtin] = unary_rows! {
     "erf" Erf libm::erf, "the error function";
     "floor" Floor f64::floor, "rounded down";
     "ceil" Ceil f64::ceil, "rounded up";
-    "round" Round f64::round_ties_even, "rounded to the nearest whole number, halves to the even one";
+    "round" Round f64::round_ties_even, "rounded to the nearest integer, halves to the even one";
     "tan" Tan f64::tan, "the tangent, of radians";
     "asin" Asin f64::asin, "the inverse sine, in radians";
     "acos" Acos f64::acos, "the inverse cosine, in radians";

@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Builtin] = &[
                 return Err(crate::lower::Reported);
             };
             let aligned = l.align(frame, "choose between", vec![training, prediction], m.span)?;
-            l.add(frame, m.span, ops::Mode, &aligned).map(Value::Tensor)
+            l.add(frame, m.span, ops::ByMode, &aligned).map(Value::Tensor)
         },
     ),
     row("solve", &["matrix", "values"], "x with matrix x = values", |l, frame, m| {

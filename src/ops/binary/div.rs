@@ -1,4 +1,4 @@
-//! `z = x / y`. Derivatives: `1/y`, `-z/y`. Whole numbers round towards zero; division by 0 gives 0 there.
+//! `z = x / y`. Derivatives: `1/y`, `-z/y`. Ints round towards zero; division by 0 gives 0 there.
 
 use super::Binary;
 use crate::ir::{Builder, NodeId};

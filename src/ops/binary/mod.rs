@@ -1,7 +1,7 @@
 //! Functions of two numbers, element by element: `z[i] = f(x[i], y[i])`.
 //!
 //! Operands/Results: `x: T[...]`, `y: T[...]` → `T[...]`. Constraints: (C1) equal shapes: broadcasting is a node of its
-//! own; (C2) both of floats, or both of whole numbers where the function is one of them.
+//! own; (C2) both of floats, or both of ints where the function is defined on them.
 
 mod add;
 mod atan2;
@@ -30,11 +30,11 @@ use ndarray::Zip;
 /// What distinguishes one function of two numbers from another.
 pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
     const NAME: &'static str;
-    /// Whether the function is one of whole numbers too.
+    /// Whether the function is defined on ints too.
     const TAKES_INTS: bool = true;
 
     fn apply<T: Element>(x: T, y: T) -> T;
-    /// On whole numbers; wraps on overflow.
+    /// On ints; wraps on overflow.
     fn apply_int(x: i32, y: i32) -> i32;
 
     /// `v * ∂f/∂x` (`slot` 0) or `v * ∂f/∂y` (`slot` 1), where `z = f(x, y)`.

@@ -1,4 +1,4 @@
-//! `z = x - y ⌊x/y⌋`, the floored modulo: the sign of `y`. Derivatives: `1`, `-⌊x/y⌋`. Whole numbers: modulo 0 is 0.
+//! `z = x - y ⌊x/y⌋`, the floored modulo: the sign of `y`. Derivatives: `1`, `-⌊x/y⌋`. Ints: modulo 0 is 0.
 
 use super::Binary;
 use crate::ir::{Builder, NodeId};
@@ -24,7 +24,7 @@ impl Binary for Rem {
         if slot == 0 {
             return v;
         }
-        // `⌊x/y⌋` from the result itself: a quotient rounded up to a whole number would be off by one.
+        // `⌊x/y⌋` from the result itself: a quotient rounded up to an integer would be off by one.
         let whole = b.sub(x, z);
         let quotient = b.div(whole, y);
         let quotient = b.emit(Round, &[quotient]);

@@ -191,7 +191,7 @@ impl Primitive for Scan {
         }
         if graph.outputs.iter().any(|output| graph.ty(output.node).dtype == DType::Bool) {
             return Err(OpError::dtype("a scan carries and stacks f32 and i32 (C4)")
-                .with_help("`f32(x)` makes numbers of truth values, `x != 0` truth values of numbers"));
+                .with_help("`f32(x)` makes floats of bools, `x != 0` bools of floats"));
         }
         let missing = || OpError::constraint(format!("a scan has no {} (C5)", self.result));
         match self.result {

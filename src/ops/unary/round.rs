@@ -1,4 +1,4 @@
-//! `y` = the whole number nearest to `x`; a half goes to the even one (IEEE 754). Derivative: zero.
+//! `y` = the integer nearest to `x`; a half goes to the even one (IEEE 754). Derivative: zero.
 
 use super::Unary;
 use crate::ir::{Builder, NodeId};

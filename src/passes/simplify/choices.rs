@@ -1,4 +1,4 @@
-//! Choices by a mask, larger and smaller of two, and truth values.
+//! Choices by a mask, larger and smaller of two, and bools.
 
 use super::rewriter::is;
 use super::{NodeView, Rewriter, Rule};

@@ -27,7 +27,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "pow-half", doc: "x^0.5 → sqrt(x)", apply: pow_half },
     Rule { name: "pow-minus-one", doc: "x^-1 → 1 / x", apply: pow_minus_one },
     Rule { name: "cast-same", doc: "x cast to its own type → x", apply: cast_same },
-    Rule { name: "cast-cast", doc: "a truth value cast twice → cast once", apply: cast_cast },
+    Rule { name: "cast-cast", doc: "a bool cast twice → cast once", apply: cast_cast },
     Rule { name: "stop", doc: "stop(x) → x, as all derivatives are written out", apply: stop },
 ];
 

@@ -53,7 +53,7 @@ pub struct Rule {
 pub const TABLES: &[(&str, &[Rule])] = &[
     ("Constants", constants::RULES),
     ("Identities", identities::RULES),
-    ("Choices and truth values", choices::RULES),
+    ("Choices and bools", choices::RULES),
     ("Signs", signs::RULES),
     ("Layout", layout::RULES),
     ("Reductions", reductions::RULES),

@@ -23,7 +23,7 @@ struct Place<'e> {
     expected: &'e [Rule],
 }
 
-pub(super) fn explain(error: &Error<Rule>, builder: &Builder<'_>, end: usize) -> Diagnostic {
+pub(super) fn explain(error: &Error<Rule>, builder: &TreeBuilder<'_>, end: usize) -> Diagnostic {
     let offset = match error.location {
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => builder.base + at,
     };

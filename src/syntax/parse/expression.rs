@@ -77,7 +77,7 @@ fn infix(rule: Rule) -> Option<Infix> {
     Some(Infix::Operator(op))
 }
 
-impl<'t> Builder<'t> {
+impl<'t> TreeBuilder<'t> {
     pub(super) fn expr(&self, pair: Pair<'t, Rule>, height: usize) -> Built<Expr> {
         let span = self.span(&pair);
         // Signs, operators and calls all count: each may be one level of the tree.

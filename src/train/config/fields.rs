@@ -9,7 +9,7 @@ use crate::data::params::ParamsSource;
 use crate::data::{ColumnSpec, DataSource};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 
-use super::outline::Outline;
+use super::places::Places;
 use super::{ConstValue, Override, Precision, RunConfig};
 
 type Columns = IndexMap<String, ColumnSpec>;
@@ -31,7 +31,7 @@ const TOP_KEYS: &[&str] = &[
 
 pub(super) struct Reader {
     source: SourceId,
-    outline: Outline,
+    places: Places,
     root: Value,
     mapped_fields: IndexMap<String, Span>,
     diagnostics: Vec<Diagnostic>,
@@ -66,10 +66,10 @@ impl Reader {
                 .with_note(format!("expected: at most {MOST_BRACKETS}"));
             return Err(error.into());
         }
-        let outline = Outline::of(text);
+        let places = Places::of(text);
         match serde_yaml::from_str(text) {
-            Ok(root) => Ok(Self { source, outline, root, mapped_fields: IndexMap::new(), diagnostics: Vec::new() }),
-            Err(error) => Err(malformed(text, source, &outline, &error).into()),
+            Ok(root) => Ok(Self { source, places, root, mapped_fields: IndexMap::new(), diagnostics: Vec::new() }),
+            Err(error) => Err(malformed(text, source, &places, &error).into()),
         }
     }
 
@@ -300,7 +300,7 @@ impl Reader {
     fn seed(&mut self, top: Section<'_>) -> u64 {
         let Some(value) = top.get("seed") else { return 0 };
         value.as_u64().unwrap_or_else(|| {
-            self.wrong_kind(&["seed"], value, "a whole number from 0 to 2^64 - 1");
+            self.wrong_kind(&["seed"], value, "an int from 0 to 2^64 - 1");
             0
         })
     }
@@ -313,11 +313,11 @@ impl Reader {
         })
     }
 
-    /// A whole number of at least 1.
+    /// An int of at least 1.
     pub(super) fn count(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
         let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
         if count.is_none() {
-            self.wrong_kind(&section.path_to(key), value, "a whole number of at least 1");
+            self.wrong_kind(&section.path_to(key), value, "an int of at least 1");
         }
         count
     }
@@ -377,25 +377,25 @@ impl Reader {
     }
 
     fn key_span(&self, path: &[&str]) -> Span {
-        let place = self.outline.key(path);
+        let place = self.places.key(path);
         Span::new(self.source, place.start, place.end)
     }
 
     pub(super) fn value_span(&self, path: &[&str]) -> Span {
-        let place = self.outline.value(path);
+        let place = self.places.value(path);
         Span::new(self.source, place.start, place.end)
     }
 }
 
 /// The diagnostic for a text that is no YAML, at the place that the YAML reader names.
-fn malformed(text: &str, source: SourceId, outline: &Outline, error: &serde_yaml::Error) -> Diagnostic {
-    if let Some((name, first, second)) = outline.duplicate() {
+fn malformed(text: &str, source: SourceId, places: &Places, error: &serde_yaml::Error) -> Diagnostic {
+    if let Some((name, first, second)) = places.duplicate() {
         return Diagnostic::error(Code::E0602, format!("the key `{name}` stands twice"))
             .at(Span::new(source, second.start, second.end), "again here")
             .with_label(Span::new(source, first.start, first.end), "first here")
             .with_note("expected: each key once");
     }
-    let place = error.location().map_or(outline.key(&[]), |location| {
+    let place = error.location().map_or(places.key(&[]), |location| {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
         let start = starts.take(location.line()).last().unwrap_or_default();
         let line = text[start..].lines().next().unwrap_or_default();

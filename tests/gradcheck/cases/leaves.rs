@@ -17,6 +17,6 @@ pub fn cases() -> Vec<Case> {
         case(random(Distribution::Uniform), clock(), USUAL),
         case(random(Distribution::Normal), clock(), USUAL),
         case(StopGradient, vec![floats(&[2, 3], -1.0, 1.0)], USUAL),
-        case(Mode, vec![floats(&[2, 3], -1.0, 1.0), floats(&[2, 3], 1.0, 2.0)], USUAL),
+        case(ByMode, vec![floats(&[2, 3], -1.0, 1.0), floats(&[2, 3], 1.0, 2.0)], USUAL),
     ]
 }

@@ -357,7 +357,7 @@ fn matrices_and_modes() -> Vec<Row> {
         // At v = (1, 0.25) the second gradient is neutral; without opposition the bound stands.
         row(NonnegQp, [opposed(), v("f32[2]", [1.0, 0.0])], v("f32[2]", [1.0, 0.25])),
         row(NonnegQp, [v("f32[2, 2]", [1.0, 0.5, 0.5, 1.0]), v("f32[2]", [1.0, 0.5])], v("f32[2]", [1.0, 0.5])),
-        row(Mode, [v("i32", [1.0]), v("i32", [2.0])], v("i32", [1.0])),
+        row(ByMode, [v("i32", [1.0]), v("i32", [2.0])], v("i32", [1.0])),
         row(StopGradient, [v("bool", [1.0])], v("bool", [1.0])),
     ]
 }

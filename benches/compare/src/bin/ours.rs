@@ -65,7 +65,7 @@ impl Training {
             Rows::Float(values) => values.len(),
             Rows::Int(values) => values.len(),
         };
-        let total = executor.port(Role::Loss, "total").ok_or("no loss is called total")?;
+        let total = executor.fetch(Role::Loss, "total").ok_or("no loss is called total")?;
         Ok(Self { executor, store, rows, batches: whole / batch_len, step: 0, total })
     }
 
@@ -79,7 +79,7 @@ impl Training {
                     to.copy_from_slice(&rows[batch * to.len()..][..to.len()]);
                 }
                 Rows::Int(rows) => {
-                    let to = self.executor.feed_int(feed).expect("a feed of whole numbers");
+                    let to = self.executor.feed_int(feed).expect("a feed of ints");
                     to.copy_from_slice(&rows[batch * to.len()..][..to.len()]);
                 }
             }
@@ -119,21 +119,21 @@ fn first_values(
     archive: &mut NpzReader<BufReader<File>>,
 ) -> Result<Store<f32>, Failure> {
     let mut store = Store::new();
-    for port in executor.ports() {
-        let kind = match port.role {
+    for fetch in executor.fetches() {
+        let kind = match fetch.role {
             Role::Param => StoreKind::Param,
             Role::State => StoreKind::State,
             _ => continue,
         };
-        let mut values = Values::zeros(port.dtype, port.shape.iter().product());
+        let mut values = Values::zeros(fetch.dtype, fetch.shape.iter().product());
         if kind == StoreKind::Param {
-            let key = workload.params.iter().find(|param| *param.1 == *port.name);
-            let key = key.ok_or_else(|| format!("no first value for {}", port.name))?.0;
+            let key = workload.params.iter().find(|param| *param.1 == *fetch.name);
+            let key = key.ok_or_else(|| format!("no first value for {}", fetch.name))?.0;
             let array: ArrayD<f32> = archive.by_name(&format!("param/{key}"))?;
             assert_eq!(array.len(), values.len(), "{key}");
             values = Values::Float(array.into_raw_vec_and_offset().0);
         }
-        store.insert(kind, port.name.clone(), port.shape.clone(), values);
+        store.insert(kind, fetch.name.clone(), fetch.shape.clone(), values);
     }
     Ok(store)
 }

@@ -2,11 +2,13 @@
 
 use super::super::Real;
 use super::update::join_updates;
-use super::{Access, Binary, Builder, Fused, Load, Node, Output, Place, Program, Step, Ternary, Unary, Uniform, Value};
+use super::{
+    Access, Binary, Fused, GroupBuilder, Load, Node, Output, Place, Program, Step, Ternary, Unary, Uniform, Value,
+};
 
-pub(super) fn compile<T: Real>(builder: Builder<T>) -> Program<T> {
+pub(super) fn compile<T: Real>(builder: GroupBuilder<T>) -> Program<T> {
     check(&builder);
-    let Builder { mut nodes, outputs } = builder;
+    let GroupBuilder { mut nodes, outputs } = builder;
     fuse_products(&mut nodes, &outputs);
     fuse_updates(&mut nodes, &outputs);
     let mut compiler = Compiler::new(nodes, outputs);
@@ -17,7 +19,7 @@ pub(super) fn compile<T: Real>(builder: Builder<T>) -> Program<T> {
     compiler.program
 }
 
-fn check<T>(builder: &Builder<T>) {
+fn check<T>(builder: &GroupBuilder<T>) {
     for (i, node) in builder.nodes.iter().enumerate() {
         assert!(operands(node).iter().all(|operand| operand.0 < i), "a value is used before it is defined");
         if let Node::Load(Load { access, .. }) = node {

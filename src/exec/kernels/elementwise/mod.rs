@@ -1,7 +1,7 @@
 //! Fused elementwise programs: a register machine over blocks that fit the first-level cache.
 //!
-//! A [`Builder`] takes a straight line of loads, operations and stores over one index range `0..n`, written as values:
-//! every call returns the [`Value`] it defines. [`Builder::finish`] turns it into a [`Program`]: it fuses
+//! A [`GroupBuilder`] takes a straight line of loads, operations and stores over one index range `0..n`, written as values:
+//! every call returns the [`Value`] it defines. [`GroupBuilder::finish`] turns it into a [`Program`]: it fuses
 //! multiplications into the additions that consume them, finds what is the same at every index (computed once a run),
 //! gives values registers, lets operations read operand buffers and write result buffers in place where that is safe.
 //! [`Program::run`] executes it for a range of `n` elements, block by block, each operation one vectorised loop.
@@ -15,7 +15,7 @@
 //!   (`over`). The buffer is then one source, loaded contiguously only. Every other overlap of a destination with a
 //!   source or a destination is forbidden.
 //! - **Masks** are numbers: comparisons and logical operations give 1 and 0, and any number but 0 counts as true.
-//! - **Sums**: [`Builder::store_sum`] stores the sums over runs of `inner` consecutive elements instead of the
+//! - **Sums**: [`GroupBuilder::store_sum`] stores the sums over runs of `inner` consecutive elements instead of the
 //!   elements; `n` must be a multiple of `inner`.
 //!
 //! Establishes: element `i` of a result depends on nothing but element `i` of the operands, and a sum is taken in an
@@ -166,15 +166,15 @@ struct Output {
 
 /// Collects the values of a program.
 #[derive(Debug, Clone, Default)]
-pub struct Builder<T> {
+pub struct GroupBuilder<T> {
     nodes: Vec<Node<T>>,
     outputs: Vec<Output>,
 }
 
-impl<T: Real> Builder<T> {
+impl<T: Real> GroupBuilder<T> {
     /// A program without values.
     pub fn new() -> Self {
-        Builder { nodes: Vec::new(), outputs: Vec::new() }
+        GroupBuilder { nodes: Vec::new(), outputs: Vec::new() }
     }
 
     fn push(&mut self, node: Node<T>) -> Value {

@@ -32,7 +32,7 @@ fn check_unary<T: Real>(operation: Unary, positive: bool, exact: fn(f64) -> f64,
             *x = (if positive { x.abs() + T::from_double(1e-3) } else { *x }) * T::from_double([1.0, 8.0][i % 2]);
         }
         let expected: Vec<f64> = x.iter().map(|x| exact(x.to_double())).collect();
-        let mut builder = Builder::new();
+        let mut builder = GroupBuilder::new();
         let a = builder.load(0, Access::Contiguous);
         let b = builder.unary(operation, a);
         builder.store(0, b, None);
@@ -107,7 +107,7 @@ fn binary_operations_on_elements_and_scalars() {
             let (a, b) = (grid::<f32>(n, 1, zeros), grid::<f32>(n, 2, zeros));
             let scalar = [grid::<f32>(1, 3, zeros)[0]];
             for form in 0..3 {
-                let mut builder = Builder::new();
+                let mut builder = GroupBuilder::new();
                 let first = builder.load(
                     usize::from(form == 1) * 2,
                     [Access::Contiguous, Access::Scalar][usize::from(form == 1)].clone(),
@@ -140,7 +140,7 @@ fn binary_operations_on_elements_and_scalars() {
 fn nan_spreads_through_max_and_min() {
     let (a, b) = ([f32::NAN, 1.0, f32::NAN], [1.0, f32::NAN, f32::NAN]);
     for operation in [Binary::Max, Binary::Min] {
-        let mut builder = Builder::new();
+        let mut builder = GroupBuilder::new();
         let first = builder.load(0, Access::Contiguous);
         let second = builder.load(1, Access::Contiguous);
         let value = builder.binary(operation, first, second);
@@ -161,7 +161,7 @@ fn products_fuse_and_select_chooses() {
     // Every combination of elements and one scalar for each operand of a * b ± c and select.
     for uniform in 0..7usize {
         for kind in 0..5 {
-            let mut builder = Builder::new();
+            let mut builder = GroupBuilder::new();
             let mut operand = |i: usize| {
                 let is_uniform = uniform >> i & 1 == 1;
                 let (source, access) = if is_uniform { (3, Access::Scalar) } else { (i, Access::Contiguous) };
@@ -223,7 +223,7 @@ fn every_access_finds_its_element() {
         (Access::Strided { offset: 2099, dims: vec![(2100, -1)] }, |i| 2099 - i),
     ];
     for (access, place) in accesses {
-        let mut builder = Builder::new();
+        let mut builder = GroupBuilder::new();
         let a = builder.load(0, access.clone());
         let b = builder.load_integers(1, access.clone());
         let one = builder.constant(1.0);
@@ -245,7 +245,7 @@ fn every_access_finds_its_element() {
 fn sums_over_inner_runs() {
     for (n, inner) in [(12, 3), (7000, 7), (5130, 513), (200_000, 100_000), (100_000, 10), (3, 1)] {
         let x = numbers::<f32>(n, 1);
-        let mut builder = Builder::new();
+        let mut builder = GroupBuilder::new();
         let a = builder.load(0, Access::Contiguous);
         let square = builder.unary(Unary::Square, a);
         builder.store_sum(0, square, inner);
@@ -262,7 +262,7 @@ fn sums_over_inner_runs() {
 /// The program of an Adam update with parameters and moments in place; the parameters decay by a part of themselves, and
 /// their relative change may be a result of its own.
 fn adam(decay: f32, keeps_direction: bool) -> Program<f32> {
-    let mut builder = Builder::new();
+    let mut builder = GroupBuilder::new();
     let [p, m, v, g] = [0, 1, 2, 3].map(|source| builder.load(source, Access::Contiguous));
     let rate = builder.load(4, Access::Scalar);
     let [b1, c1, b2, c2, epsilon] = [0.9, 0.1, 0.999, 0.001, 1e-8].map(|number| builder.constant(number));
@@ -342,7 +342,7 @@ fn update_in_place(program: &Program<f32>, decay: f64, keeps_direction: bool) {
 fn a_store_over_a_load_that_is_still_needed_waits() {
     let n = 700;
     let x = numbers::<f32>(n, 1);
-    let mut builder = Builder::new();
+    let mut builder = GroupBuilder::new();
     let a = builder.load(0, Access::Contiguous);
     let doubled = builder.binary(Binary::Add, a, a);
     let sine = builder.unary(Unary::Sin, a);
@@ -369,7 +369,7 @@ fn a_store_over_a_load_that_is_still_needed_waits() {
 fn two_buffers_change_places() {
     let n = 1300;
     let (x, y) = (numbers::<f32>(n, 1), numbers::<f32>(n, 2));
-    let mut builder = Builder::new();
+    let mut builder = GroupBuilder::new();
     let a = builder.load(0, Access::Contiguous);
     let b = builder.load(1, Access::Contiguous);
     builder.store(0, b, Some(a));
@@ -392,7 +392,7 @@ fn two_buffers_change_places() {
 fn loads_uniforms_and_values_can_be_stored_twice() {
     let n = 600;
     let x = numbers::<f32>(n, 1);
-    let mut builder = Builder::new();
+    let mut builder = GroupBuilder::new();
     let a = builder.load(0, Access::Contiguous);
     let seven = builder.constant(7.0);
     let negative = builder.unary(Unary::Neg, a);

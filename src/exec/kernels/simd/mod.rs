@@ -150,7 +150,7 @@ unsafe fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
 pub trait Vector: Copy + 'static {
     /// One number.
     type Element: Real;
-    /// One truth value per lane.
+    /// One bool per lane.
     type Mask: Copy;
     /// How many numbers.
     const LANES: usize;

@@ -2,19 +2,19 @@
 //!
 //! The YAML crate gives values without places, so this reads the text a second time for places alone: block and flow
 //! mappings and lists, plain and quoted scalars, comments, block scalars. It takes any text, decides nothing about its
-//! meaning and never fails. Where a text is beyond it (anchors, tags, explicit keys) the outline is coarser, and a lookup
+//! meaning and never fails. Where a text is beyond it (anchors, tags, explicit keys) the places are coarser, and a lookup
 //! falls back to the nearest enclosing key it knows, then to the first line.
 
 use std::ops::Range;
 
 use indexmap::IndexMap;
 
-/// Mappings and lists nested deeper than this are one scalar to the outline.
+/// Mappings and lists nested deeper than this are one scalar here.
 const DEEPEST: usize = 64;
 
 /// The places in one text.
 #[derive(Debug)]
-pub(super) struct Outline {
+pub(super) struct Places {
     root: Node,
     first_line: Range<usize>,
 }
@@ -39,7 +39,7 @@ struct Entry {
     value: Node,
 }
 
-impl Outline {
+impl Places {
     pub(super) fn of(text: &str) -> Self {
         let mut scanner = Scanner { text, at: 0, depth: 0 };
         let root = scanner.block(0).unwrap_or(Node { place: 0..0, kind: Kind::Scalar });
@@ -385,9 +385,9 @@ mod tests {
 
     #[test]
     fn keys_and_values_are_found_in_both_styles() {
-        let outline = Outline::of(TEXT);
-        let value = |path: &[&str]| &TEXT[outline.value(path)];
-        let key = |path: &[&str]| &TEXT[outline.key(path)];
+        let places = Places::of(TEXT);
+        let value = |path: &[&str]| &TEXT[places.value(path)];
+        let key = |path: &[&str]| &TEXT[places.key(path)];
         assert_eq!(value(&["spec"]), "a.anb");
         assert_eq!(value(&["data", "train", "file"]), "\"d.csv\"");
         assert_eq!(value(&["data", "train", "rows"]), "0..5");
@@ -406,24 +406,24 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_found() {
         let text = "a: 1\nb: { x: 1, x: 2 }\n";
-        let outline = Outline::of(text);
-        let (name, first, second) = outline.duplicate().unwrap();
+        let places = Places::of(text);
+        let (name, first, second) = places.duplicate().unwrap();
         assert_eq!((name, first.start, second.start), ("x", 10, 16));
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "[a-c:\\-{}\\[\\],'\"#|>&*! \n\\\\é]{0,80}") {
-            let outline = Outline::of(&text);
-            let _ = (outline.value(&["a", "b"]), outline.duplicate().is_some());
-            prop_assert!(text.get(outline.key(&["a"])).is_some());
+            let places = Places::of(&text);
+            let _ = (places.value(&["a", "b"]), places.duplicate().is_some());
+            prop_assert!(text.get(places.key(&["a"])).is_some());
         }
     }
 
     #[test]
     fn deep_nesting_is_cut() {
-        Outline::of(&"[".repeat(100_000));
-        Outline::of(&"{a: ".repeat(100_000));
-        Outline::of(&"- ".repeat(20_000));
+        Places::of(&"[".repeat(100_000));
+        Places::of(&"{a: ".repeat(100_000));
+        Places::of(&"- ".repeat(20_000));
     }
 }

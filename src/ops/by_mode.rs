@@ -8,15 +8,15 @@ use super::{Element, Flow, OpError, Primitive, Site, Tensor, take};
 use crate::ir::{Builder, DimSizes, NodeId, TensorType};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Mode;
+pub struct ByMode;
 
-impl Mode {
+impl ByMode {
     pub const TRAINING: usize = 0;
     pub const PREDICTION: usize = 1;
 }
 
-impl Primitive for Mode {
-    const NAME: &'static str = "mode";
+impl Primitive for ByMode {
+    const NAME: &'static str = "by_mode";
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [training, prediction] = take(Self::NAME, operands)?;
