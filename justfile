@@ -1,8 +1,8 @@
 # What CI runs.
 ready:
-    cargo fmt --check
-    cargo clippy --all-targets -- -D warnings
-    cargo test --release
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test --workspace --release
 
 # Whole trainings that take minutes.
 nightly:

@@ -6,11 +6,11 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anabranch::exec::kernels::conv::{self, ConvGeometry};
-use anabranch::exec::kernels::elementwise::{Access, Binary, Destination, GroupBuilder, Program, Source, Unary, Value};
-use anabranch::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
-use anabranch::exec::kernels::simd::{self, Kernel, Vector};
-use anabranch::exec::kernels::{Context, Pool, layout, pooling, reduce};
+use anabranch_kernels::conv::{self, ConvGeometry};
+use anabranch_kernels::elementwise::{Access, Binary, Destination, GroupBuilder, Program, Source, Unary, Value};
+use anabranch_kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use anabranch_kernels::simd::{self, Kernel, Vector};
+use anabranch_kernels::{Context, Pool, layout, pooling, reduce};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 

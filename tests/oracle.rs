@@ -3,12 +3,12 @@
 use anabranch::data::params::ParamsSource;
 use anabranch::data::{DataSource, Dataset, load};
 use anabranch::diag::{SourceMap, render_plain};
-use anabranch::exec::kernels::Level;
 use anabranch::exec::{ExecutorOptions, Mode, StoreKind};
 use anabranch::lower::Options;
 use anabranch::ops::Element;
 use anabranch::pipeline::{Compiled, compile};
 use anabranch::train::{Fields, Trainer};
+use anabranch_kernels::Level;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

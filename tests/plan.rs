@@ -4,7 +4,6 @@
 mod random_graph;
 
 use anabranch::diag::{SourceMap, render_plain};
-use anabranch::exec::kernels::Level;
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DimSizes, Graph};
 use anabranch::lower::Options;
@@ -12,6 +11,7 @@ use anabranch::ops::{InputKind, Op, Tensor};
 use anabranch::passes::bind;
 use anabranch::pipeline::compile;
 use anabranch::plan::{Plan, Work, check, plan};
+use anabranch_kernels::Level;
 use proptest::prelude::*;
 use random_graph::{Ops, build, choices, leaf_value, sizes};
 

@@ -8,11 +8,11 @@
 
 mod support;
 
-use anabranch::exec::kernels::Level;
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind};
 use anabranch::ir::Role;
 use anabranch::ops::Element;
 use anabranch::pipeline::Compiled;
+use anabranch_kernels::Level;
 use ndarray::{ArrayD, OwnedRepr};
 use ndarray_npy::NpzReader;
 use serde_json::Value;

@@ -4,7 +4,6 @@
 //! states live in a [`Store`] that outlives executors, so that a short last batch (another executor, other sizes)
 //! goes on with the same params.
 
-pub mod kernels;
 mod planned;
 pub mod reference;
 mod store;
@@ -15,6 +14,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, DimSizes, Graph, NodeId, Role};
 use crate::ops::{Element, InputKind, Op, Tensor};
 use crate::passes::{bind, check_bound, simplify};
+use anabranch_kernels::{Level, Pool};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
@@ -35,17 +35,17 @@ pub struct ExecutorOptions {
     /// worker threads; 0 is as many as there are cores
     pub threads: usize,
     /// threads to share with other executors; made anew when left out
-    pub pool: Option<Arc<kernels::Pool>>,
+    pub pool: Option<Arc<Pool>>,
     /// the instruction set of the kernels; the best of this machine when left out
-    pub level: Option<kernels::Level>,
+    pub level: Option<Level>,
 }
 
 impl ExecutorOptions {
     /// The threads to run on.
-    pub fn pool(&self) -> Arc<kernels::Pool> {
+    pub fn pool(&self) -> Arc<Pool> {
         self.pool.clone().unwrap_or_else(|| {
             let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-            Arc::new(kernels::Pool::new(if self.threads == 0 { cores() } else { self.threads }))
+            Arc::new(Pool::new(if self.threads == 0 { cores() } else { self.threads }))
         })
     }
 }

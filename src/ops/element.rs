@@ -1,6 +1,6 @@
 //! Float element types that every evaluation is generic over.
 
-use crate::exec::kernels::Real;
+use anabranch_kernels::Real;
 
 /// `f32` or `f64`.
 pub trait Element: Real + num_traits::NumAssign + ndarray::ScalarOperand {

@@ -2,20 +2,20 @@
 
 use super::kernel::{ConvolutionPass, CopyPart, Kernel, MatrixOperand, PoolPass};
 use super::loops::LoopKernel;
-use crate::exec::kernels::conv::{self, ConvGeometry};
-use crate::exec::kernels::elementwise::{self, Binary, GroupBuilder, Ternary, Unary, Value};
-use crate::exec::kernels::gemm::{self, Shape};
-use crate::exec::kernels::index::Along;
-use crate::exec::kernels::integers::{Arithmetic, Comparison};
-use crate::exec::kernels::layout::Dim;
-use crate::exec::kernels::pooling::{self, PoolGeometry};
-use crate::exec::kernels::reduce::{Reduction, Softmax};
-use crate::exec::kernels::{self, Context};
 use crate::ir::{DType, TensorType};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 use crate::ops::pooling::PoolAttributes;
 use crate::ops::{Element, MatMul, Op};
 use crate::plan::{Access, BufferId, Epilogue, Group, Instruction, Operand, Plan, Reference, Storage, Work};
+use anabranch_kernels::conv::{self, ConvGeometry};
+use anabranch_kernels::elementwise::{self, Binary, GroupBuilder, Ternary, Unary, Value};
+use anabranch_kernels::gemm::{self, Shape};
+use anabranch_kernels::index::Along;
+use anabranch_kernels::integers::{Arithmetic, Comparison};
+use anabranch_kernels::layout::Dim;
+use anabranch_kernels::pooling::{self, PoolGeometry};
+use anabranch_kernels::reduce::{Reduction, Softmax};
+use anabranch_kernels::{Context, layout};
 
 /// The kernels of a plan's steps, and how many elements of workspace they need at most.
 pub(super) fn compile<T: Element>(plan: &Plan, context: &Context<'_>) -> (Vec<Kernel<T>>, usize) {
@@ -440,7 +440,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 
 /// Ops that only move elements.
 fn compile_layout<T: Element>(op: &Op, operands: &[Operand], to: BufferId, shape: &[usize]) -> Option<Kernel<T>> {
-    if shape.len() > kernels::layout::MOST_DIMS {
+    if shape.len() > layout::MOST_DIMS {
         return None;
     }
     let to_strides = strides(shape);

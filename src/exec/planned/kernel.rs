@@ -2,16 +2,16 @@
 
 use super::loops::LoopKernel;
 use super::tables::Tables;
-use crate::exec::kernels::conv::{self, ConvGeometry};
-use crate::exec::kernels::elementwise::{Destination, Program, Source};
-use crate::exec::kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
-use crate::exec::kernels::index::{self, Along};
-use crate::exec::kernels::integers::{self, Arithmetic, Comparison};
-use crate::exec::kernels::pooling::{self, PoolGeometry};
-use crate::exec::kernels::reduce::{self, Reduction, Softmax};
-use crate::exec::kernels::{Context, Pool, layout};
 use crate::ops::{Element, Op, Random, Tensor};
 use crate::plan::{BufferId, Operand, Storage};
+use anabranch_kernels::conv::{self, ConvGeometry};
+use anabranch_kernels::elementwise::{Destination, Program, Source};
+use anabranch_kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
+use anabranch_kernels::index::{self, Along};
+use anabranch_kernels::integers::{self, Arithmetic, Comparison};
+use anabranch_kernels::pooling::{self, PoolGeometry};
+use anabranch_kernels::reduce::{self, Reduction, Softmax};
+use anabranch_kernels::{Context, Pool, layout};
 
 /// One matrix operand: strides of the batch, of rows and of columns.
 #[derive(Clone, Copy, Debug)]

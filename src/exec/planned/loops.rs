@@ -3,9 +3,9 @@
 use super::compile::compile;
 use super::kernel::Kernel;
 use super::tables::{Address, Tables};
-use crate::exec::kernels::Context;
 use crate::ops::Element;
 use crate::plan::{BufferId, Loop, Plan};
+use anabranch_kernels::Context;
 
 /// A loop, ready to run.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ mod kernel;
 mod loops;
 mod tables;
 
-use super::kernels::{Context, Level, Pool};
 use super::{Clock, ExecutorOptions, Store, Values};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::Graph;
 use crate::ops::Element;
 use crate::plan::{Plan, plan};
+use anabranch_kernels::{Context, Level, Pool};
 use kernel::Kernel;
 use tables::Tables;
 

@@ -1,10 +1,10 @@
 //! Where the buffers of a plan are.
 
 use super::kernel::Kernel;
-use crate::exec::kernels::elementwise::{Destination, Source};
 use crate::exec::{Clock, Feed, Store, StoreKind, Values};
 use crate::ops::{Element, InputKind};
 use crate::plan::{BufferId, ConstantValue, Place, Plan, Storage};
+use anabranch_kernels::elementwise::{Destination, Source};
 use std::sync::Arc;
 
 /// Where one buffer's elements are during a run.

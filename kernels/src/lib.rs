@@ -9,7 +9,8 @@
 //! summed in an order that the split does not change. Instruction sets may differ in the last bits (fused
 //! multiply-add, lane counts), runs on one machine do not.
 //!
-//! This folder is the only place with `unsafe` code: vector intrinsics, and output slices written by several threads.
+//! This crate holds the vector intrinsics, the threads, and output slices that several of them write: what is `unsafe`
+//! about arithmetic. The crate `anabranch` is the compiler and runtime above it.
 
 pub mod conv;
 pub mod elementwise;

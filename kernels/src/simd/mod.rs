@@ -18,7 +18,7 @@ use super::Real;
 macro_rules! by_lane {
     () => {
         super::by_lane!(@unary num_traits::Float: exp ln ln_1p exp_m1 tanh sin cos);
-        super::by_lane!(@unary $crate::exec::kernels::Real: sigmoid softplus erf);
+        super::by_lane!(@unary $crate::Real: sigmoid softplus erf);
 
         #[inline(always)]
         fn pow(self, exponent: Self) -> Self {

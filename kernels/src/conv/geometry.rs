@@ -1,6 +1,6 @@
 //! The extents of a convolution and what follows from them: which kernel places meet the image where.
 
-use crate::exec::kernels::{Context, Real};
+use crate::{Context, Real};
 
 /// The extents of a convolution. Spatial dimensions are always three; leading ones may be 1 (see
 /// [`ConvGeometry::new`]).

@@ -16,9 +16,9 @@
 mod points;
 
 use super::geometry::ConvGeometry;
-use crate::exec::kernels::share::{Shared, block};
-use crate::exec::kernels::tile::{self, Finish, Panel, Walk};
-use crate::exec::kernels::{Context, Level, Real, simd};
+use crate::share::{Shared, block};
+use crate::tile::{self, Finish, Panel, Walk};
+use crate::{Context, Level, Real, simd};
 use points::{FromPoints, KernelFromPoints, ToPoints, kernel_to_points};
 use std::ops::Range;
 

@@ -21,7 +21,7 @@ use super::simd::Single;
 /// The methods of [`super::simd::Vector`] for single-precision vectors.
 macro_rules! polynomials {
     () => {
-        $crate::exec::kernels::math::polynomials!(@unary exp ln ln_1p exp_m1 tanh sigmoid softplus erf sin cos);
+        $crate::math::polynomials!(@unary exp ln ln_1p exp_m1 tanh sigmoid softplus erf sin cos);
 
         #[inline(always)]
         fn pow(self, exponent: Self) -> Self {
@@ -333,7 +333,7 @@ const ERF_FAR: [f64; 16] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::kernels::simd::{self, Kernel, Level, Vector};
+    use crate::simd::{self, Kernel, Level, Vector};
 
     struct Apply<'a> {
         function: Function,

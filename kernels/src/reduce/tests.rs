@@ -1,7 +1,7 @@
 //! Reductions against sums in double precision.
 
 use super::*;
-use crate::exec::kernels::testing::{assert_close, at_every_level, numbers};
+use crate::testing::{assert_close, at_every_level, numbers};
 use proptest::prelude::*;
 
 fn exact(reduction: Reduction, dims: &[Dim], x: &[f64]) -> Vec<f64> {

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::{Single, Vector};
-use crate::exec::kernels::math;
+use crate::math;
 
 macro_rules! vector_type {
     ($(#[$doc:meta])* $name:ident, $raw:ident) => {

@@ -1,9 +1,9 @@
 //! The ways to the points and back, for squares of pixels, cotangents, kernel places and results.
 
 use super::{Field, POINTS, SIDE, TILE, Tiles};
-use crate::exec::kernels::share::Shared;
-use crate::exec::kernels::simd::{self, Kernel, Vector};
-use crate::exec::kernels::{Level, Real};
+use crate::share::Shared;
+use crate::simd::{self, Kernel, Vector};
+use crate::{Level, Real};
 use std::ops::Range;
 
 /// The numbers in the matrices of the transforms, for the points 0, ±a, ±b and ∞.
