@@ -2,7 +2,7 @@
 ready:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo test --workspace --release
+    cargo test --workspace --profile ci
 
 # Whole trainings that take minutes.
 nightly:
