@@ -2,7 +2,6 @@
 //!
 //! Values stay moderate: each node carries a bound on its elements, and an op that would leave the bound is passed over,
 //! as is one out of its domain. Ops with jumps read leaves only, for a rounding error must not decide them.
-#![allow(dead_code, reason = "each test crate uses a part")]
 
 use anabranch::diag::{SourceId, Span};
 use anabranch::ir::{Builder, DType, Dim, DimSizes, Graph, NodeId, Provenance, Role, TensorType};

@@ -1,0 +1,13 @@
+//! Ops, graphs, and what is made of graphs: derivatives, simpler forms, loops, plans.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod differentiate;
+mod directions;
+mod gradcheck;
+mod graph_laws;
+mod ops;
+mod plan;
+mod scan;
+mod simplify;

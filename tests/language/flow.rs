@@ -1,0 +1,69 @@
+//! What `flow` shows: which loss trains which param, and by how much each loss counts.
+
+use crate::common::run::Run;
+use anabranch::analyse::{flow, flow_svg, weight_steps};
+
+const MODEL: &str = "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
+    layer trunk = dense(units=3, bias=false)
+    output y = trunk(x) |> dense(units=2, bias=false)
+    output z = stop(trunk(x)) |> dense(units=4, bias=false)
+    loss a = mean_squared_error(t, y)\nloss b = mean_squared_error(u, z)\n";
+
+fn coefficients(total: &str) -> Vec<String> {
+    let run = Run::new(&format!("{MODEL}loss total = {total}\ntrain {{ minimize total optimizer sgd }}"));
+    let table = flow(&run.compiled.module);
+    table.coefficients.iter().map(|c| format!("{}: {}", c.loss, c.expression)).collect()
+}
+
+#[test]
+fn the_first_example_flows() {
+    let run = Run::new(include_str!("../../examples/localizer/localizer.anb"));
+    insta::assert_snapshot!(flow(&run.compiled.module).to_text());
+}
+
+#[test]
+fn coefficients_are_said_in_the_specs_names() {
+    assert_eq!(coefficients("0.25 * a + 0.75 * b"), ["a: 0.25 / batch", "b: 0.75 / batch"]);
+    assert_eq!(
+        coefficients("uncertainty(a, b)"),
+        ["a: exp(-total.log_var[0]) / batch", "b: exp(-total.log_var[1]) / batch"]
+    );
+    assert_eq!(coefficients("balanced(a, b)"), ["a: total.alpha / batch", "b: (1 - total.alpha) / batch"]);
+    let scheduled = coefficients("tradeoff(a, b, alpha=linear(step, from=0, to=1, over=10))");
+    assert_eq!(scheduled[1], "b: min(0.1 * step, 1) / batch");
+}
+
+#[test]
+fn the_drawing_shows_paths_and_stops() {
+    let run = Run::new(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
+    let svg = flow_svg(&run.compiled.module);
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    for name in ["trunk.kernel", "y.dense.kernel", "total.alpha", ">a<", ">b<", ">total<", "(1 - total.alpha) / batch"]
+    {
+        assert!(svg.contains(name), "{name}");
+    }
+    // The second branch's way to the trunk is stopped, and so are those of the two values that contracts speak of:
+    // `alpha_loss` to the three kernels, `model_loss` to alpha.
+    assert_eq!(svg.matches("stroke-dasharray").count(), 5);
+    assert_eq!(svg, flow_svg(&run.compiled.module));
+}
+
+#[test]
+fn a_weights_safe_step_follows_from_the_losses() {
+    let of = |call: &str| {
+        let text = format!(
+            "input x: f32[batch]\nparam p: f32 = 8\nparam q: f32 = 2\nloss a = p * x\nloss b = q * x
+            loss total = {call}\ntrain {{ minimize total optimizer sgd(lr=0.01) }}"
+        );
+        let mut run = Run::new(&text);
+        run.feed("x", &[1.0]);
+        let steps = weight_steps(&run.compiled.module)?;
+        let found = run.run(&steps.graph, 1);
+        let of = |name: &str| found[&*format!("total.alpha.{name}")][0];
+        Some((of("curvature"), of("step"), of("multiplier")))
+    };
+    // 2 (a + b)², so the largest safe step is 1 / (a + b)² = 0.01; divided by the squared sum it is 1 whatever the scale.
+    assert_eq!(of("balanced(a, b, normalise=false)"), Some((200.0, 0.01, -1.0)));
+    assert_eq!(of("balanced(a, b)"), Some((2.0, 0.01, 0.98)));
+    assert_eq!(of("a + b"), None);
+}

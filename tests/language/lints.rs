@@ -1,0 +1,155 @@
+//! Verdicts of the lints: on mistakes seen in public code (`field/`, each with its corrected twin), on the standard
+//! combiners, and on other ways to write the same thing.
+
+use crate::common::run::{self, compile};
+use anabranch::analyse::LINTS;
+use anabranch::diag::{Diagnostic, render_plain};
+use anabranch::lower::{Options, Watched};
+use std::collections::BTreeSet;
+
+fn name(finding: &Diagnostic) -> String {
+    let lint = LINTS.iter().find(|lint| lint.code == finding.code);
+    lint.map_or_else(|| finding.code.to_string(), |lint| lint.name.to_string())
+}
+
+/// The names of the lints that fire, or the codes of the errors.
+fn verdict(text: &str) -> BTreeSet<String> {
+    match compile(text, &[], &Options::default()).1 {
+        Ok(compiled) => compiled.findings.iter().map(name).collect(),
+        Err(errors) => errors.0.iter().map(name).collect(),
+    }
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn mistakes_of_the_field_are_caught_and_their_corrections_are_clean() {
+    insta::glob!("../field", "*.anb", |path| {
+        let text = std::fs::read_to_string(path).expect("the case is readable");
+        let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        let expected = said("# expect:").expect("a case says what it expects");
+        let watched = said("# monitor:").map(|name| Watched { name: name.to_string(), span: None });
+        let (sources, compiled) = compile(&text, &[], &Options { watched, ..Options::default() });
+        let findings = match &compiled {
+            Ok(compiled) => compiled.findings.clone(),
+            Err(errors) => errors.0.clone(),
+        };
+        let found: BTreeSet<String> = findings.iter().map(name).collect();
+        let expected =
+            if expected == "nothing" { BTreeSet::new() } else { set(&expected.split(", ").collect::<Vec<_>>()) };
+        let rendered = render_plain(&findings, &sources);
+        assert_eq!(found, expected, "{}:\n{rendered}", path.display());
+        if !found.is_empty() {
+            insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(rendered); });
+        }
+    });
+}
+
+/// A model with two losses `a` and `b`, and what combines them.
+fn model(rest: &str) -> String {
+    format!(
+        "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
+        output y = x |> dense(units=2)\noutput z = x |> dense(units=4)
+        loss a = mean_squared_error(t, y)\nloss b = mean_squared_error(u, z)\n{rest}
+        train {{ minimize total optimizer sgd }}"
+    )
+}
+
+#[test]
+fn the_first_example_is_clean() {
+    assert_eq!(verdict(include_str!("../../examples/localizer/localizer.anb")), set(&[]));
+}
+
+#[test]
+fn the_standard_combiners_are_clean() {
+    let calls = [
+        "unweighted(a, b)",
+        "average(a, b)",
+        "weighted(a, b, weights=[0.3, 0.7])",
+        "tradeoff(a, b, alpha=0.3)",
+        "tradeoff(a, b, alpha=cosine(step, from=1, to=0, over=100))",
+        "balanced(a, b)",
+        "balanced(a, b, distance=abs, normalise=false)",
+        "balanced(a, b, a + b)",
+        "balanced_per_sample(a, b)",
+        "uncertainty(a, b)",
+        "uncertainty(a, b, form=\"half\")",
+        "revised_uncertainty(a, b)",
+        "geometric(a, b)",
+        "log_sum(a, b)",
+        "random_weights(a, b)",
+        "imtl_l(a, b)",
+        "chebyshev(a, b)",
+        "softadapt(a, b)",
+        "relobralo(a, b)",
+        "dwa(a, b)",
+    ];
+    for call in calls {
+        assert_eq!(verdict(&model(&format!("loss total = {call}"))), set(&[]), "{call}");
+    }
+}
+
+#[test]
+fn a_plain_trained_factor_collapses_however_it_is_written() {
+    let linear = [
+        "param w: f32 = 0.5 in [0, 1]\nloss total = w * a + (1 - w) * b",
+        "param q: f32 = 0.5 in [0, 1]\nlet beta = 1 - q\nloss total = beta * mean(b) + q * mean(a)",
+        "param w: f32 = 0.5 in [0, 1]\nloss total = mean(b) + w * (mean(a) - mean(b))",
+        "combiner c(first: f32, second: f32) {\n param w: f32 = 0.5 in [0, 1]\n return w * first + (1 - w) * second\n}\nloss total = c(a, b)",
+        "param w: f32[2] = 0.5 in [0, 1]\nloss total = sum(w * [mean(a), mean(b)])",
+        "param w: f32[2] = 0.5 in simplex\nloss total = sum(w * [mean(a), mean(b)])",
+    ];
+    for rest in linear {
+        assert_eq!(verdict(&model(rest)), set(&["weight-collapse"]), "{rest}");
+    }
+    let anonymous = "input x: f32[batch, 3]\ntarget t: f32[batch, 3]\noutput y = x |> dense(units=3)
+        param w: f32 = 0.5 in [0, 1]
+        loss total = w * mean_squared_error(t, y) + (1 - w) * mean_absolute_error(t, y)
+        train { minimize total optimizer sgd }";
+    assert_eq!(verdict(anonymous), set(&["weight-collapse"]));
+}
+
+#[test]
+fn the_distance_alone_can_raise_a_loss_however_it_is_written() {
+    let square = [
+        "param w: f32 = 0.5 in [0, 1]\nloss total = square(w * mean(a) - (1 - w) * mean(b))",
+        "param q: f32 = 0.5 in [0, 1]\nlet p = 1 - q\nloss total = (p * mean(b) - q * mean(a)) ** 2",
+        "loss total = square(mean(a) - mean(b))",
+        "loss total = a - 0.1 * b",
+    ];
+    for rest in square {
+        assert_eq!(verdict(&model(rest)), set(&["loss-can-rise"]), "{rest}");
+    }
+}
+
+#[test]
+fn values_that_nothing_reads_and_formulas_that_underflow() {
+    let rest = "input extra: f32[batch]\ntarget more: f32[batch, Tmie]\nlet idle = 2 * x\nloss total = a + b";
+    assert_eq!(verdict(&model(rest)), set(&["unused", "once-named-dim"]));
+    for risky in
+        ["log(softmax(y))", "log(sigmoid(y))", "log(1 - sigmoid(y))", "log(sum(exp(y), axes=1, keep=true)) * t"]
+    {
+        let rest = format!("loss total = mean(t * {risky}, axes=1) + a + b");
+        assert!(verdict(&model(&rest)).contains("unstable"), "{risky}");
+    }
+    let safe = "loss total = mean(t * log(clip(softmax(y), 1e-7, 1)) - log_softmax(y) + logsumexp(y)[:, none], axes=1) + a + b";
+    assert!(!verdict(&model(safe)).contains("unstable"));
+}
+
+#[test]
+fn a_lint_is_allowed_by_name_or_denied() {
+    let linear = "loss total = w * a + (1 - w) * b";
+    let allowed = format!("@allow(weight-collapse)\nparam w: f32 = 0.5 in [0, 1]\n{linear}");
+    assert_eq!(verdict(&model(&allowed)), set(&[]));
+    let elsewhere = format!("param w: f32 = 0.5 in [0, 1]\n@allow(loss-can-rise)\n{linear}");
+    assert_eq!(verdict(&model(&elsewhere)), set(&["weight-collapse"]));
+    let unknown = format!("@allow(weight-colapse)\nparam w: f32 = 0.5 in [0, 1]\n{linear}");
+    assert_eq!(verdict(&model(&unknown)), set(&["E0201", "weight-collapse"]));
+    let deny = |name: &str| Options { deny: vec![name.to_string()], ..Options::default() };
+    let text = model(&format!("param w: f32 = 0.5 in [0, 1]\n{linear}"));
+    assert_eq!(run::errors(&text, &deny("weight-collapse")), ["training `w` switches a loss off"]);
+    assert_eq!(run::errors(&text, &deny("unused")), Vec::<String>::new());
+    assert_eq!(run::errors(&text, &deny("weight")), ["`--deny weight`: no lint has this name"]);
+}

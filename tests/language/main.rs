@@ -1,0 +1,12 @@
+//! What a spec says and what the compiler answers: texts, trees, findings, lints, flow, and the pages that explain them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod combiners;
+mod docs;
+mod errors;
+mod flow;
+mod lints;
+mod rules;
+mod syntax;

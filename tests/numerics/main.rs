@@ -1,0 +1,12 @@
+//! The numbers that specs compute, against those of other systems and against definitions written out.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod keras_oracle;
+mod layers_oracle;
+mod metrics;
+mod oracle;
+mod stable_gradients;
+mod standard_library;
+mod workloads;

@@ -1,0 +1,8 @@
+//! The program as a user meets it: commands, files, whole examples, and inputs that nobody means well with.
+
+mod cli;
+mod data;
+mod examples;
+mod hostile;
+mod mutations;
+mod watch;
