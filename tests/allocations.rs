@@ -5,8 +5,10 @@ use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values
 use anabranch::ir::{DimSizes, Role};
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
+use anabranch_kernels::Pool;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
 struct Counting;
 
@@ -46,13 +48,23 @@ const SPECS: [(&str, &str, usize); 4] = [
     ("w3", include_str!("../benches/compare/specs/w3.anb"), 4),
 ];
 
+/// A pool all of whose threads run: one allocates as it starts, which on a busy machine may be late.
+fn started(threads: usize) -> Arc<Pool> {
+    let pool = Arc::new(Pool::new(threads));
+    let all = Barrier::new(pool.threads());
+    pool.run(pool.threads(), &|_| {
+        all.wait();
+    });
+    pool
+}
+
 /// An executor and a store with its first values.
 fn training(name: &str, text: &str, batch: usize, threads: usize) -> (Executor<f32>, Store<f32>) {
     let mut sources = SourceMap::default();
     let id = sources.add(name, text);
     let compiled = compile(&mut sources, id, &Options::default())
         .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
-    let options = ExecutorOptions { threads, ..ExecutorOptions::default() };
+    let options = ExecutorOptions { pool: Some(started(threads)), ..ExecutorOptions::default() };
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), &options).unwrap();
     let mut store = Store::new();
     for fetch in init.fetches().to_vec() {
