@@ -33,6 +33,7 @@
 //! ```
 
 pub mod analyse;
+pub mod autodiff;
 pub mod cli;
 pub mod data;
 pub mod diag;

@@ -1,11 +1,11 @@
 //! `assert … trains …`, checked by reachability along differentiable paths.
 
-use super::{barrier_span, path_text, steps, stops};
+use super::{path_text, steps, stops};
+use crate::autodiff::{barrier_span, gradient_path};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Graph, NodeId};
 use crate::lower::{Contract, Module, ParamInfo};
 use crate::ops::Op;
-use crate::passes::gradient_path;
 use crate::syntax::ast::TrainsMode;
 use std::sync::Arc;
 

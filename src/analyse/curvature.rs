@@ -6,11 +6,12 @@
 //! on its data.
 
 use super::study::{studies, unclamped};
+use crate::autodiff::gradient_path;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Builder, Graph, NodeId, Provenance, Role};
 use crate::lower::Module;
 use crate::ops::{InputKind, Op};
-use crate::passes::{differentiate, gradient_path, gradients, prune, resolve_training, simplify};
+use crate::passes::{differentiate, gradients, prune, resolve_training, simplify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -2,9 +2,9 @@
 
 use super::expression::expression;
 use super::study::studies;
+use crate::autodiff::gradient_reach;
 use crate::ir::NodeId;
 use crate::lower::Module;
-use crate::passes::gradient_reach;
 use std::fmt::Write as _;
 use std::sync::Arc;
 

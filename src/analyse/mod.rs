@@ -19,7 +19,7 @@ pub use lints::{LINTS, Lint, Policy, lint, lints};
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId};
-use crate::ops::{Flow, Op};
+use crate::ops::Flow;
 
 /// The places along a path of nodes, in order, without repetitions, with the names of the values there.
 fn steps(graph: &Graph, path: &[NodeId]) -> Vec<(Span, String)> {
@@ -31,15 +31,6 @@ fn steps(graph: &Graph, path: &[NodeId]) -> Vec<(Span, String)> {
         }
     }
     steps
-}
-
-/// Where a node closes the way of a gradient: its place, or that of the `stop` in the step of a loop.
-pub fn barrier_span(graph: &Graph, id: NodeId) -> Span {
-    let inside = match graph.op(id) {
-        Op::Scan(scan) => scan.body.stop().map(|stop| barrier_span(scan.body.graph(), stop)),
-        _ => None,
-    };
-    inside.unwrap_or(graph.node(id).provenance.span)
 }
 
 /// Whether a node is a `stop`, or a loop with one in its step, for an operand that `below` holds for.

@@ -9,10 +9,10 @@
 
 use super::interval::{Interval, Intervals, intervals};
 use crate::diag::Span;
-use crate::ir::{Graph, Node, NodeId, Role};
+use crate::ir::{Copier, Graph, Node, NodeId, Role};
 use crate::lower::{Constraint, Module};
 use crate::ops::{Flow, Input, InputKind, Op};
-use crate::passes::{Copier, gradients};
+use crate::passes::gradients;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -28,13 +28,10 @@ use indexmap::IndexMap;
 
 use crate::diag::Span;
 
+pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
 pub use load::load;
 pub use write::{NumbersRef, TensorRef, write_npz, write_safetensors};
-
-/// Stands for a missing integer in an optional field of kind [`FieldKind::Int`] or [`FieldKind::Bool`]. The value itself
-/// is refused in such a field.
-pub const MISSING_INT: i32 = i32::MIN;
 
 /// Named fields with one row count.
 #[derive(Clone, Debug, Default, PartialEq)]

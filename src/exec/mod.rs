@@ -5,15 +5,14 @@
 //! goes on with the same params.
 
 mod planned;
-pub mod reference;
 mod store;
 
 pub use store::{Store, StoreKind, Values};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::ir::{DType, DimSizes, Graph, NodeId, Role};
-use crate::ops::{Element, InputKind, Op, Tensor};
-use crate::passes::{bind, check_bound, simplify};
+use crate::ir::{DType, DimSizes, Graph, NodeId, Role, bind, check_bound};
+use crate::ops::{Element, InputKind, Op, Tensor, reference};
+use crate::passes::simplify;
 use anabranch_kernels::{Level, Pool};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;

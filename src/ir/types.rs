@@ -22,6 +22,9 @@ impl DType {
     }
 }
 
+/// What a missing int or bool is in data that may lack it: the number itself is refused there.
+pub const MISSING_INT: i32 = i32::MIN;
+
 /// The extents of a tensor's axes, outermost first; empty for a scalar.
 pub type Shape = Vec<Dim>;
 

@@ -11,13 +11,11 @@
 use super::value::{Frame, TensorValue, Which};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Builder, DType, NodeId, TensorType};
+use crate::ir::{Builder, DType, MISSING_INT, NodeId, TensorType};
 use crate::ops::{self, Op};
 
 /// What stands for a missing float inside the graph.
 const FILLER: f64 = 0.5;
-/// What a missing int is in data.
-const MISSING_INT: i32 = i32::MIN;
 
 /// What an op does with operands that may be missing.
 enum Rule {
@@ -207,13 +205,5 @@ impl Lowering {
         let clock = self.leaf(ops::InputKind::EpochEnd, "epoch_end", &scalar, span);
         let one = self.constant(frame, span, 1.0, &scalar);
         self.add(frame, span, ops::Equal, &[clock, one])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_mark_of_missing_ints_is_that_of_the_data() {
-        assert_eq!(super::MISSING_INT, crate::data::MISSING_INT);
     }
 }

@@ -35,6 +35,7 @@ pub mod pooling;
 mod product;
 mod put_along;
 mod random;
+pub mod reference;
 mod reshape;
 mod reverse;
 pub mod scan;

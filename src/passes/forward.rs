@@ -6,11 +6,11 @@
 //! elements the sweeps go to `y` itself. Tangents run along the same paths as cotangents do: a `stop` ends them, and
 //! nothing is built beside the way from `x` to `y`.
 
-use super::differentiate::{cotangents, derivative_provenance, downstream};
 use super::rows::{Paths, Rows, rows};
 use super::simplify::prepare;
+use crate::autodiff::{cotangents, derivative_provenance, downstream, tangents};
 use crate::ir::{Builder, Dim, Graph, NodeId, TensorType};
-use crate::ops::{self, Flow, Op};
+use crate::ops;
 
 /// More coordinates than this are never swept one by one.
 pub const MOST_COORDINATES: usize = 8;
@@ -160,35 +160,6 @@ fn seed(b: &mut Builder<'_>, shape: &[Dim], n_outer: usize, at: usize) -> NodeId
 /// The tangents of the ends where that of `x` is `seed`; `None` where no differentiable path leads from `x`.
 fn sweep(graph: &mut Graph, active: &[bool], ends: &[NodeId], x: NodeId, seed: NodeId) -> Vec<Option<NodeId>> {
     let needed = graph.slice_back(ends.iter().copied());
-    let mut tangents: Vec<Option<NodeId>> = vec![None; active.len()];
-    tangents[x.index()] = Some(seed);
-    let on_the_way = |id: &NodeId| *id > x && id.index() < active.len() && active[id.index()] && needed[id.index()];
-    let ids: Vec<NodeId> = graph.ids().filter(on_the_way).collect();
-    for id in ids {
-        let operands = graph.operands(id);
-        let op = graph.op(id).clone();
-        if let Op::Concat(_) = op {
-            // Whole, and not as a sum over its operands, so that a part of it is the tangent of that part alone.
-            let provenance = derivative_provenance(graph, id);
-            let mut b = Builder::new(graph, provenance);
-            let parts =
-                operands.iter().map(|operand| tangents[operand.index()].unwrap_or_else(|| b.zeros_like(*operand)));
-            let parts: Vec<NodeId> = parts.collect();
-            tangents[id.index()] = Some(b.emit(op, &parts));
-            continue;
-        }
-        for (slot, operand) in operands.iter().enumerate() {
-            let tangent = tangents[operand.index()].filter(|_| op.flow(slot) == Flow::Differentiable);
-            let Some(tangent) = tangent else { continue };
-            let provenance = derivative_provenance(graph, id);
-            let mut b = Builder::new(graph, provenance);
-            let part = op.jvp(&mut b, ops::Site { operands: &operands, result: id }, tangent, slot);
-            let sum = match tangents[id.index()] {
-                Some(others) => b.add2(others, part),
-                None => part,
-            };
-            tangents[id.index()] = Some(sum);
-        }
-    }
-    ends.iter().map(|end| tangents[end.index()]).collect()
+    let is_on_the_way = |id: NodeId| id > x && id.index() < active.len() && active[id.index()] && needed[id.index()];
+    tangents(graph, &[(x, seed)], ends, is_on_the_way)
 }

@@ -6,9 +6,8 @@
 //! half: the training program with `by_mode` nodes replaced by their value at training. Neither result has `by_mode` nodes, nor have
 //! the bodies of its loops.
 
-use super::Copier;
-use super::copy::NeededLoops;
-use crate::ir::{Graph, Node, NodeId, Output, Role};
+use super::prune::NeededLoops;
+use crate::ir::{Copier, Graph, Node, NodeId, Output, Role};
 use crate::ops::scan::Body;
 use crate::ops::{ByMode, InputKind, Op, Scan};
 use std::borrow::Cow;

@@ -6,9 +6,8 @@
 
 use super::build::plan;
 use super::{BufferId, Place, Plan, Storage};
-use crate::ir::{Graph, Node, NodeId, Role};
+use crate::ir::{Copier, Graph, Node, NodeId, Role};
 use crate::ops::{Input, InputKind, LoopResult, Op, Scan};
-use crate::passes::Copier;
 
 /// A loop over time.
 #[derive(Clone, Debug, PartialEq)]

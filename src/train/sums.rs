@@ -3,10 +3,9 @@
 //! Takes the sums that each batch's program gives, adds them up in f64, and evaluates the function of them once, so the
 //! value is that of all rows at once, whatever the batch size.
 
-use crate::exec::{Clock, Executor, Store, StoreKind, Values, reference};
-use crate::ir::{DimSizes, Graph, NodeId, Role};
-use crate::ops::{Element, Input, InputKind, Op, Tensor};
-use crate::passes::bind;
+use crate::exec::{Clock, Executor, Store, StoreKind, Values};
+use crate::ir::{DimSizes, Graph, NodeId, Role, bind};
+use crate::ops::{Element, Input, InputKind, Op, Tensor, reference};
 use crate::pipeline::Simple;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! A compiled spec with values: feed it, run a step, read what came out. By the reference executor, in f64.
 
 use anabranch::diag::{Diagnostics, SourceMap, render_plain};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values, reference};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, Graph, Role};
 use anabranch::lower::Options;
-use anabranch::ops::Tensor;
+use anabranch::ops::{Tensor, reference};
 use anabranch::pipeline::{Compiled, compile_with};
 use std::collections::BTreeMap;
 

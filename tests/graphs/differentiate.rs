@@ -1,10 +1,10 @@
 //! Differentiation on random smooth graphs: first and second derivatives against central differences.
 
 use crate::common::random_graph::{Ops, build, choices, leaf_value, provenance, sizes};
-use anabranch::exec::reference::evaluate;
-use anabranch::ir::{Builder, DType, Graph, NodeId, Role, TensorType, print, verify};
+use anabranch::ir::{Builder, DType, Graph, NodeId, Role, TensorType, bind, print, verify};
+use anabranch::ops::reference::evaluate;
 use anabranch::ops::{Gradient, Input, InputKind, Op, Tensor};
-use anabranch::passes::{bind, differentiate, simplify};
+use anabranch::passes::{differentiate, simplify};
 use proptest::prelude::*;
 
 /// The number at the only output, with each param moved by `t` along its own fixed direction.

@@ -4,14 +4,14 @@
 use crate::common::random_graph::{Ops, build, choices, leaf_value, provenance, sizes};
 use crate::common::values::{Feeds, compiled, executor, feed, floats, initial};
 use anabranch::diag::SourceMap;
-use anabranch::exec::reference::evaluate;
 use anabranch::exec::{Clock, Mode, StoreKind};
-use anabranch::ir::{Builder, Dim, Graph, NodeId, Role, TensorType, print, verify};
+use anabranch::ir::{Builder, Dim, Graph, NodeId, Role, TensorType, bind, print, verify};
 use anabranch::lower::{Direction, Library, Options, lower};
+use anabranch::ops::reference::evaluate;
 use anabranch::ops::{self, Input, InputKind, Tensor};
 use anabranch::passes::{
-    Coordinates, Paths, Rows, bind, coordinates, differentiate, forward_gradient, gradients, prune, resolve_training,
-    rows, simplify,
+    Coordinates, Paths, Rows, coordinates, differentiate, forward_gradient, gradients, prune, resolve_training, rows,
+    simplify,
 };
 use proptest::prelude::*;
 

@@ -1,9 +1,9 @@
 //! The laws of a graph: what `verify` catches, and what copying keeps.
 
 use crate::common::random_graph::{Ops, build, choices, provenance, sizes};
-use anabranch::ir::{Builder, Dim, Graph, NodeId, Role, TensorType, print, verify};
+use anabranch::ir::{Builder, Dim, Graph, NodeId, Role, TensorType, bind, print, verify};
 use anabranch::ops::{Input, InputKind};
-use anabranch::passes::{bind, prune};
+use anabranch::passes::prune;
 use proptest::prelude::*;
 
 fn leaf(graph: &mut Graph, name: &str, kind: InputKind, extent: usize) -> NodeId {

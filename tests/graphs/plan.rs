@@ -3,10 +3,9 @@
 use crate::common::random_graph::{Ops, build, choices, leaf_value, sizes};
 use anabranch::diag::{SourceMap, render_plain};
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Graph};
+use anabranch::ir::{DimSizes, Graph, bind};
 use anabranch::lower::Options;
 use anabranch::ops::{InputKind, Op, Tensor};
-use anabranch::passes::bind;
 use anabranch::pipeline::compile;
 use anabranch::plan::{Plan, Work, check, plan};
 use anabranch_kernels::Level;

@@ -3,11 +3,11 @@
 mod cases;
 
 use crate::common::random_graph::{Ops, build, choices, leaf_value, provenance, sizes};
-use anabranch::exec::reference::evaluate;
-use anabranch::ir::{Graph, print, verify};
+use anabranch::ir::{Graph, bind, print, verify};
 use anabranch::ops::Tensor;
+use anabranch::ops::reference::evaluate;
+use anabranch::passes::gradients;
 use anabranch::passes::simplify::{TABLES, simplify, simplify_reporting, trace};
-use anabranch::passes::{bind, gradients};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

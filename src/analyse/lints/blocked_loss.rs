@@ -1,7 +1,8 @@
 //! A loss that trains nothing: no objective passes a gradient to it, or it passes none on.
 
+use crate::analyse::stops;
 use crate::analyse::study::{Study, reach};
-use crate::analyse::{barrier_span, stops};
+use crate::autodiff::barrier_span;
 use crate::diag::{Code, Diagnostic};
 use crate::lower::Module;
 

@@ -1,13 +1,14 @@
 //! What combiners need to know about losses: their gradients' inner products, and which samples are there.
 
 use super::{Builtin, row};
+use crate::autodiff::gradient_reach;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Dim, NodeId};
 use crate::lower::arguments::Matched;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
 use crate::ops;
-use crate::passes::{gradient_reach, gradients};
+use crate::passes::gradients;
 
 /// K×K programs are solved densely.
 const MAX_LOSSES: usize = 64;

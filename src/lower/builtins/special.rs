@@ -1,13 +1,14 @@
 //! What makes it a language for losses: `stop`, `grad`; and randomness.
 
 use super::{Builtin, row};
+use crate::autodiff::{barrier_span, gradient_path, gradient_reach};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
 use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{DerivativeInfo, Direction, Lowered, Lowering};
 use crate::ops::{self, Distribution, Flow, InputKind};
-use crate::passes::{coordinates, forward_gradient, gradient_path, gradient_reach, gradients};
+use crate::passes::{coordinates, forward_gradient, gradients};
 use std::sync::Arc;
 
 /// Deeper stacks than this are no model.
@@ -170,7 +171,7 @@ impl Lowering {
                 slots.any(|(slot, operand)| graph.op(*id).flow(slot) == flow && above_x[operand.index()])
             })
         };
-        let place = |id: NodeId| crate::analyse::barrier_span(graph, id);
+        let place = |id: NodeId| barrier_span(graph, id);
         let finding = match (barrier(Flow::Stopped).map(place), barrier(Flow::Zero)) {
             (Some(stop), _) => Diagnostic::error(Code::E0505, "`grad(y, x)` where every path from y to x is stopped")
                 .at(span, "the derivative is zero everywhere")

@@ -3,10 +3,10 @@
 //! Its leaves are ports: carries, then slices of the sequences, then constants. Its outputs are the next carries, then what
 //! is stacked. Bodies are equal when they compute the same by the same nodes in the same order, whatever these are called.
 
+use crate::autodiff::gradient_reach;
 use crate::diag::{SourceId, Span};
 use crate::ir::{Builder, DimSizes, Graph, GraphForm, NodeId, Provenance, TensorType, verify_body};
 use crate::ops::{Input, InputKind, Op};
-use crate::passes::gradient_reach;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -111,7 +111,7 @@ impl Body {
     }
 
     pub fn bind(&self, sizes: &DimSizes) -> Self {
-        Self::new(crate::passes::bind(&self.0.graph, sizes))
+        Self::new(crate::ir::bind(&self.0.graph, sizes))
     }
 }
 

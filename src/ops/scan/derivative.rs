@@ -2,9 +2,9 @@
 
 use super::narrow::output_role;
 use super::{Body, Draft, LoopResult, OperandKind, Scan, emit_loop};
+use crate::autodiff;
 use crate::diag::Span;
 use crate::ir::{Builder, NodeId, Provenance, TensorType};
-use crate::passes;
 
 /// The ports of a body that is made from another one: carries, sequences and constants are added in this order.
 struct Ports {
@@ -167,7 +167,7 @@ impl Back {
         let copied = |at: usize| became[scan.body.output(at).index()].expect("internal: every node is copied");
         let seeds: Vec<(NodeId, NodeId)> = seeds.into_iter().map(|(output, seed)| (copied(output), seed)).collect();
         let xs: Vec<NodeId> = slots.iter().filter_map(|slot| own[*slot]).collect();
-        let parts = passes::pullback(&mut draft.graph, &seeds, &xs);
+        let parts = autodiff::pullback(&mut draft.graph, &seeds, &xs);
         let mut outputs = Vec::with_capacity(parts.len());
         for (&slot, part) in slots.iter().zip(parts) {
             let mut inner = Builder::new(&mut draft.graph, names(b, scan, operands, slot).1);
@@ -268,7 +268,7 @@ pub(crate) fn pushforward(
     let became = draft.copy(&scan.body, |port| own[port], &all);
     let copied = |at: usize| became[scan.body.output(at).index()].expect("internal: every node is copied");
     let outputs: Vec<NodeId> = (0..scan.body.n_outputs()).map(copied).collect();
-    let moved_outputs = passes::pushforward(&mut draft.graph, &tangents, &outputs);
+    let moved_outputs = autodiff::pushforward(&mut draft.graph, &tangents, &outputs);
     let mut next: Vec<NodeId> = outputs[..n].to_vec();
     let zeros_or = |draft: &mut Draft, node: Option<NodeId>, like: NodeId, at: usize| {
         let provenance = scan.body.graph().node(scan.body.output(at)).provenance.clone();

@@ -20,9 +20,8 @@ pub(crate) use body::Draft;
 pub(crate) use narrow::{emit_loop, output_role};
 
 use super::{Element, Flow, OpError, Primitive, Site, Tensor};
-use crate::exec::reference;
 use crate::ir::{Builder, DType, Dim, DimSizes, NodeId, Shape, TensorType};
-use crate::ops::{InputKind, Op};
+use crate::ops::{InputKind, Op, reference};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// What a node of a loop yields.

@@ -127,7 +127,7 @@ pub fn trace(graph: &Graph) -> (Graph, Vec<Applied>) {
 /// ones, and a part of a concatenation is read from the operand that it comes from, so that no derivative is taken of the
 /// others. No rule looks into an `x`, for the derivative is by that very value.
 pub fn prepare(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> NodeId {
-    let active = super::differentiate::downstream(graph, xs);
+    let active = crate::autodiff::downstream(graph, xs);
     let needed = graph.slice_back([y]);
     let is_candidate = |id: &NodeId| active[id.index()] && needed[id.index()] && !xs.contains(id);
     let on_the_way: Vec<NodeId> = graph.ids().filter(is_candidate).collect();

@@ -1,8 +1,8 @@
 //! Derivatives of small programs, by order, against what calculus says.
 
 use anabranch::diag::{SourceId, Span};
-use anabranch::exec::reference::evaluate;
 use anabranch::ir::{Builder, DType, Graph, NodeId, Provenance, Role, TensorType, verify};
+use anabranch::ops::reference::evaluate;
 use anabranch::ops::*;
 use anabranch::passes::differentiate;
 use ndarray::{ArrayD, IxDyn};

@@ -4,8 +4,8 @@
 //! `differentiate` write them out, and compares what the reference executor computes with central differences of it.
 
 use anabranch::diag::{SourceId, Span};
-use anabranch::exec::reference::evaluate;
 use anabranch::ir::{Builder, DType, Graph, NodeId, Provenance, Role, TensorType, verify};
+use anabranch::ops::reference::evaluate;
 use anabranch::ops::{Cast, Flow, Gradient, Input, InputKind, Op, Site, Tensor};
 use anabranch::passes::differentiate;
 use ndarray::{ArrayD, IxDyn};

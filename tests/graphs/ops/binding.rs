@@ -2,12 +2,12 @@
 
 use crate::ops::{dims, types};
 use anabranch::diag::{SourceId, Span};
-use anabranch::exec::reference::evaluate;
-use anabranch::ir::{Builder, DType, Dim, DimSizes, Graph, Provenance, Role, TensorType, verify};
+use anabranch::ir::{Builder, DType, Dim, DimSizes, Graph, Provenance, Role, TensorType, bind, check_bound, verify};
 use anabranch::ops::convolution::{ConvolutionAttributes, Windows};
 use anabranch::ops::pooling::PoolAttributes;
+use anabranch::ops::reference::evaluate;
 use anabranch::ops::*;
-use anabranch::passes::{bind, check_bound, differentiate};
+use anabranch::passes::differentiate;
 use ndarray::{ArrayD, IxDyn};
 
 fn sizes() -> DimSizes {

@@ -1,7 +1,6 @@
 //! Puts sizes of run-time dims into a graph: after it every extent is a number.
 
-use super::Copier;
-use crate::ir::{DimSizes, Graph, Node, NodeId};
+use super::{Copier, DimSizes, Graph, Node, NodeId};
 use crate::ops::{Op, OpError};
 
 /// The graph with run-time sizes put in. Types are bound as they are; [`check_bound`] says whether the sizes are ones that

@@ -2,8 +2,8 @@
 //!
 //! Slow and obvious. The planned executor, the gradient checks and readers are held against it.
 
+use super::{Element, Op, Tensor};
 use crate::ir::{Graph, NodeId};
-use crate::ops::{Element, Op, Tensor};
 
 /// Evaluates a bound graph; `leaf` gives the value of each input leaf. Returns the outputs' values in order.
 ///
