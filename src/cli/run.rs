@@ -12,6 +12,7 @@ use crate::train::{self, Finished, History, check_target, load_data, overrides, 
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -132,7 +133,10 @@ fn train_and_save<T: Element>(
     let start = Instant::now();
     let mut progress = Progress::new(session.console, &session.sources);
     let options = arguments.execution.options();
-    let run: Finished<T> = train::run(compiled, config, &data, &options, &mut |event| progress.observe(event))?;
+    let run: Finished<T> = train::run(compiled, config, &data, &options, &mut |event| {
+        progress.observe(event);
+        ControlFlow::Continue(())
+    })?;
     progress.finish();
     if let Some(finding) = &run.diverged {
         let target = beside(&config.output);

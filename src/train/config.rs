@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+use super::fit::Settings;
 use crate::data::params::ParamsSource;
 use crate::data::{DataSource, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
@@ -129,6 +130,17 @@ pub fn parse(text: &str, source: SourceId) -> Result<RunConfig, Diagnostics> {
 }
 
 impl RunConfig {
+    /// How its epochs go.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            shuffle: self.shuffle.then_some(self.seed),
+            drop_last: self.drop_last,
+            monitor: self.monitor.clone(),
+        }
+    }
+
     /// Takes every relative path from `folder`.
     pub fn resolve(&mut self, folder: &Path) {
         let sources = [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()];

@@ -5,9 +5,9 @@
 //! left alone and refused (E0605), before the run by [`check_target`].
 
 use super::config::{Precision, RunConfig};
+use super::fit::Finished;
 use super::judge::Best;
 use super::predictor::{ClockForm, InputForm, SavedProgram, stored_name, to_data_values};
-use super::run::Finished;
 use super::trainer::fold_seed;
 use crate::data::{Numbers, TensorRef, write_safetensors};
 use crate::diag::{Code, Diagnostic};

@@ -66,18 +66,16 @@ impl<'a> Judge<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::{SourceId, SourceMap, Span};
     use crate::ir::Role;
     use crate::train::config::Better;
     use crate::train::history::PartRecord;
     use crate::train::trainer::Reported;
 
     fn verdicts(better: Better, min_delta: f64, patience: Option<u32>, values: &[f64]) -> (Vec<Verdict>, Option<u32>) {
-        let source: SourceId = SourceMap::default().add("run.yaml", "");
         let monitor = Monitor {
             part: "validation".into(),
             name: "a".into(),
-            span: Span::new(source, 0, 0),
+            span: None,
             better,
             min_delta,
             patience,

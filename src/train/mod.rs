@@ -9,6 +9,7 @@
 
 pub mod config;
 mod fields;
+mod fit;
 mod folder;
 mod history;
 mod judge;
@@ -17,12 +18,15 @@ mod program;
 mod run;
 mod sums;
 mod trainer;
+mod watch;
 
 pub use fields::Fields;
+pub use fit::{Event, Finished, Observer, Parts, Settings, fit};
 pub use folder::{RunRecord, check_target, save};
 pub use history::{EpochRecord, History};
 pub use judge::Best;
 pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram};
 pub use program::Program;
-pub use run::{Event, Finished, RunData, load_data, overrides, run};
-pub use trainer::{LossWeight, Reported, Trainer, Weighted};
+pub use run::{RunData, load_data, overrides, run};
+pub use trainer::{LossWeight, Reported, RunState, Trainer, Weighted};
+pub use watch::WeightWatch;

@@ -1,12 +1,11 @@
 //! The params and states of a model, and its programs run on them.
 //!
 //! [`Trainer`] relies on a compiled spec and on data loaded by its [`Fields`]. It establishes the clock: `step` counts the
-//! training steps since the start, `epoch` is what the caller says.
+//! training steps since the start, `epoch` the epochs that ended before this one.
 
 use super::fields::Fields;
 use super::program::Program;
 use super::sums::Sums;
-use crate::analyse::{WatchedWeight, WeightStep, weight_steps};
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::Diagnostics;
@@ -60,6 +59,17 @@ impl Weighted {
     }
 }
 
+/// What a model is between two steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState<T> {
+    /// params and states
+    pub store: Store<T>,
+    /// training steps that led to it
+    pub n_steps: u64,
+    /// epochs that led to it
+    pub n_epochs: u32,
+}
+
 /// A model in training.
 #[derive(Debug)]
 pub struct Trainer<T: Element> {
@@ -70,10 +80,11 @@ pub struct Trainer<T: Element> {
     /// of the training steps since the epoch began
     train_sums: Sums,
     evaluate_sums: Sums,
-    /// the loss weights whose updates can overshoot, and the program that tells
-    weight_steps: Option<(Vec<WatchedWeight>, Program<T>)>,
+    options: ExecutorOptions,
     store: Store<T>,
     clock: Clock,
+    /// that ended
+    n_epochs: u32,
     reported: Vec<Reported>,
     values: Vec<f64>,
     /// the rows that each value is a mean over
@@ -108,9 +119,10 @@ impl<T: Element> Trainer<T> {
             gradients: program(&simplified.gradients),
             train_sums: Sums::new(simplified.train_metrics.clone()),
             evaluate_sums: Sums::new(simplified.evaluate_metrics.clone()),
-            weight_steps: weight_steps(&compiled.module).map(|steps| (steps.weights, program(&steps.graph.into()))),
             store,
             clock,
+            n_epochs: 0,
+            options: options.clone(),
             values: vec![f64::NAN; reported.len()],
             counts: vec![0.0; reported.len()],
             reported,
@@ -136,8 +148,19 @@ impl<T: Element> Trainer<T> {
         self.clock
     }
 
-    pub fn set_epoch(&mut self, epoch: u32) {
-        self.clock.epoch = i32::try_from(epoch).unwrap_or(i32::MAX);
+    /// Training steps since the start.
+    pub fn n_steps(&self) -> u64 {
+        u64::from(self.clock.step as u32)
+    }
+
+    /// Epochs since the start.
+    pub fn n_epochs(&self) -> u32 {
+        self.n_epochs
+    }
+
+    /// What the model is between two steps.
+    pub fn state(&self) -> RunState<T> {
+        RunState { store: self.store.clone(), n_steps: self.n_steps(), n_epochs: self.n_epochs }
     }
 
     /// Says whether the next step is the last of its epoch.
@@ -183,9 +206,15 @@ impl<T: Element> Trainer<T> {
         Ok(())
     }
 
-    /// Forgets the sums that the metrics of an epoch are made of; call it before an epoch's first step.
+    /// Begins an epoch: sets the clock and forgets the sums that the metrics of an epoch are made of.
     pub fn begin_epoch(&mut self) {
+        self.clock.epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);
         self.train_sums.clear();
+    }
+
+    /// Counts an epoch as done. Until the next one begins, its clock stands.
+    pub fn end_epoch(&mut self) {
+        self.n_epochs = self.n_epochs.saturating_add(1);
     }
 
     /// Puts the metrics that are functions of sums over all rows since [`Trainer::begin_epoch`] in the place of their batch
@@ -246,21 +275,22 @@ impl<T: Element> Trainer<T> {
         Ok(fetches.filter(|(_, fetch)| fetch.role == Role::Gradient).map(gradient).collect())
     }
 
-    /// The scalar loss weights whose next updates, by the losses of these rows, overshoot more and more.
+    /// A program that runs beside those of the model, on its threads.
+    pub(super) fn program(&self, graph: Graph) -> Program<T> {
+        Program::new(graph, self.options.clone())
+    }
+
+    /// Runs a program on rows of the dataset that was attached last, with the model's params, states and clock.
     ///
     /// # Errors
     /// Those of [`Program::run`].
-    pub fn overshooting(
+    pub(super) fn run<'p>(
         &mut self,
+        program: &'p mut Program<T>,
         data: &Dataset,
         rows: &[u32],
-    ) -> Result<Vec<(WatchedWeight, WeightStep)>, Diagnostics> {
-        let Some((weights, program)) = &mut self.weight_steps else { return Ok(Vec::new()) };
-        let executor = program.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
-        let values: Vec<f64> = (0..executor.fetches().len()).map(|at| executor.scalar(at)).collect();
-        let steps = values.chunks(3).filter_map(WeightStep::of);
-        let found = weights.iter().zip(steps).filter(|(_, step)| step.overshoots());
-        Ok(found.map(|(weight, step)| (weight.clone(), step)).collect())
+    ) -> Result<&'p Executor<T>, Diagnostics> {
+        program.run(data, &self.sizes, rows, &mut self.store, self.clock)
     }
 
     /// The trainable loss weights: small params that combiners own.

@@ -12,8 +12,8 @@ pub struct Monitor {
     pub part: String,
     /// A loss or metric of the spec.
     pub name: String,
-    /// The place of `PART/NAME`.
-    pub span: Span,
+    /// The place of `PART/NAME` in a run config.
+    pub span: Option<Span>,
     pub better: Better,
     /// Finite and not negative: a value is an improvement when it is better than the best by more than this.
     pub min_delta: f64,
@@ -43,7 +43,7 @@ impl Monitor {
 
     /// What the lints need to know.
     pub fn watched(&self) -> Watched {
-        Watched { name: self.name.clone(), span: Some(self.span) }
+        Watched { name: self.name.clone(), span: self.span }
     }
 
     /// Holds the name against the losses and metrics of the spec.
@@ -56,10 +56,13 @@ impl Monitor {
         }
         let finding =
             Diagnostic::error(Code::E0602, format!("the spec has no loss or metric `{}` to watch", self.name))
-                .at(self.span, "watched here")
                 .with_note(format!("expected: one of {}", known.join(", ")))
                 .with_suggestion(&self.name, known.iter().copied());
-        Err(finding.into())
+        Err(match self.span {
+            Some(span) => finding.at(span, "watched here"),
+            None => finding,
+        }
+        .into())
     }
 }
 
@@ -100,7 +103,7 @@ impl Reader {
             }
         };
         let (part, name) = watched?;
-        let span = self.value_span(&["monitor", "value"]);
+        let span = Some(self.value_span(&["monitor", "value"]));
         Some(Monitor { part, name, span, better, min_delta, patience, keep_best })
     }
 

@@ -9,6 +9,7 @@ use anabranch::train::config::RunConfig;
 use anabranch::train::{
     Finished, Prediction, Predictor, RunData, SavedProgram, config, load_data, overrides, run, save,
 };
+use std::ops::ControlFlow;
 use std::path::Path;
 
 pub struct Example {
@@ -39,7 +40,8 @@ impl Example {
     }
 
     pub fn trained(&self) -> Finished<f32> {
-        run(&self.compiled, &self.config, &self.data(), &ExecutorOptions::default(), &mut |_| {}).unwrap()
+        run(&self.compiled, &self.config, &self.data(), &ExecutorOptions::default(), &mut |_| ControlFlow::Continue(()))
+            .unwrap()
     }
 
     /// An output for all rows at once, predicted from the folder that the run writes.
