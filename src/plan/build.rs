@@ -1,14 +1,12 @@
 //! Builds the plan: units in order, a buffer for every value that outlives its unit, then memory.
 
-use super::access::broadcast_access;
 use super::group::{Group, Instruction, Load, Reference, Store};
+use super::index_map::IndexMap;
 use super::loops::{Surroundings, plan_loop};
 use super::memory;
-use super::order::{Class, Levels, Unit, count, levels, origin, tail_inner, units};
+use super::order::{Class, Levels, Unit, count, levels, tail_inner, units};
 use super::recompute::recompute;
-use super::{
-    Access, Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work,
-};
+use super::{Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
 use crate::ir::{DType, Graph, NodeId, Role};
 use crate::ops::{InputKind, LoopResult, Op, Scan};
 use std::collections::BTreeMap;
@@ -76,42 +74,18 @@ impl<'g> Planner<'g> {
             if matches!(self.levels.class[id.index()], Class::View | Class::Given | Class::Absorbed) {
                 continue;
             }
-            let is_tail = self.levels.class[id.index()] == Class::Tail;
-            for i in 0..self.levels.reading.operands(id).len() {
-                let operand = self.levels.reading.operands(id)[i];
-                let value = self.computed(operand);
-                let same_unit = self.unit_of[value.index()] == self.unit_of[id.index()];
-                let through_broadcast = self.views_broadcast(operand);
-                if !same_unit
-                    || through_broadcast
-                    || (is_tail && self.unit_of[value.index()] != self.unit_of[id.index()])
-                {
+            for operand in self.levels.reading.operands(id) {
+                let value = self.levels.views.source(*operand);
+                let is_same_unit = self.unit_of[value.index()] == self.unit_of[id.index()];
+                if !is_same_unit || !self.levels.views.is_plain(*operand) {
                     self.stored[value.index()] = true;
                 }
             }
         }
         for output in &self.graph.outputs {
-            let value = self.computed(output.node);
+            let value = self.levels.views.source(output.node);
             self.stored[value.index()] = true;
         }
-    }
-
-    /// The node whose buffer a value is read from: broadcasts that are written out are values of their own.
-    fn computed(&self, mut id: NodeId) -> NodeId {
-        while self.levels.class[id.index()] == Class::View {
-            id = self.graph.operands(id)[0];
-        }
-        id
-    }
-
-    fn views_broadcast(&self, mut id: NodeId) -> bool {
-        while self.levels.class[id.index()] == Class::View {
-            if matches!(self.graph.op(id), Op::Broadcast(_)) {
-                return true;
-            }
-            id = self.graph.operands(id)[0];
-        }
-        false
     }
 
     fn add_buffer(&mut self, id: NodeId, place: Place) -> BufferId {
@@ -131,7 +105,7 @@ impl<'g> Planner<'g> {
 
     /// The buffer that holds a value, made on first use for leaves and constants.
     fn buffer(&mut self, id: NodeId) -> BufferId {
-        let id = self.computed(id);
+        let id = self.levels.views.source(id);
         if let Some(buffer) = self.buffer_of.get(&id) {
             return *buffer;
         }
@@ -172,7 +146,7 @@ impl<'g> Planner<'g> {
         let mask = BufferId(self.buffers.len() - 1);
         let group = Group {
             n: len,
-            loads: vec![Load { buffer, access: Access::Contiguous, is_int: true }],
+            loads: vec![Load { buffer, map: IndexMap::identity(len), is_int: true }],
             instructions: Vec::new(),
             stores: vec![Store { buffer: mask, value: Reference::Load(0), sum_inner: None, over: None }],
         };
@@ -258,7 +232,7 @@ impl<'g> Planner<'g> {
             group.stores.push(Store { buffer, value: Reference::Instruction(at[&id]), sum_inner: None, over: None });
         }
         for &id in tails {
-            let value = origin(self.graph, self.graph.operands(id)[0]);
+            let value = self.levels.views.source(self.graph.operands(id)[0]);
             let buffer = self.buffer(id);
             let sum_inner = tail_inner(self.graph, id);
             group.stores.push(Store { buffer, value: Reference::Instruction(at[&value]), sum_inner, over: None });
@@ -275,27 +249,20 @@ impl<'g> Planner<'g> {
 
     /// How an instruction of a group reads an operand.
     fn reference(&mut self, group: &mut Group, at: &BTreeMap<NodeId, usize>, operand: NodeId) -> Reference {
-        let mut access = Access::Contiguous;
-        let mut id = operand;
-        while self.levels.class[id.index()] == Class::View {
-            if let Op::Broadcast(broadcast) = self.graph.op(id) {
-                access = broadcast_access(broadcast).unwrap_or(Access::Contiguous);
-            }
-            id = self.graph.operands(id)[0];
-        }
-        match self.graph.op(id) {
+        let source = self.levels.views.source(operand);
+        match self.graph.op(source) {
             Op::Constant(constant) => return Reference::Constant(constant.value.0),
             Op::Size(size) => return Reference::Constant(size.dim.as_known().unwrap_or(0) as f64),
             _ => {}
         }
-        if let (Some(&instruction), Access::Contiguous) = (at.get(&id), &access) {
+        if let Some(&instruction) = at.get(&source)
+            && self.levels.views.is_plain(operand)
+        {
             return Reference::Instruction(instruction);
         }
-        let buffer = self.buffer(id);
-        if self.buffers[buffer.0].len == 1 {
-            access = Access::Scalar;
-        }
-        let load = Load { buffer, access, is_int: self.buffers[buffer.0].storage == Storage::Int };
+        let map = self.levels.views.map(operand, group.n);
+        let buffer = self.buffer(source);
+        let load = Load { buffer, map, is_int: self.buffers[buffer.0].storage == Storage::Int };
         let position = group.loads.iter().position(|other| *other == load).unwrap_or_else(|| {
             group.loads.push(load);
             group.loads.len() - 1
@@ -359,19 +326,34 @@ fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
             copies.push((planned.buffer, leaf, output.name.clone()));
         }
     }
-    // Copies come last. What one reads another may write, where a value goes from leaf to leaf: it is set aside first.
+    // Copies come last. What one reads another may write, where a value goes from leaf to leaf, and so may a result that
+    // is the old value of a leaf: these are set aside first.
     let written: Vec<BufferId> = copies.iter().map(|(_, to, _)| *to).collect();
     for (from, _, name) in copies.iter_mut().filter(|(from, ..)| written.contains(from)) {
-        let aside = Buffer { place: Place::Arena { offset: 0 }, ..plan.buffers[from.0].clone() };
-        plan.buffers.push(aside);
-        let to = BufferId(plan.buffers.len() - 1);
-        copy(plan, *from, to, name);
-        *from = to;
+        *from = set_aside(plan, *from, name);
+    }
+    for at in 0..plan.outputs.len() {
+        let PlannedOutput { buffer, output } = plan.outputs[at].clone();
+        let output = &graph.outputs[output];
+        if !matches!(output.role, Role::Param | Role::State) && written.contains(&buffer) {
+            let aside = set_aside(plan, buffer, &output.name);
+            plan.outputs[at].buffer = aside;
+            alive.push(aside);
+        }
     }
     for (from, to, name) in &copies {
         copy(plan, *from, *to, name);
     }
     alive
+}
+
+/// A copy of a leaf that keeps its old value.
+fn set_aside(plan: &mut Plan, leaf: BufferId, name: &Arc<str>) -> BufferId {
+    let aside = Buffer { place: Place::Arena { offset: 0 }, ..plan.buffers[leaf.0].clone() };
+    plan.buffers.push(aside);
+    let to = BufferId(plan.buffers.len() - 1);
+    copy(plan, leaf, to, name);
+    to
 }
 
 fn copy(plan: &mut Plan, from: BufferId, to: BufferId, name: &Arc<str>) {
@@ -398,12 +380,7 @@ fn redirect(plan: &mut Plan, buffer: BufferId, leaf: BufferId) -> bool {
     let reads: Vec<usize> = (0..group.loads.len()).filter(|load| group.loads[*load].buffer == leaf).collect();
     let over = match reads.as_slice() {
         [] => None,
-        [load]
-            if group.loads[*load].access == Access::Contiguous
-                || (group.n == 1 && group.loads[*load].access == Access::Scalar) =>
-        {
-            Some(*load)
-        }
+        [load] if group.loads[*load].map.is_identity() => Some(*load),
         _ => return false,
     };
     let Some(store) = group.stores.iter_mut().find(|store| store.buffer == buffer) else { return false };
@@ -412,9 +389,6 @@ fn redirect(plan: &mut Plan, buffer: BufferId, leaf: BufferId) -> bool {
     }
     store.buffer = leaf;
     store.over = over;
-    if let Some(load) = over {
-        group.loads[load].access = Access::Contiguous;
-    }
     replace_reads(plan, buffer, leaf);
     true
 }

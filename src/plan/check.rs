@@ -5,7 +5,7 @@
 //! same stretch read element by element. Uses nothing of the planner but the finished plan.
 
 use super::loops::check_loop;
-use super::{Access, BufferId, Place, Plan, Storage, Work};
+use super::{BufferId, Place, Plan, Storage, Work};
 use std::collections::BTreeMap;
 
 /// Who holds what: stretches by their start, per storage, never overlapping.
@@ -126,7 +126,7 @@ fn overlaps(plan: &Plan, step: usize) -> Result<(), String> {
                 Work::Group(group) => {
                     group.stores[w].over == Some(r)
                         && to == from
-                        && group.loads[r].access == Access::Contiguous
+                        && group.loads[r].map.is_identity()
                         && group.stores[w].sum_inner.is_none()
                 }
                 _ => false,

@@ -5,8 +5,7 @@
 //! result alone; and `max(0, a · b + bias)` becomes one kernel that reads `a`, `b` and `bias`, the product, a reshape of
 //! it and the sum being nothing that somebody else reads.
 
-use super::Access;
-use super::access::broadcast_access;
+use super::index_map::{IndexMap, Pattern};
 use super::order::{count, origin};
 use crate::ir::{Graph, NodeId};
 use crate::ops::Op;
@@ -120,7 +119,7 @@ impl Reading {
         let Op::Broadcast(broadcast) = graph.op(other) else { return None };
         let columns = graph.ty(product).shape.last()?.as_known()?;
         // A single column is a dot product, for which a later group adds the bias as cheaply.
-        let is_row = columns > 1 && broadcast_access(broadcast)? == (Access::Cyclic { period: columns });
+        let is_row = columns > 1 && IndexMap::broadcast(broadcast)?.pattern() == (Pattern::Cyclic { period: columns });
         let bias = graph.operands(other)[0];
         let is_plain = count(graph, origin(graph, bias)) == columns && graph.ty(bias).is_float();
         (is_row && is_plain && graph.ty(sum).is_float() && !self.fused.contains_key(&other)).then_some(bias)

@@ -1,9 +1,9 @@
 //! Fused groups: element-wise nodes that run as one loop.
 //!
 //! A group is a straight line of instructions over one index range `0..n`. Its operands are buffers read by an
-//! [`Access`], its results buffers written element by element, or sums over runs of trailing elements.
+//! [`IndexMap`], its results buffers written element by element, or sums over runs of trailing elements.
 
-use super::{Access, BufferId};
+use super::{BufferId, IndexMap};
 use crate::ops::Op;
 
 /// What an instruction reads.
@@ -26,7 +26,8 @@ pub struct Instruction {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     pub buffer: BufferId,
-    pub access: Access,
+    /// from the group's index range to the buffer's elements; canonical
+    pub map: IndexMap,
     /// ints, converted as they are read
     pub is_int: bool,
 }

@@ -6,7 +6,7 @@
 //! Method: a walk over the steps with a list of free stretches, best fit, neighbours joined; near-linear.
 //! Leaves and constants are not planned: they outlive the run.
 
-use super::{Access, BufferId, Place, Plan, Storage, Work};
+use super::{BufferId, Place, Plan, Storage, Work};
 
 /// Offsets are multiples of this many elements: 64 bytes of f32, a cache line.
 const ALIGNMENT: usize = 16;
@@ -118,14 +118,19 @@ fn take_over(plan: &mut Plan, step: usize, last_use: &[usize], placed: &mut [boo
     let Work::Group(group) = &plan.steps[step].work else { return taken };
     let mut changes: Vec<(usize, usize)> = Vec::new();
     for (s, store) in group.stores.iter().enumerate() {
-        if store.over.is_some() || store.sum_inner.is_some() || !is_arena(plan, store.buffer) || placed[store.buffer.0]
+        // A group of one element reads numbers, which are computed with once and not in place.
+        if group.n == 1
+            || store.over.is_some()
+            || store.sum_inner.is_some()
+            || !is_arena(plan, store.buffer)
+            || placed[store.buffer.0]
         {
             continue;
         }
         let len = plan.buffers[store.buffer.0].len;
         let candidate = group.loads.iter().enumerate().find(|(_, load)| {
             let buffer = &plan.buffers[load.buffer.0];
-            load.access == Access::Contiguous
+            load.map.is_identity()
                 && !load.is_int
                 && is_arena(plan, load.buffer)
                 && buffer.len == len

@@ -13,16 +13,18 @@ mod build;
 mod check;
 mod epilogue;
 mod group;
+mod index_map;
 mod loops;
 mod memory;
 mod order;
 mod print;
 mod recompute;
+mod views;
 
-pub use access::Access;
 pub use build::plan;
 pub use check::check;
 pub use group::{Group, Instruction, Load, Reference, Store};
+pub use index_map::{IndexMap, Pattern};
 pub use loops::{Loop, LoopCarry, LoopInput};
 pub use print::print;
 

@@ -8,6 +8,7 @@
 
 use super::access::is_elementwise;
 use super::epilogue::Reading;
+use super::views::Views;
 use crate::ir::{DType, Graph, NodeId};
 use crate::ops::{Op, Scan};
 use std::collections::{BTreeMap, HashMap};
@@ -47,8 +48,8 @@ fn classify(graph: &Graph, id: NodeId) -> Class {
     }
 }
 
-/// Classes of all needed nodes.
-fn classes(graph: &Graph, needed: &[bool], reading: &Reading) -> Vec<Class> {
+/// Classes of all needed nodes, and what views look at.
+fn classes(graph: &Graph, needed: &[bool], reading: &Reading) -> (Vec<Class>, Views) {
     let class = |id| match reading.fused(id) {
         Some(_) => Class::Kernel,
         None if reading.is_absorbed(id) => Class::Absorbed,
@@ -65,7 +66,7 @@ fn classes(graph: &Graph, needed: &[bool], reading: &Reading) -> Vec<Class> {
         for user in reading.users(id) {
             whole[id.index()] |= match class[user.index()] {
                 Class::Kernel | Class::Tail => true,
-                Class::View if matches!(graph.op(*user), Op::Broadcast(_)) => is_broadcast,
+                Class::View if matches!(graph.op(*user), Op::Broadcast(_)) => false,
                 Class::View => whole[user.index()],
                 Class::Elementwise | Class::Given | Class::Absorbed => false,
             };
@@ -74,15 +75,16 @@ fn classes(graph: &Graph, needed: &[bool], reading: &Reading) -> Vec<Class> {
             class[id.index()] = Class::Kernel;
         }
     }
+    let views = Views::settle(graph, needed, &mut class);
     for id in graph.ids().filter(|id| needed[id.index()]) {
         if tail_inner(graph, id).is_some_and(|inner| inner <= LONGEST_TAIL)
-            && class[origin(graph, graph.operands(id)[0]).index()] == Class::Elementwise
-            && is_plain_view(graph, graph.operands(id)[0])
+            && class[views.source(graph.operands(id)[0]).index()] == Class::Elementwise
+            && views.is_plain(graph.operands(id)[0])
         {
             class[id.index()] = Class::Tail;
         }
     }
-    class
+    (class, views)
 }
 
 /// Sums over more elements than this have a kernel of their own, which shares the work among threads.
@@ -100,14 +102,6 @@ pub(super) fn tail_inner(graph: &Graph, id: NodeId) -> Option<usize> {
     (inner > 0).then_some(inner)
 }
 
-/// Whether nothing but reshapes and stops stands between a node and what it views.
-fn is_plain_view(graph: &Graph, mut id: NodeId) -> bool {
-    while matches!(graph.op(id), Op::Reshape(_) | Op::StopGradient(_)) {
-        id = graph.operands(id)[0];
-    }
-    !matches!(graph.op(id), Op::Broadcast(_))
-}
-
 /// Levels of all nodes that the outputs need.
 #[derive(Debug)]
 pub(super) struct Levels {
@@ -115,6 +109,7 @@ pub(super) struct Levels {
     pub level: Vec<usize>,
     pub needed: Vec<bool>,
     pub reading: Reading,
+    pub views: Views,
 }
 
 /// The number of elements of a node's value.
@@ -125,7 +120,7 @@ pub(super) fn count(graph: &Graph, id: NodeId) -> usize {
 pub(super) fn levels(graph: &Graph) -> Levels {
     let needed = graph.slice_back(graph.outputs.iter().map(|output| output.node));
     let reading = Reading::of(graph, &needed);
-    let class = classes(graph, &needed, &reading);
+    let (class, views) = classes(graph, &needed, &reading);
     let mut level = vec![0; graph.len()];
     for id in graph.ids().filter(|id| needed[id.index()]) {
         let operands = reading.operands(id);
@@ -139,25 +134,22 @@ pub(super) fn levels(graph: &Graph) -> Levels {
             Class::Tail => highest(&|_| 0),
             Class::Elementwise => {
                 let n = count(graph, id);
-                highest(&|operand| usize::from(!joins(graph, &class, operand, n)))
+                highest(&|operand| usize::from(!joins(graph, &class, &views, operand, n)))
             }
         };
     }
-    let mut levels = Levels { class, level, needed, reading };
+    let mut levels = Levels { class, level, needed, reading, views };
     sink(graph, &mut levels);
     levels
 }
 
 /// Whether an element-wise user of extent `n` may stand in one group with the operand (or with what it views).
-fn joins(graph: &Graph, class: &[Class], operand: NodeId, n: usize) -> bool {
-    match class[operand.index()] {
+fn joins(graph: &Graph, class: &[Class], views: &Views, operand: NodeId, n: usize) -> bool {
+    let source = views.source(operand);
+    match class[source.index()] {
         Class::Given => true,
-        Class::Elementwise => count(graph, operand) == n,
-        Class::Kernel | Class::Tail | Class::Absorbed => false,
-        Class::View => match graph.op(operand) {
-            Op::Broadcast(_) => matches!(class[origin(graph, operand).index()], Class::Given),
-            _ => joins(graph, class, graph.operands(operand)[0], n),
-        },
+        Class::Elementwise => views.is_plain(operand) && count(graph, source) == n,
+        Class::Kernel | Class::Tail | Class::Absorbed | Class::View => false,
     }
 }
 
@@ -174,7 +166,7 @@ fn sink(graph: &Graph, levels: &mut Levels) {
     let is_output: Vec<bool> = {
         let mut outputs = vec![false; graph.len()];
         for output in &graph.outputs {
-            outputs[origin(graph, output.node).index()] = true;
+            outputs[levels.views.source(output.node).index()] = true;
         }
         outputs
     };
@@ -230,7 +222,7 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
             Class::Elementwise => groups.entry((level, count(graph, id))).or_default().push(id),
             Class::Kernel if matches!(graph.op(id), Op::Scan(_)) => loops.add(graph, id),
             Class::Kernel => keyed.push((level, false, id, Unit::Kernel(id))),
-            Class::Tail => tails.entry(origin(graph, graph.operands(id)[0])).or_default().push(id),
+            Class::Tail => tails.entry(levels.views.source(graph.operands(id)[0])).or_default().push(id),
             Class::Given | Class::View | Class::Absorbed => {}
         }
     }
@@ -239,7 +231,7 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
         keyed.push((levels.level[nodes[0].index()], false, nodes[0], Unit::Loop(nodes)));
     }
     for ((level, n), nodes) in groups {
-        let parts = if n > SMALL { components(graph, &levels.reading, &nodes) } else { vec![nodes] };
+        let parts = if n > SMALL { components(graph, levels, &nodes) } else { vec![nodes] };
         for nodes in parts {
             let all: Vec<NodeId> = nodes.iter().filter_map(|id| tails.get(id)).flatten().copied().collect();
             let inner = all.first().and_then(|id| tail_inner(graph, *id));
@@ -272,13 +264,13 @@ impl Loops {
 }
 
 /// Splits a group into connected parts: nodes that share an operand of the group or read one value.
-fn components(graph: &Graph, reading: &Reading, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
+fn components(graph: &Graph, levels: &Levels, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
     let mut sets = Sets((0..nodes.len()).collect());
     let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
     for (i, id) in nodes.iter().enumerate() {
         readers.entry(*id).or_insert(i);
-        for operand in reading.operands(*id) {
-            let value = origin(graph, *operand);
+        for operand in levels.reading.operands(*id) {
+            let value = levels.views.source(*operand);
             // Small operands, such as a learning rate, tie nothing together.
             if matches!(graph.op(value), Op::Constant(_)) || count(graph, value) <= SMALL {
                 continue;

@@ -1,6 +1,6 @@
 //! A plan as text: groups, places, costs.
 
-use super::{Access, BufferId, ConstantValue, Place, Plan, Reference, Storage, Work};
+use super::{BufferId, ConstantValue, IndexMap, Pattern, Place, Plan, Reference, Storage, Work};
 use crate::ir::Graph;
 use std::fmt::Write as _;
 
@@ -87,7 +87,7 @@ fn steps(text: &mut String, plan: &Plan, indent: &str) {
                         text,
                         "{indent}        l{l} = load {}{}{kind}",
                         place(plan, load.buffer),
-                        access(&load.access)
+                        pattern(&load.map)
                     );
                 }
                 for (v, instruction) in group.instructions.iter().enumerate() {
@@ -126,13 +126,13 @@ fn place(plan: &Plan, id: BufferId) -> String {
     }
 }
 
-fn access(access: &Access) -> String {
-    match access {
-        Access::Contiguous => String::new(),
-        Access::Scalar => " scalar".to_string(),
-        Access::Cyclic { period } => format!(" every {period}"),
-        Access::Stretched { inner } => format!(" each for {inner}"),
-        Access::Strided { dims } => format!(" strided {dims:?}"),
+fn pattern(map: &IndexMap) -> String {
+    match map.pattern() {
+        Pattern::Contiguous => String::new(),
+        Pattern::Scalar => " scalar".to_string(),
+        Pattern::Cyclic { period } => format!(" every {period}"),
+        Pattern::Stretched { inner } => format!(" each for {inner}"),
+        Pattern::Strided(dims) => format!(" strided {dims:?}"),
     }
 }
 

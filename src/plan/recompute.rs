@@ -5,7 +5,7 @@
 //! dropped. An activation's derivative then reads the activation's operand and its one dear function, and not every
 //! step between them. Every load that a group ends with, it began with, so no value lives longer.
 
-use super::{Access, BufferId, Group, Instruction, Load, Plan, Reference, Store, Work};
+use super::{BufferId, Group, IndexMap, Instruction, Load, Plan, Reference, Store, Work};
 use crate::ops::Op;
 
 /// Operands of smaller groups stay in the cache.
@@ -54,7 +54,10 @@ fn writers(plan: &Plan) -> Vec<Option<(usize, usize)>> {
 /// Replaces the first load that can be; whether there was one.
 fn replace_a_load(plan: &Plan, writers: &[Option<(usize, usize)>], at: usize, group: &mut Group) -> bool {
     for load in 0..group.loads.len() {
-        let Load { buffer, access: Access::Contiguous, is_int: false } = group.loads[load] else { continue };
+        let Load { buffer, map, is_int: false } = &group.loads[load] else { continue };
+        if !map.is_identity() {
+            continue;
+        }
         let Some((step, row)) = writers[buffer.0].filter(|(step, _)| *step < at) else { continue };
         let Work::Group(writer) = &plan.steps[step].work else { continue };
         let Reference::Instruction(value) = writer.stores[row].value else { continue };
@@ -107,7 +110,8 @@ impl Source<'_> {
                 let is_value =
                     |store: &&Store| store.value == Reference::Instruction(value) && store.sum_inner.is_none();
                 let stored = self.writer.stores.iter().find(is_value);
-                let load = stored.map(|store| Load { buffer: store.buffer, access: Access::Contiguous, is_int: false });
+                let map = || IndexMap::identity(self.writer.n);
+                let load = stored.map(|store| Load { buffer: store.buffer, map: map(), is_int: false });
                 load.and_then(|load| self.loaded(&load)).or_else(|| self.compute(value))
             }
         }

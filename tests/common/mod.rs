@@ -3,5 +3,6 @@
 
 pub mod numpy;
 pub mod random_graph;
+pub mod random_views;
 pub mod run;
 pub mod values;

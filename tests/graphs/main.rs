@@ -11,3 +11,4 @@ mod ops;
 mod plan;
 mod scan;
 mod simplify;
+mod views;

@@ -6,7 +6,7 @@ use crate::ir::{DType, TensorType};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 use crate::ops::pooling::PoolAttributes;
 use crate::ops::{Element, MatMul, Op};
-use crate::plan::{Access, BufferId, Epilogue, Group, Instruction, Operand, Plan, Reference, Storage, Work};
+use crate::plan::{BufferId, Epilogue, Group, Instruction, Operand, Pattern, Plan, Reference, Storage, Work};
 use anabranch_kernels::conv::{self, ConvGeometry};
 use anabranch_kernels::elementwise::{self, Binary, GroupBuilder, Ternary, Unary, Value};
 use anabranch_kernels::gemm::{self, Shape};
@@ -64,14 +64,17 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
         .iter()
         .enumerate()
         .map(|(source, load)| {
-            let access = match &load.access {
-                Access::Contiguous => elementwise::Access::Contiguous,
-                Access::Scalar => elementwise::Access::Scalar,
-                Access::Cyclic { period } => elementwise::Access::Cyclic { period: *period },
-                Access::Stretched { inner } => elementwise::Access::Stretched { inner: *inner },
-                Access::Strided { dims } => elementwise::Access::Strided {
+            // What a store writes over is read in place, be it a single number.
+            let is_replaced = group.stores.iter().any(|store| store.over == Some(source));
+            let access = match load.map.pattern() {
+                _ if is_replaced => elementwise::Access::Contiguous,
+                Pattern::Contiguous => elementwise::Access::Contiguous,
+                Pattern::Scalar => elementwise::Access::Scalar,
+                Pattern::Cyclic { period } => elementwise::Access::Cyclic { period },
+                Pattern::Stretched { inner } => elementwise::Access::Stretched { inner },
+                Pattern::Strided(dims) => elementwise::Access::Strided {
                     offset: 0,
-                    dims: dims.iter().map(|(extent, stride)| (*extent, *stride as isize)).collect(),
+                    dims: dims.into_iter().map(|(extent, stride)| (extent, stride as isize)).collect(),
                 },
             };
             if load.is_int { builder.load_integers(source, access) } else { builder.load(source, access) }
