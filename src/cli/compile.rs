@@ -1,6 +1,6 @@
 //! `anabranch compile`
 
-use super::files::write_whole;
+use super::files::{ReplaceArgument, write_texts};
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// Write the stages into this folder instead, each as a file of its own
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    replace: ReplaceArgument,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,10 +81,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
             let texts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
             session.console.print(&texts.join("\n"))?;
         }
-        Some(folder) => write_parts(folder, &parts).map_err(|(path, error)| {
-            Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
-                .with_note(format!("found: {error}"))
-        })?,
+        Some(folder) => write_parts(folder, &parts, arguments)?,
     }
     Ok(())
 }
@@ -140,13 +140,13 @@ fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<St
     Ok(program.executor(batch, &known)?.plan_text(title).unwrap_or_default())
 }
 
-fn write_parts(folder: &Path, parts: &[Part]) -> Result<(), (PathBuf, std::io::Error)> {
-    std::fs::create_dir_all(folder).map_err(|error| (folder.to_path_buf(), error))?;
-    for (name, text) in parts {
-        let path = folder.join(name);
-        write_whole(&path, text).map_err(|error| (path.clone(), error))?;
-    }
-    Ok(())
+fn write_parts(folder: &Path, parts: &[Part], arguments: &Arguments) -> Outcome {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Diagnostic::error(Code::E0605, format!("cannot write the folder `{}`", folder.display()))
+            .with_note(format!("found: {error}"))
+    })?;
+    let files: Vec<(PathBuf, &str)> = parts.iter().map(|(name, text)| (folder.join(name), text.as_str())).collect();
+    Ok(write_texts(&files, arguments.replace, &arguments.spec.spec)?)
 }
 
 /// What the spec is, in a few lines.

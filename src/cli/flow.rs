@@ -1,10 +1,9 @@
 //! `anabranch flow`
 
-use super::files::write_whole;
+use super::files::{ReplaceArgument, write_texts};
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
 use crate::analyse;
-use crate::diag::{Code, Diagnostic};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -28,16 +27,17 @@ pub(super) struct Arguments {
     /// Also draw gradient paths and stops on the graph, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    replace: ReplaceArgument,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let compiled = compile_spec(session, &arguments.spec)?;
     session.console.print(&analyse::flow(&compiled.module).to_text())?;
     if let Some(path) = &arguments.svg {
-        write_whole(path, &analyse::flow_svg(&compiled.module)).map_err(|error| {
-            Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
-                .with_note(format!("found: {error}"))
-        })?;
+        let drawing = analyse::flow_svg(&compiled.module);
+        write_texts(&[(path.clone(), &drawing)], arguments.replace, &arguments.spec.spec)?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! `anabranch fmt`
 
+use super::files::write_text;
 use super::spec::read_text;
 use super::{Outcome, Session};
+use crate::data::Existing;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::syntax;
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -46,22 +47,7 @@ fn format_file(path: &Path, only_check: bool, session: &mut Session) -> Outcome 
             .with_help("run `anabranch fmt` on it");
         return Err(finding.into());
     }
-    write(path, &formatted).map_err(|error| {
-        Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
-            .with_note(format!("found: {error}"))
-            .into()
-    })
-}
-
-/// Replaces a file as a whole, keeping its rights.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
     // The link stays a link: what it names is what gets formatted.
-    let path = std::fs::canonicalize(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".anabranch-").suffix(".part").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(std::fs::metadata(&path)?.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
+    let named = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    Ok(write_text(&named, Existing::Replace, &formatted)?)
 }

@@ -13,13 +13,13 @@ use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 const NOTES: &str = "\
-The output folder appears as a whole when the run is done: until then nothing is written beside it but a hidden temporary
-folder, which goes away. A folder of an earlier run is replaced then, and only then; a folder that no run wrote is never
-touched. A run that diverges (E0607) leaves the output as it was and writes its last good params to OUTPUT.diverged.
+The output folder is written when the run is done. In a folder of an earlier run the files that the run wrote are replaced,
+and whatever else lies there stays; a folder that no run wrote is never touched. A run that diverges (E0607) leaves the
+output as it was and writes its last good params to OUTPUT.diverged.
 
 Examples:
   anabranch run examples/localizer/run.yaml
@@ -117,6 +117,7 @@ fn read_config(arguments: &Arguments, session: &mut Session) -> Result<RunConfig
     config.seed = arguments.seed.unwrap_or(config.seed);
     if let Some(output) = &arguments.output {
         config.output.clone_from(output);
+        config.output_span = None;
     }
     Ok(config)
 }
@@ -128,7 +129,7 @@ fn train_and_save<T: Element>(
     spec: &str,
     session: &Session,
 ) -> Outcome {
-    check_target(&config.output)?;
+    check_target(&config.output, config)?;
     let data = load_data(compiled, config)?;
     let start = Instant::now();
     let mut progress = Progress::new(session.console, &session.sources);
@@ -139,12 +140,19 @@ fn train_and_save<T: Element>(
     })?;
     progress.finish();
     if let Some(finding) = &run.diverged {
-        let target = beside(&config.output);
+        let target = beside("diverged", config);
         save(&target, compiled, config, spec, &run)?;
         let kept = format!("the model as it was after step {} is in `{}`", run.n_steps, target.display());
         return Err(finding.clone().with_note(kept).into());
     }
-    save(&config.output, compiled, config, spec, &run)?;
+    save(&config.output, compiled, config, spec, &run).map_err(|finding| {
+        // The place was good before the run. What was trained since is not given up for it.
+        let other = beside("unplaced", config);
+        match save(&other, compiled, config, spec, &run) {
+            Ok(()) => finding.with_note(format!("the run is in `{}` instead", other.display())),
+            Err(_) => finding,
+        }
+    })?;
     let seconds = start.elapsed().as_secs_f64();
     let mut text = summary(&run.history, run.n_epochs);
     text += &verdict(&run);
@@ -161,11 +169,18 @@ fn verdict<T>(run: &Finished<T>) -> String {
     format!("{ended}best {}: {} after epoch {}{kept}\n", best.watched, number(best.value), best.epoch)
 }
 
-/// `runs/first.diverged` for `runs/first`.
-fn beside(output: &Path) -> PathBuf {
-    let mut name: OsString = output.file_name().unwrap_or_default().to_os_string();
-    name.push(".diverged");
-    output.with_file_name(name)
+/// `runs/first.diverged` for `runs/first`, or that with a number where it is taken by something that is not ours.
+fn beside(what: &str, config: &RunConfig) -> PathBuf {
+    const MOST: u32 = 100;
+    let named = |suffix: String| {
+        let mut name: OsString = config.output.file_name().unwrap_or_default().to_os_string();
+        name.push(suffix);
+        config.output.with_file_name(name)
+    };
+    let first = named(format!(".{what}"));
+    let others = (2..MOST).map(|number| named(format!(".{what}-{number}")));
+    let free = std::iter::once(first.clone()).chain(others).find(|target| check_target(target, config).is_ok());
+    free.unwrap_or(first)
 }
 
 /// The value before training, and after the epoch whose params are kept, of everything that was evaluated.

@@ -14,6 +14,7 @@
 mod batch;
 mod check;
 mod csv;
+pub(crate) mod files;
 mod load;
 mod npy;
 mod npz;
@@ -30,8 +31,9 @@ use crate::diag::Span;
 
 pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
+pub use files::{Existing, check_output};
 pub use load::load;
-pub use write::{NumbersRef, TensorRef, write_npz, write_safetensors};
+pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
 
 /// Named fields with one row count.
 #[derive(Clone, Debug, Default, PartialEq)]

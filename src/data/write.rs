@@ -1,12 +1,11 @@
 //! Writing named tensors: `.safetensors` for params and checkpoints, `.npz` for predictions.
 //!
-//! Both are written to a temporary file in the target's folder, synced and renamed over the target, so a reader sees the old
-//! file or the new one and nothing between. Same tensors, same bytes: no time stamps, and metadata in order of its keys.
+//! Both appear whole, by [`write_whole`]. Same tensors, same bytes: no time stamps, and metadata in order of its keys.
 //! The header of a safetensors file is written here because the crate takes metadata as a hash map, whose order varies.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -14,8 +13,9 @@ use ndarray::{ArrayViewD, IxDyn};
 use ndarray_npy::NpzWriter;
 use serde::Serialize;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::Diagnostic;
 
+use super::files::{Existing, cannot_write, write_whole};
 use super::{Numbers, shape_text};
 
 /// One tensor to write.
@@ -63,10 +63,11 @@ impl NumbersRef<'_> {
     }
 }
 
-/// Writes tensors and texts about them as a `.safetensors` file, f64 first so that every tensor is aligned.
+/// Writes tensors and texts about them as a `.safetensors` file, f64 first so that every tensor is aligned. A regular file of
+/// that name is replaced.
 ///
 /// # Errors
-/// `E0605` when the file cannot be written or the tensors are not consistent.
+/// `E0605` when the file cannot be written, anything but a regular file stands there, or the tensors are not consistent.
 pub fn write_safetensors(
     path: &Path,
     tensors: &[TensorRef<'_>],
@@ -75,7 +76,7 @@ pub fn write_safetensors(
     check_consistent(path, tensors)?;
     let mut ordered: Vec<&TensorRef<'_>> = tensors.iter().collect();
     ordered.sort_by_key(|tensor| std::cmp::Reverse(tensor.values.element().1));
-    atomically(path, |out| {
+    whole(path, Existing::Replace, |out| {
         let header = safetensors_header(&ordered, metadata)?;
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
@@ -116,13 +117,21 @@ fn safetensors_header(tensors: &[&TensorRef<'_>], metadata: &BTreeMap<String, St
     Ok(header)
 }
 
-/// Writes tensors as an uncompressed `.npz` file.
+/// Writes tensors as an uncompressed `.npz` file. A regular file of that name is replaced.
 ///
 /// # Errors
 /// As [`write_safetensors`].
 pub fn write_npz(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
+    write_npz_where(path, Existing::Replace, tensors)
+}
+
+/// [`write_npz`] where a file of that name may be kept instead.
+///
+/// # Errors
+/// As [`write_safetensors`], and `E0605` when a file stands there that is kept.
+pub fn write_npz_where(path: &Path, existing: Existing, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
     check_consistent(path, tensors)?;
-    atomically(path, |out| {
+    whole(path, existing, |out| {
         let mut archive = NpzWriter::new(out);
         for tensor in tensors {
             let shape = IxDyn(tensor.shape);
@@ -147,8 +156,15 @@ fn add_array<T: ndarray_npy::WritableElement>(
     archive.add_array(name, &view).map_err(io::Error::other)
 }
 
-fn cannot_write(path: &Path, reason: impl std::fmt::Display) -> Diagnostic {
-    Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display())).with_note(format!("found: {reason}"))
+fn whole(
+    path: &Path,
+    existing: Existing,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> Result<(), Diagnostic> {
+    write_whole(path, existing, write).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => cannot_write(path, error).with_help("name a new file"),
+        _ => cannot_write(path, error),
+    })
 }
 
 fn check_consistent(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
@@ -166,21 +182,5 @@ fn check_consistent(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagno
             return Err(cannot_write(path, format!("tensor `{}` has {len} values for the shape {shape}", tensor.name)));
         }
     }
-    Ok(())
-}
-
-fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> Result<(), Diagnostic> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".anabranch-").suffix(".part");
-    // Without this the file would be private to the user, unlike any other file that a program writes.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(|error| cannot_write(path, error))?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    write(&mut out).and_then(|()| out.flush()).map_err(|error| cannot_write(path, error))?;
-    drop(out);
-    file.as_file().sync_all().map_err(|error| cannot_write(path, error))?;
-    file.persist(path).map_err(|error| cannot_write(path, error.error))?;
     Ok(())
 }

@@ -100,13 +100,13 @@ codes! {
     E0604 "invalid values in data"
         "Data holds NaN, infinite or non-integer values where the spec does not allow them. A target that may be missing is\ndeclared with `?`.";
     E0605 "cannot write output"
-        "An output folder or file cannot be written. Nothing half-written is left behind.";
+        "An output folder or file cannot be written, or something stands there that is not replaced. A run replaces the files of\nan earlier run, which the folder's `.anabranch-run` lists, and nothing else: name another folder with `--output`. Other\ncommands replace a file only with `--replace`, and never one that they read, a link, a folder or a device. Nothing\nhalf-written is left behind.";
     E0606 "invalid initial values or checkpoint"
         "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs.";
     E0607 "training diverged"
         "A loss became NaN or infinite. The run stops and keeps the last good params.";
     E0608 "invalid saved program"
-        "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version.\nTrain again with this version of anabranch.";
+        "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version,\nor writing the folder was cut off. Train again with this version of anabranch.";
     E0609 "file not formatted"
         "`anabranch fmt --check` found a spec that is not in the canonical layout. `anabranch fmt FILE` sets it.";
     E0701 "limit exceeded"

@@ -55,6 +55,8 @@ pub struct Override {
 /// Everything a run is decided by, besides the spec and the data themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunConfig {
+    /// The config's own file, where it was read from one.
+    pub path: Option<PathBuf>,
     pub spec: PathBuf,
     pub spec_span: Span,
     pub train: DataSource,
@@ -72,6 +74,8 @@ pub struct RunConfig {
     pub precision: Precision,
     /// The folder for what the run writes.
     pub output: PathBuf,
+    /// Where the config names that folder.
+    pub output_span: Option<Span>,
     pub params: Option<ParamsSource>,
     pub set: IndexMap<String, Override>,
     pub monitor: Option<Monitor>,
@@ -95,6 +99,7 @@ pub fn read(path: &Path, sources: &mut SourceMap) -> Result<RunConfig, Diagnosti
     let source = sources.add(path.display().to_string(), text.as_str());
     let mut config = parse(&text, source)?;
     config.resolve(path.parent().unwrap_or(Path::new("")));
+    config.path = Some(path.to_path_buf());
     Ok(config)
 }
 
@@ -149,6 +154,14 @@ impl RunConfig {
         for path in data.chain(params).chain([&mut self.spec, &mut self.output]) {
             *path = folder.join(&*path);
         }
+    }
+
+    /// The files that the run reads.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        let sources = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
+        let data = sources.into_iter().flatten().map(|source| &source.path);
+        let params = self.params.iter().map(|source| &source.path);
+        self.path.iter().chain([&self.spec]).chain(data).chain(params).cloned().collect()
     }
 
     /// Holds the fields that `columns` maps against those of the spec.

@@ -25,7 +25,7 @@ pub use fit::{Event, Finished, Observer, Parts, Settings, fit};
 pub use folder::{RunRecord, check_target, save};
 pub use history::{EpochRecord, History};
 pub use judge::Best;
-pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram};
+pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram, files_of_run};
 pub use program::Program;
 pub use run::{RunData, load_data, overrides, run};
 pub use trainer::{LossWeight, Reported, RunState, Trainer, Weighted};

@@ -5,7 +5,7 @@
 
 use super::config::Precision;
 use super::fields::Fields;
-use super::folder::{PARAMS_FILE, PROGRAM_FILE};
+use super::folder::{MARKER_FILE, Marker, PARAMS_FILE, PROGRAM_FILE};
 use super::program::Program;
 use super::trainer::for_each_batch;
 use crate::data::params::{self, Coverage, ParamsSource};
@@ -17,8 +17,14 @@ use crate::ir::{DType, Graph, Role, TensorType};
 use crate::ops::{Element, InputKind, Op};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The files in a folder that a run wrote, its marker among them; none in a folder that is no run's.
+pub fn files_of_run(folder: &Path) -> Vec<PathBuf> {
+    let Ok(Some(marker)) = Marker::read(folder) else { return Vec::new() };
+    marker.files.iter().map(String::as_str).chain([MARKER_FILE]).map(|name| folder.join(name)).collect()
+}
 
 /// Longer texts are refused before they are read.
 const LONGEST_PROGRAM: u64 = 256 * 1024 * 1024;
@@ -61,6 +67,14 @@ impl SavedProgram {
     /// # Errors
     /// E0601 when it cannot be read, E0608 when it is broken.
     pub fn read(folder: &Path) -> Result<Self, Diagnostic> {
+        if let Ok(Some(Marker { complete: false, .. })) = Marker::read(folder) {
+            let headline = format!("the run in `{}` is incomplete", folder.display());
+            return Err(Diagnostic::error(Code::E0608, headline)
+                .with_note(format!(
+                    "found: `{MARKER_FILE}` says that writing it was cut off, so its files are of two runs"
+                ))
+                .with_help("run again: `anabranch run`"));
+        }
         let path = folder.join(PROGRAM_FILE);
         let not_readable = |reason: String| {
             Diagnostic::error(Code::E0601, format!("cannot read `{}`", path.display()))
@@ -76,6 +90,11 @@ impl SavedProgram {
             Diagnostic::error(Code::E0608, format!("`{}` is not a saved program", path.display()))
                 .with_note(format!("found: {error}"))
         })
+    }
+
+    /// The files that a prediction by a folder reads.
+    pub fn files(folder: &Path) -> [PathBuf; 2] {
+        [PROGRAM_FILE, PARAMS_FILE].map(|name| folder.join(name))
     }
 
     /// The graph, held against what a prediction program may read and give; `span` becomes the place of every node.

@@ -73,7 +73,7 @@ fn a_run_predicts_without_its_spec() {
     let folder = project.path();
     let text = succeeds(folder, &["run", "run.yaml"]);
     assert!(text.contains("epoch 3/3 | train error"), "{text}");
-    let written = ["graphs", "history.csv", "params.safetensors", "predict.json", "run.json"];
+    let written = [".anabranch-run", "graphs", "history.csv", "params.safetensors", "predict.json", "run.json"];
     assert_eq!(entries(&folder.join("runs/line")), written);
     assert_eq!(entries(&folder.join("runs")), ["line"]);
     std::fs::remove_file(folder.join("line.anb")).unwrap();
@@ -145,7 +145,7 @@ fn the_same_run_writes_the_same_bytes() {
     let folder = project.path();
     succeeds(folder, &["run", "run.yaml", "--output", "a"]);
     succeeds(folder, &["run", "run.yaml", "--output", "b"]);
-    for name in ["history.csv", "params.safetensors", "predict.json", "run.json"] {
+    for name in [".anabranch-run", "history.csv", "params.safetensors", "predict.json", "run.json"] {
         let [a, b] = ["a", "b"].map(|run| std::fs::read(folder.join(run).join(name)).unwrap());
         assert_eq!(a, b, "{name}");
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod data;
 mod examples;
+mod files;
 mod hostile;
 mod mutations;
 mod watch;

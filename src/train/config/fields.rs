@@ -110,6 +110,8 @@ impl Reader {
         };
         let stem = spec.file_stem().map_or_else(|| "run".into(), std::ffi::OsStr::to_os_string);
         Ok(RunConfig {
+            path: None,
+            output_span: output.as_ref().map(|_| self.value_span(&["output"])),
             output: output.unwrap_or_else(|| Path::new("runs").join(stem)),
             spec_span: self.value_span(&["spec"]),
             spec,

@@ -1,8 +1,9 @@
 //! The folder that a run writes.
 //!
-//! [`save`] builds the folder under a temporary name beside its target and renames it when every file is in it, so a reader
-//! finds a whole run or none. A folder that an earlier run wrote is replaced by that rename; anything else in its place is
-//! left alone and refused (E0605), before the run by [`check_target`].
+//! [`save`] makes all files in a temporary folder, each synced, and puts them in their place when the last one is whole.
+//! What may be replaced there, and what never, is the matter of [`place`]: [`check_target`] asks before the run.
+
+mod place;
 
 use super::config::{Precision, RunConfig};
 use super::fit::Finished;
@@ -10,22 +11,37 @@ use super::judge::Best;
 use super::predictor::{ClockForm, InputForm, SavedProgram, stored_name, to_data_values};
 use super::trainer::fold_seed;
 use crate::data::{Numbers, TensorRef, write_safetensors};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::Diagnostic;
 use crate::export::program::Document;
 use crate::ir;
 use crate::ops::Element;
 use crate::pipeline::Compiled;
 use indexmap::IndexMap;
+use place::{Contents, STAGED, examine, failed, install, staging};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
+
+pub(crate) use place::{MARKER_FILE, Marker};
 
 pub(super) const PARAMS_FILE: &str = "params.safetensors";
 pub(super) const PROGRAM_FILE: &str = "predict.json";
 const HISTORY_FILE: &str = "history.csv";
 const RECORD_FILE: &str = "run.json";
+const GRAPHS: [&str; 6] = ["ir", "predict", "train", "simplified-predict", "simplified-evaluate", "simplified-train"];
+
+/// Every file of a run but the marker, as paths within the folder. The record is the last one.
+fn files() -> Vec<String> {
+    let graphs = GRAPHS.iter().map(|name| graph_file(name));
+    let others = [PARAMS_FILE, HISTORY_FILE, PROGRAM_FILE, RECORD_FILE].map(str::to_string);
+    graphs.chain(others).collect()
+}
+
+fn graph_file(name: &str) -> String {
+    format!("graphs/{name}.txt")
+}
 
 /// `run.json`: what the run was and how it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,48 +68,26 @@ pub struct RunRecord {
     pub last: IndexMap<String, serde_json::Value>,
 }
 
-fn cannot_write(target: &Path, reason: impl std::fmt::Display) -> Diagnostic {
-    Diagnostic::error(Code::E0605, format!("cannot write the folder `{}`", target.display()))
-        .with_note(format!("found: {reason}"))
-}
-
 /// Checks, before any work is done, that a run may write its folder here.
 ///
 /// # Errors
-/// E0605 when something else stands there, or no folder can be made there.
-pub fn check_target(target: &Path) -> Result<(), Diagnostic> {
-    if target.file_name().is_none() {
-        return Err(
-            cannot_write(target, "it has no name of its own").with_help("name a new folder, such as `runs/first`")
-        );
-    }
-    match fs::symlink_metadata(target) {
-        Ok(found) => {
-            let is_ours = found.is_dir() && target.join(RECORD_FILE).is_file();
-            let is_empty = || fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none());
-            if !(is_ours || found.is_dir() && is_empty()) {
-                return Err(cannot_write(target, "something that no run wrote stands there")
-                    .with_help("name another folder with `--output`, or remove what is there"));
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(cannot_write(target, error)),
-    }
-    let mut ancestor = parent(target);
-    while !ancestor.exists() {
-        ancestor = parent(ancestor);
-    }
-    tempfile::tempdir_in(ancestor).map(drop).map_err(|error| cannot_write(target, error))
+/// E0605 when something else stands there, a file that the run reads would be replaced, or no folder can be made there.
+pub fn check_target(target: &Path, config: &RunConfig) -> Result<(), Diagnostic> {
+    examine(target, &files(), &config.inputs()).map(drop).map_err(|finding| placed(finding, target, config))
 }
 
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Points at the config's own `output`, where that is meant.
+fn placed(finding: Diagnostic, target: &Path, config: &RunConfig) -> Diagnostic {
+    match config.output_span {
+        Some(span) if *target == *config.output => finding.at(span, "this folder"),
+        _ => finding,
+    }
 }
 
 /// Writes the folder of a run. `spec` is the spec's text.
 ///
 /// # Errors
-/// E0605; then the target is as it was.
+/// E0605. What no run wrote is as it was then.
 pub fn save<T: Element>(
     target: &Path,
     compiled: &Compiled,
@@ -101,32 +95,15 @@ pub fn save<T: Element>(
     spec: &str,
     run: &Finished<T>,
 ) -> Result<(), Diagnostic> {
-    check_target(target)?;
-    let failed = |error: io::Error| cannot_write(target, error);
-    fs::create_dir_all(parent(target)).map_err(failed)?;
-    let staging = tempfile::Builder::new().prefix(".anabranch-").suffix(".part").tempdir_in(parent(target));
-    let staging = staging.map_err(failed)?;
-    // A folder inside the private temporary one, so that it has the rights of any folder that a program makes.
-    let folder = staging.path().join("run");
+    let files = files();
+    let place = examine(target, &files, &config.inputs()).map_err(|finding| placed(finding, target, config))?;
+    let failed = |error: io::Error| failed(target, &error);
+    let staging = staging(target, &place).map_err(failed)?;
+    let folder = staging.path().join(STAGED);
     fs::create_dir(&folder).map_err(failed)?;
     write_params(&folder, config, spec, run)?;
-    write_texts(&folder, compiled, config, spec, run).map_err(failed)?;
-    replace(&folder, target, staging.path()).map_err(failed)
-}
-
-/// Puts the finished folder in the target's place; what was there goes away with the temporary folder.
-fn replace(folder: &Path, target: &Path, staging: &Path) -> io::Result<()> {
-    let old = staging.join("old");
-    let had_old = fs::symlink_metadata(target).is_ok();
-    if had_old {
-        fs::rename(target, &old)?;
-    }
-    fs::rename(folder, target).inspect_err(|_| {
-        if had_old {
-            // Nothing more can be done when this fails too; the error that is reported is the first.
-            let _ = fs::rename(&old, target);
-        }
-    })
+    let id = write_texts(&folder, compiled, config, spec, run).map_err(failed)?;
+    install(target, &place, Contents { folder: &folder, files: &files, id }).map_err(failed)
 }
 
 fn write_params<T: Element>(
@@ -153,33 +130,42 @@ fn write_params<T: Element>(
     write_safetensors(&folder.join(PARAMS_FILE), &tensors, &metadata)
 }
 
+/// Writes all but the params; gives the run's id, which is the same for the same texts.
 fn write_texts<T: Element>(
     folder: &Path,
     compiled: &Compiled,
     config: &RunConfig,
     spec: &str,
     run: &Finished<T>,
-) -> io::Result<()> {
-    fs::write(folder.join(HISTORY_FILE), run.history.to_csv())?;
-    fs::write(folder.join(PROGRAM_FILE), serde_json::to_string(&saved_program(compiled, config, run))? + "\n")?;
-    let graphs = folder.join("graphs");
-    fs::create_dir(&graphs)?;
+) -> io::Result<String> {
+    let history = run.history.to_csv();
+    let record = serde_json::to_string_pretty(&record(config, spec, run))? + "\n";
+    let id = hash(&[spec, history.as_str(), record.as_str()].concat());
+    write_text(&folder.join(HISTORY_FILE), &history)?;
+    write_text(&folder.join(PROGRAM_FILE), &(serde_json::to_string(&saved_program(compiled, config, run))? + "\n"))?;
+    fs::create_dir(folder.join("graphs"))?;
     let simplified = &compiled.simplified;
-    let graph_texts = [
-        ("ir", &compiled.module.graph),
-        ("predict", &compiled.predict),
-        ("train", &compiled.train),
-        ("simplified-predict", &simplified.predict),
-        ("simplified-evaluate", &simplified.evaluate),
-        ("simplified-train", &simplified.train),
+    let graphs = [
+        &compiled.module.graph,
+        &compiled.predict,
+        &compiled.train,
+        &simplified.predict,
+        &simplified.evaluate,
+        &simplified.train,
     ];
-    for (name, graph) in graph_texts {
+    for (name, graph) in GRAPHS.into_iter().zip(graphs) {
         let has_notes = matches!(name, "ir" | "train" | "simplified-train");
         let notes = if has_notes { compiled.derivative_notes() } else { String::new() };
-        fs::write(graphs.join(format!("{name}.txt")), notes + &ir::print(graph, name))?;
+        write_text(&folder.join(graph_file(name)), &(notes + &ir::print(graph, name)))?;
     }
-    // The record makes a folder a run's folder, so it comes last.
-    fs::write(folder.join(RECORD_FILE), serde_json::to_string_pretty(&record(config, spec, run))? + "\n")
+    write_text(&folder.join(RECORD_FILE), &record)?;
+    Ok(id)
+}
+
+fn write_text(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) -> SavedProgram {
