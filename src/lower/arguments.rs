@@ -1,7 +1,9 @@
 //! Arguments of a call, evaluated and matched to parameters.
 
+use super::emit::Emitter;
+use super::findings::Findings;
 use super::value::{Frame, TensorValue, Value};
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, Shape};
 use crate::syntax::ast::{Argument, Expr, Ident};
@@ -52,8 +54,8 @@ impl Lowering {
                     result.positional.extend(items.into_iter().map(|item| (item, argument.span)));
                 }
                 (_, value) if argument.spread => {
-                    let found = self.describe(&value);
-                    return Err(self.error(
+                    let found = self.graphs.describe(&value);
+                    return Err(self.findings.error(
                         Code::E0401,
                         argument.span,
                         format!("`...` spreads a list, found {found}"),
@@ -61,7 +63,7 @@ impl Lowering {
                     ));
                 }
                 (None, _) if !result.named.is_empty() => {
-                    return Err(self.report(
+                    return Err(self.findings.report(
                         Diagnostic::error(Code::E0401, "a positional argument after a named one")
                             .at(argument.span, "give it a name, or move it forward"),
                     ));
@@ -70,7 +72,7 @@ impl Lowering {
                 (Some(name), value) => {
                     if let Some((first, ..)) = result.named.iter().find(|(other, ..)| other.name == name.name) {
                         let first = first.span;
-                        return Err(self.report(
+                        return Err(self.findings.report(
                             Diagnostic::error(Code::E0401, format!("argument `{}` is given twice", name.name))
                                 .at(name.span, "again here")
                                 .with_label(first, "first here"),
@@ -83,6 +85,13 @@ impl Lowering {
         Ok(result)
     }
 
+    pub(super) fn integer_expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<i64> {
+        let value = self.expr(frame, expr)?;
+        self.emit().integer(&value, expr.span)
+    }
+}
+
+impl Findings {
     /// Matches arguments to a built-in function's parameters. Names that end in `?` may be left out.
     pub(super) fn match_builtin(
         &mut self,
@@ -149,7 +158,7 @@ impl Lowering {
         name: &str,
         ident: &Ident,
         known: impl Iterator<Item = &'a str>,
-    ) -> super::Reported {
+    ) -> Reported {
         let known: Vec<&str> = known.collect();
         self.report(
             Diagnostic::error(Code::E0401, format!("`{name}` has no argument `{}`", ident.name))
@@ -158,9 +167,11 @@ impl Lowering {
                 .with_suggestion(&ident.name, known.iter().copied()),
         )
     }
+}
 
+impl Emitter<'_> {
     /// The argument at `slot` as a tensor.
-    pub(super) fn tensor_argument(&mut self, frame: &mut Frame, m: &Matched, slot: usize) -> Lowered<TensorValue> {
+    pub(super) fn tensor_argument(&mut self, frame: &Frame, m: &Matched, slot: usize) -> Lowered<TensorValue> {
         match m.get(slot).cloned() {
             Some((value, at)) => self.to_tensor(frame, value, at),
             None => Err(self.error(
@@ -186,7 +197,7 @@ impl Lowering {
     pub(super) fn number(&mut self, value: &Value, span: Span) -> Lowered<f64> {
         match value {
             Value::Number { value, .. } => Ok(*value),
-            Value::Poison => Err(super::Reported),
+            Value::Poison => Err(Reported),
             other => {
                 let found = self.describe(other);
                 Err(self.report(
@@ -204,11 +215,6 @@ impl Lowering {
         } else {
             Err(self.error(Code::E0304, span, format!("expected an int, found {number}"), "not an int"))
         }
-    }
-
-    pub(super) fn integer_expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<i64> {
-        let value = self.expr(frame, expr)?;
-        self.integer(&value, expr.span)
     }
 
     /// An int that is not negative, for extents and counts.

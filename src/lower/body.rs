@@ -4,8 +4,10 @@
 //! when it is first read. So a step may use params, named layers and values of the spec like any other function. What only a
 //! whole training step has (updates, combiners, contracts) is refused.
 
+use super::Lowered;
+use super::emit::Emitter;
+use super::graphs::Graphs;
 use super::value::{Frame, TensorValue, Which};
-use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Builder, DType, Dim, NodeId, Provenance, TensorType};
 use crate::ops::scan::Draft;
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 
 /// A body under construction.
 #[derive(Debug)]
-pub(crate) struct Scope {
+pub(crate) struct OpenBody {
     pub draft: Draft,
     /// the graph that the loop stands in
     pub outer: Which,
@@ -31,11 +33,11 @@ pub(crate) struct Scope {
     time: Option<NodeId>,
 }
 
-impl Lowering {
+impl Graphs {
     /// Opens the body of a loop; nodes are added to it from here on.
     pub(super) fn open_body(&mut self, known_masks: Vec<NodeId>) {
         let outer = self.which;
-        self.bodies.push(Scope {
+        self.bodies.push(OpenBody {
             draft: Draft::new(),
             outer,
             masks: BTreeMap::new(),
@@ -48,7 +50,7 @@ impl Lowering {
     }
 
     /// Closes the innermost body.
-    pub(super) fn close_body(&mut self) -> Option<Scope> {
+    pub(super) fn close_body(&mut self) -> Option<OpenBody> {
         let scope = self.bodies.pop()?;
         self.which = scope.outer;
         Some(scope)
@@ -69,12 +71,9 @@ impl Lowering {
             scope.time = Some(port.node);
         }
     }
+}
 
-    /// The graph around all bodies.
-    pub(super) fn outermost(&self) -> Which {
-        self.bodies.first().map_or(self.which, |body| if self.which == Which::Init { Which::Init } else { body.outer })
-    }
-
+impl Emitter<'_> {
     /// A value from outside, in the body at `depth`.
     pub(super) fn captured(&mut self, depth: usize, tensor: TensorValue, span: Span) -> Lowered<TensorValue> {
         let which = Which::Body(depth);
@@ -82,29 +81,29 @@ impl Lowering {
             return Ok(tensor);
         }
         let own = |node: NodeId| TensorValue { node, which };
-        if let Some(node) = self.bodies[depth].captures.get(&tensor) {
+        if let Some(node) = self.graphs.bodies[depth].captures.get(&tensor) {
             return Ok(own(*node));
         }
         // A value of a body that is already closed would be a bug; one of a body around this one is handed down.
-        let outer = match self.bodies[depth].outer {
+        let outer = match self.graphs.bodies[depth].outer {
             Which::Body(around) => self.captured(around, tensor, span)?,
             outer => {
-                let inner = std::mem::replace(&mut self.which, outer);
+                let inner = std::mem::replace(&mut self.graphs.which, outer);
                 let found = self.in_current(tensor, span);
-                self.which = inner;
+                self.graphs.which = inner;
                 found?
             }
         };
-        let node = self.graph_of(outer.which).node(outer.node).clone();
+        let node = self.graphs.of(outer.which).node(outer.node).clone();
         let mask = self.mask(outer);
-        if mask.is_some_and(|mask| !self.bodies[depth].known_masks.contains(&mask)) {
+        if mask.is_some_and(|mask| !self.graphs.bodies[depth].known_masks.contains(&mask)) {
             return Err(self.report(
                 Diagnostic::error(Code::E0404, "a step of a `scan` reads a value that may be missing")
                     .at(span, "not one that the loop was given")
                     .with_help("hand it over by `rest=[…]`, or say what stands for it: `fill_missing(x, value)`"),
             ));
         }
-        let scope = &mut self.bodies[depth];
+        let scope = &mut self.graphs.bodies[depth];
         let port = match &node.op {
             // Needs nothing from outside.
             Op::Constant(_) | Op::Size(_) | Op::Iota(_) => {
@@ -125,12 +124,12 @@ impl Lowering {
 
     /// The number of the step of the loops around, by which random draws differ; `None` outside of loops.
     pub(super) fn time(&mut self, frame: &Frame, span: Span) -> Lowered<Option<TensorValue>> {
-        let Which::Body(depth) = self.which else { return Ok(None) };
+        let Which::Body(depth) = self.graphs.which else { return Ok(None) };
         // 2^16 steps of an inner loop for each of an outer one.
         const STRIDE: f64 = 65_536.0;
         let mut time: Option<TensorValue> = None;
         for at in 0..=depth {
-            let Some(node) = self.bodies[at].time else { continue };
+            let Some(node) = self.graphs.bodies[at].time else { continue };
             let step = self.captured(depth, TensorValue { node, which: Which::Body(at) }, span)?;
             time = Some(match time {
                 None => step,
@@ -148,12 +147,12 @@ impl Lowering {
     pub(super) fn times(&mut self, frame: &Frame, length: &Dim, span: Span) -> TensorValue {
         let ty = TensorType::new(DType::I32, vec![length.clone()]);
         let node = self.builder(frame, span).emit(ops::Iota { axis: 0, ty }, &[]);
-        TensorValue { node, which: self.which }
+        TensorValue { node, which: self.graphs.which }
     }
 
     /// Refuses what only a whole training step has inside of a loop's step.
     pub(super) fn outside_loops(&mut self, what: &str, span: Span) -> Lowered<()> {
-        if self.bodies.is_empty() {
+        if self.graphs.bodies.is_empty() {
             return Ok(());
         }
         Err(self.report(

@@ -1,8 +1,10 @@
 //! Calls: definitions are expanded here, in a frame of their own.
 
 use super::arguments::Arguments;
-use super::value::{Binding, Call, DefinitionValue, Frame, Home, Instance, Partial, Value};
-use super::{Lowered, Lowering, MAX_CALL_DEPTH};
+use super::findings::Findings;
+use super::signature::signature_text;
+use super::value::{Binding, DefinitionValue, Frame, Instance, Partial, Value};
+use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::syntax::ast::{Argument, DefinitionKind, Expr};
 use indexmap::IndexMap;
@@ -36,8 +38,8 @@ impl Lowering {
     ) -> Lowered<Value> {
         match function {
             Value::Builtin(builtin) => {
-                let matched = self.match_builtin(builtin.name, builtin.parameters, arguments, span)?;
-                (builtin.run)(self, frame, &matched)
+                let matched = self.findings.match_builtin(builtin.name, builtin.parameters, arguments, span)?;
+                builtin.call(self, frame, &matched)
             }
             Value::Definition(definition) => self.call_definition(frame, definition, arguments, callee, span),
             Value::Partial(partial) if partial.definition.definition.kind != DefinitionKind::Optimizer => {
@@ -45,9 +47,9 @@ impl Lowering {
                 self.call_definition(frame, &partial.definition.clone(), arguments, callee, span)
             }
             Value::Instance(instance) => self.call_instance(frame, &instance.clone(), arguments, span),
-            Value::Poison => Err(super::Reported),
+            Value::Poison => Err(Reported),
             other => {
-                let found = self.describe(other);
+                let found = self.graphs.describe(other);
                 let mut finding = Diagnostic::error(Code::E0204, format!("{found} cannot be called"))
                     .at(callee, "not a function or layer");
                 if let Value::Tensor(_) = other {
@@ -55,7 +57,7 @@ impl Lowering {
                         "a layer's result is a value; to use one layer twice, name it: `layer enc = dense(units=8)`, then `enc(x)`",
                     );
                 }
-                Err(self.report(finding))
+                Err(self.findings.report(finding))
             }
         }
     }
@@ -87,7 +89,7 @@ impl Lowering {
         match kind {
             DefinitionKind::Fn => {}
             DefinitionKind::Layer | DefinitionKind::Combiner if frame.kind == Some(DefinitionKind::Fn) => {
-                return Err(self.report(
+                return Err(self.findings.report(
                     Diagnostic::error(Code::E0402, format!("a `fn` calls the {} `{name}`", kind.keyword()))
                         .at(callee, "a `fn` owns no params")
                         .with_help("make the calling definition a `layer`"),
@@ -95,7 +97,7 @@ impl Lowering {
             }
             DefinitionKind::Layer => inner.path = frame.instance_path(&name),
             DefinitionKind::Combiner => {
-                self.outside_loops("a combiner", callee)?;
+                self.emit().outside_loops("a combiner", callee)?;
                 // The combiner of an item owns the item's own path: `total.alpha`.
                 let first = frame.instances.is_empty() && frame.kind.is_none();
                 let path = frame.instance_path(&name);
@@ -114,33 +116,10 @@ impl Lowering {
         if kind != DefinitionKind::Fn {
             inner.value_path = inner.path.clone();
         }
-        self.enter(&definition.definition.name.name, definition.home, frame.home, span)?;
+        self.findings.enter(&definition.definition.name.name, definition.home, frame.home, span)?;
         let result = self.expand_body(&mut inner, definition, arguments, span);
-        self.calls.pop();
+        self.findings.leave();
         result
-    }
-
-    /// Notes a call on the stack; refuses recursion.
-    pub(super) fn enter(&mut self, name: &Arc<str>, home: Home, from: Home, span: Span) -> Lowered<()> {
-        let recursive = self.calls.iter().any(|call| call.name == *name && call.home == home);
-        if recursive || self.calls.len() >= MAX_CALL_DEPTH {
-            let (code, headline) = if recursive {
-                (Code::E0205, format!("`{name}` calls itself"))
-            } else {
-                (Code::E0701, format!("definitions call each other more than {MAX_CALL_DEPTH} deep"))
-            };
-            let chain: Vec<String> = self.calls.iter().map(|call| call.name.to_string()).collect();
-            return Err(self.report(
-                Diagnostic::error(code, headline)
-                    .at(span, "this call would be expanded without end")
-                    .with_note(format!("calls so far: {} → {name}", chain.join(" → ")))
-                    .with_help(
-                        "definitions are expanded where they are called; unroll a fixed number of steps instead",
-                    ),
-            ));
-        }
-        self.calls.push(Call { name: name.clone(), span, home, from, operands: Vec::new() });
-        Ok(())
     }
 
     /// Binds the arguments and lowers the body.
@@ -152,18 +131,17 @@ impl Lowering {
         span: Span,
     ) -> Lowered<Value> {
         self.bind(inner, &definition.definition, arguments, span)?;
-        if let (Some(call), Some(locals)) = (self.calls.last_mut(), &inner.locals) {
-            let tensor = |(name, binding): (&Arc<str>, &Binding)| match binding.value {
-                Value::Tensor(tensor) => Some((name.clone(), tensor)),
-                _ => None,
-            };
-            call.operands = locals.iter().filter_map(tensor).collect();
-        }
+        let tensor = |(name, binding): (&Arc<str>, &Binding)| match binding.value {
+            Value::Tensor(tensor) => Some((name.clone(), self.graphs.ty(tensor).clone())),
+            _ => None,
+        };
+        let operands = inner.locals.iter().flatten().filter_map(tensor).collect();
+        self.findings.note_operands(operands);
         match self.block(inner, &definition.definition.body)? {
             Some(value) => Ok(value),
             None => {
                 let name = &definition.definition.name;
-                Err(self.error(
+                Err(self.findings.error(
                     Code::E0403,
                     name.span,
                     format!("`{}` ends without `return`", name.name),
@@ -191,9 +169,9 @@ impl Lowering {
             init_shape: None,
         };
         let arguments = merge(&instance.arguments, arguments, span);
-        self.enter(&instance.definition.definition.name.name, instance.definition.home, frame.home, span)?;
+        self.findings.enter(&instance.definition.definition.name.name, instance.definition.home, frame.home, span)?;
         let result = self.expand_body(&mut inner, &instance.definition, arguments, span);
-        self.calls.pop();
+        self.findings.leave();
         result
     }
 
@@ -225,7 +203,7 @@ impl Lowering {
             .filter(|name| !implicit.contains(&&**name))
             .collect();
         if arguments.positional.len() > parameters.len() {
-            return Err(self.error(
+            return Err(self.findings.error(
                 Code::E0401,
                 span,
                 format!("`{name}` takes {} arguments here, {} given", parameters.len(), arguments.positional.len()),
@@ -236,10 +214,10 @@ impl Lowering {
             parameters.iter().cloned().zip(arguments.positional.into_iter().map(|(value, _)| value)).collect();
         for (ident, value, _) in arguments.named {
             if !parameters.contains(&ident.name) {
-                return Err(self.unknown_argument(name, &ident, parameters.iter().map(|name| &**name)));
+                return Err(self.findings.unknown_argument(name, &ident, parameters.iter().map(|name| &**name)));
             }
             if result.insert(ident.name.clone(), value).is_some() {
-                return Err(self.error(
+                return Err(self.findings.error(
                     Code::E0401,
                     ident.span,
                     format!("argument `{}` of `{name}` is given twice", ident.name),
@@ -250,8 +228,70 @@ impl Lowering {
         Ok(result)
     }
 
+    /// `layer enc = dense(units=64)`
+    pub(super) fn instance(&mut self, frame: &mut Frame, name: &Arc<str>, value: &Expr) -> Lowered<Value> {
+        let (callee, arguments) = match &value.kind {
+            crate::syntax::ast::ExprKind::Call { callee, arguments } => (&**callee, arguments.as_slice()),
+            _ => (value, [].as_slice()),
+        };
+        let function = self.expr(frame, callee)?;
+        let Value::Definition(definition) = &function else {
+            let found = self.graphs.describe(&function);
+            return Err(self.findings.error(
+                Code::E0204,
+                callee.span,
+                format!("{found} is not a layer"),
+                "expected a layer",
+            ));
+        };
+        if definition.definition.kind != DefinitionKind::Layer {
+            let found = self.graphs.describe(&function);
+            return Err(self.findings.error(
+                Code::E0204,
+                callee.span,
+                format!("{found} is not a layer"),
+                "expected a layer",
+            ));
+        }
+        let arguments = self.arguments(frame, None, arguments)?;
+        if let Some((_, at)) = arguments.positional.first() {
+            return Err(self.findings.report(
+                Diagnostic::error(Code::E0401, "a named layer takes its settings by name")
+                    .at(*at, "this would be the layer's input")
+                    .with_help("write for example `units=64`; the inputs come when the layer is called"),
+            ));
+        }
+        let arguments = self.named_only(definition, arguments, &[], value.span)?;
+        let path = frame.child_path(name);
+        Ok(Value::Instance(Arc::new(Instance { definition: definition.clone(), arguments, path })))
+    }
+
+    /// An optimizer as it is written: by its name alone, with its defaults, or with some of its arguments.
+    pub(super) fn as_optimizer(&mut self, frame: &mut Frame, value: Value, span: Span) -> Lowered<Arc<Partial>> {
+        let value = match value {
+            value @ Value::Definition(_) => {
+                if !matches!(&value, Value::Definition(d) if d.definition.kind == DefinitionKind::Optimizer) {
+                    return Err(self.no_optimizer(&value, span));
+                }
+                self.call(frame, &value, Arguments::default(), span, span)?
+            }
+            value => value,
+        };
+        match value {
+            Value::Partial(partial) if partial.definition.definition.kind == DefinitionKind::Optimizer => Ok(partial),
+            other => Err(self.no_optimizer(&other, span)),
+        }
+    }
+
+    fn no_optimizer(&mut self, found: &Value, span: Span) -> Reported {
+        let found = self.graphs.describe(found);
+        self.findings.error(Code::E0406, span, format!("{found} is not an optimizer"), "expected an optimizer")
+    }
+}
+
+impl Findings {
     /// A function of what is left stands where its value is needed.
-    pub(super) fn unfinished(&mut self, partial: &Partial, span: Span) -> super::Reported {
+    pub(super) fn unfinished(&mut self, partial: &Partial, span: Span) -> Reported {
         let definition = &partial.definition.definition;
         let missing = definition
             .parameters
@@ -262,36 +302,8 @@ impl Lowering {
         self.report(
             Diagnostic::error(Code::E0401, format!("`{name}` lacks its argument {}", missing.join(", ")))
                 .at(span, "a value is needed here, and this is a function")
-                .with_note(super::signature::signature_text(definition)),
+                .with_note(signature_text(definition)),
         )
-    }
-
-    /// `layer enc = dense(units=64)`
-    pub(super) fn instance(&mut self, frame: &mut Frame, name: &Arc<str>, value: &Expr) -> Lowered<Value> {
-        let (callee, arguments) = match &value.kind {
-            crate::syntax::ast::ExprKind::Call { callee, arguments } => (&**callee, arguments.as_slice()),
-            _ => (value, [].as_slice()),
-        };
-        let function = self.expr(frame, callee)?;
-        let Value::Definition(definition) = &function else {
-            let found = self.describe(&function);
-            return Err(self.error(Code::E0204, callee.span, format!("{found} is not a layer"), "expected a layer"));
-        };
-        if definition.definition.kind != DefinitionKind::Layer {
-            let found = self.describe(&function);
-            return Err(self.error(Code::E0204, callee.span, format!("{found} is not a layer"), "expected a layer"));
-        }
-        let arguments = self.arguments(frame, None, arguments)?;
-        if let Some((_, at)) = arguments.positional.first() {
-            return Err(self.report(
-                Diagnostic::error(Code::E0401, "a named layer takes its settings by name")
-                    .at(*at, "this would be the layer's input")
-                    .with_help("write for example `units=64`; the inputs come when the layer is called"),
-            ));
-        }
-        let arguments = self.named_only(definition, arguments, &[], value.span)?;
-        let path = frame.child_path(name);
-        Ok(Value::Instance(Arc::new(Instance { definition: definition.clone(), arguments, path })))
     }
 }
 

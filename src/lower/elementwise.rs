@@ -4,17 +4,18 @@
 //! may have fewer axes or a *written* 1. `batch` aligns with `batch` only, and operands of different rank may not both
 //! be expanded, so `[batch, 1]` against `[batch]` is an error and never a `[batch, batch]` matrix.
 
+use super::Lowered;
+use super::emit::Emitter;
 use super::value::{Frame, TensorValue, Value};
-use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Dim, Shape, TensorType, show_shape};
 use crate::ops::{self, Broadcast, Op, Reshape};
 use crate::syntax::ast::BinaryOp;
 
-impl Lowering {
+impl Emitter<'_> {
     pub(super) fn binary(
         &mut self,
-        frame: &mut Frame,
+        frame: &Frame,
         op: BinaryOp,
         left: (Value, Span),
         right: (Value, Span),
@@ -122,7 +123,7 @@ impl Lowering {
     /// Operands as tensors of one shape and element type.
     pub(super) fn align(
         &mut self,
-        frame: &mut Frame,
+        frame: &Frame,
         verb: &str,
         operands: Vec<(Value, Span)>,
         span: Span,
@@ -162,7 +163,7 @@ impl Lowering {
         let (a, b) = (self.ty(left.0).clone(), self.ty(right.0).clone());
         let mut finding = Diagnostic::error(
             Code::E0301,
-            format!("cannot {verb} {} and {}", self.shape_text(left.0), self.shape_text(right.0)),
+            format!("cannot {verb} {} and {}", self.graphs.shape_text(left.0), self.graphs.shape_text(right.0)),
         )
         .at(span, "these shapes do not align")
         .with_label(left.1, a.to_string())
@@ -183,7 +184,7 @@ impl Lowering {
     }
 
     /// A tensor repeated to a shape it aligns with.
-    fn expand(&mut self, frame: &mut Frame, tensor: TensorValue, shape: &Shape, span: Span) -> Lowered<TensorValue> {
+    fn expand(&mut self, frame: &Frame, tensor: TensorValue, shape: &Shape, span: Span) -> Lowered<TensorValue> {
         let from = self.ty(tensor).shape.clone();
         if from == *shape {
             return Ok(tensor);
@@ -202,7 +203,7 @@ impl Lowering {
 
     fn power(
         &mut self,
-        frame: &mut Frame,
+        frame: &Frame,
         base: (Value, Span),
         exponent: (Value, Span),
         span: Span,
@@ -225,13 +226,7 @@ impl Lowering {
     }
 
     /// `x @ y`: products over the last axis of `x` and the first (for a batch of matrices the second-last) of `y`.
-    fn matmul(
-        &mut self,
-        frame: &mut Frame,
-        left: (Value, Span),
-        right: (Value, Span),
-        span: Span,
-    ) -> Lowered<TensorValue> {
+    fn matmul(&mut self, frame: &Frame, left: (Value, Span), right: (Value, Span), span: Span) -> Lowered<TensorValue> {
         let x = self.to_tensor(frame, left.0, left.1)?;
         let y = self.to_tensor(frame, right.0, right.1)?;
         let (x_ty, y_ty) = (self.ty(x).clone(), self.ty(y).clone());

@@ -1,15 +1,15 @@
 //! Expressions to values.
 
-use super::value::{Frame, Home, TensorValue, Value};
-use super::{Lowered, Lowering, MAX_EVALUATIONS, builtins};
+use super::value::{Frame, TensorValue, Value, Which};
+use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{BATCH, DType, Dim, TensorType, show_shape};
-use crate::ops::{Concat, Constant, InputKind, Scalar};
+use crate::ir::{BATCH, DType, Dim, TensorType};
+use crate::ops::InputKind;
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use std::sync::Arc;
 
 /// Names that stand everywhere and that a spec may take for itself: the clock, the number of samples, two numbers.
-const AMBIENT: [&str; 6] = ["step", "epoch", "epoch_end", BATCH, "pi", "inf"];
+pub(super) const AMBIENT: [&str; 6] = ["step", "epoch", "epoch_end", BATCH, "pi", "inf"];
 
 pub(super) fn is_ambient(name: &str) -> bool {
     AMBIENT.contains(&name)
@@ -19,17 +19,8 @@ impl Lowering {
     /// The value of an expression.
     pub(super) fn expr(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
         let value = self.expr_value(frame, expr)?;
-        // A list that is bound twice in the next is twice as long there: its copies are work and memory too.
-        self.evaluations = self.evaluations.saturating_add(value.n_elements());
-        if self.evaluations <= MAX_EVALUATIONS {
-            return Ok(value);
-        }
-        let headline = format!("the spec takes more than {MAX_EVALUATIONS} evaluations to expand");
-        Err(self.report(
-            Diagnostic::error(Code::E0701, headline)
-                .at(expr.span, "while expanding this")
-                .with_help("definitions that call others twice double the work with every level"),
-        ))
+        self.findings.count_evaluation(&value, expr.span)?;
+        Ok(value)
     }
 
     fn expr_value(&mut self, frame: &mut Frame, expr: &Expr) -> Lowered<Value> {
@@ -56,7 +47,7 @@ impl Lowering {
             }
             ExprKind::Binary { op, left, right } => {
                 let values = (self.expr(frame, left), self.expr(frame, right));
-                self.binary(frame, *op, (values.0?, left.span), (values.1?, right.span), expr.span)
+                self.emit().binary(frame, *op, (values.0?, left.span), (values.1?, right.span), expr.span)
             }
             ExprKind::Index { base, items } => {
                 let value = self.expr(frame, base)?;
@@ -78,72 +69,32 @@ impl Lowering {
 
     /// What a name stands for: local names, then the spec's, then the library's, then the built-in ones.
     pub(super) fn name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<Value> {
-        self.named.insert(name.clone());
-        let value = match self.find(frame, name) {
+        self.scopes.note_use(name);
+        let value = match self.scopes.find(frame, name) {
             Some(value) => value,
-            None => match (&**name, self.pace) {
+            None => match (&**name, self.training.pace) {
                 ("step", Some(pace)) => Value::Tensor(pace.step),
-                ("step", None) => {
-                    Value::Tensor(self.leaf(InputKind::Step, "step", &TensorType::scalar(DType::I32), span))
-                }
+                ("step", None) => Value::Tensor(self.emit().step_clock(span)),
                 ("epoch", _) => {
-                    Value::Tensor(self.leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span))
+                    Value::Tensor(self.emit().leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span))
                 }
-                ("epoch_end", _) => Value::Tensor(self.epoch_end(frame, span)?),
+                ("epoch_end", _) => Value::Tensor(self.emit().epoch_end(frame, span)?),
                 (BATCH, _) => Value::Dim(Dim::batch()),
                 ("pi", _) => Value::number(std::f64::consts::PI),
                 ("inf", _) => Value::number(f64::INFINITY),
-                _ => return Err(self.unknown_name(frame, name, span)),
+                _ => return Err(self.scopes.unknown_name(&mut self.findings, frame, name, span)),
             },
         };
         match value {
-            Value::Poison => Err(super::Reported),
+            Value::Poison => Err(Reported),
             value => Ok(value),
         }
-    }
-
-    pub(super) fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
-        if let Some(binding) = frame.locals.as_ref().and_then(|locals| locals.get(name)) {
-            return Some(binding.value.clone());
-        }
-        if frame.home == Home::Spec {
-            if let Some(binding) = self.globals.get(name) {
-                return Some(binding.value.clone());
-            }
-            if let Some((definition, _)) = self.definitions.get(name) {
-                return Some(definition.clone());
-            }
-        }
-        self.library.get(name).cloned().or_else(|| builtins::find(name).map(Value::Builtin))
-    }
-
-    pub(super) fn unknown_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> super::Reported {
-        if let Some(later) = self.later_items.get(name).copied().filter(|_| frame.home == Home::Spec) {
-            return self.report(
-                Diagnostic::error(Code::E0203, format!("`{name}` is used before it is defined"))
-                    .at(span, "used here")
-                    .with_label(later, "defined here")
-                    .with_help("items are read from top to bottom: move the definition above its first use"),
-            );
-        }
-        let mut known: Vec<String> = frame.locals.iter().flatten().map(|(name, _)| name.to_string()).collect();
-        if frame.home == Home::Spec {
-            known.extend(self.globals.keys().chain(self.definitions.keys()).map(ToString::to_string));
-        }
-        known.extend(self.library_names.iter().map(ToString::to_string));
-        known.extend(builtins::names().map(str::to_string));
-        known.extend(AMBIENT.map(str::to_string));
-        self.report(
-            Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
-                .at(span, "nothing in scope has this name")
-                .with_suggestion(name, known.iter().map(String::as_str)),
-        )
     }
 
     /// `enc.kernel`: a param or state by its path.
     fn field(&mut self, _frame: &mut Frame, base: &Expr, field: &ast::Ident, span: Span) -> Lowered<Value> {
         let Some(path) = dotted(base).map(|base| format!("{base}.{}", field.name)) else {
-            return Err(self.error(
+            return Err(self.findings.error(
                 Code::E0404,
                 span,
                 "only a path of names has fields",
@@ -152,10 +103,10 @@ impl Lowering {
         };
         let param = self.module.params.get(path.as_str()).map(|param| param.node);
         match param.or_else(|| self.module.states.get(path.as_str()).map(|state| state.node)) {
-            Some(node) => Ok(Value::Tensor(TensorValue { node, which: super::Which::Step })),
+            Some(node) => Ok(Value::Tensor(TensorValue { node, which: Which::Step })),
             None => {
                 let known: Vec<String> = self.module.params.keys().map(ToString::to_string).collect();
-                Err(self.report(
+                Err(self.findings.report(
                     Diagnostic::error(Code::E0201, format!("no param or state is called `{path}`"))
                         .at(span, "unknown path")
                         .with_suggestion(&path, known.iter().map(String::as_str)),
@@ -170,16 +121,16 @@ impl Lowering {
             (UnaryOp::Negate, Value::Number { value, is_integer }) => Ok(Value::Number { value: -value, is_integer }),
             (UnaryOp::Negate, Value::Dim(dim)) => {
                 let zero = Value::integer(0);
-                self.binary(frame, BinaryOp::Subtract, (zero, span), (Value::Dim(dim), operand.span), span)
+                self.emit().binary(frame, BinaryOp::Subtract, (zero, span), (Value::Dim(dim), operand.span), span)
             }
             (UnaryOp::Negate, value) => {
-                let tensor = self.to_tensor(frame, value, operand.span)?;
-                self.add(frame, span, crate::ops::Neg, &[tensor]).map(Value::Tensor)
+                let tensor = self.emit().to_tensor(frame, value, operand.span)?;
+                self.emit().add(frame, span, crate::ops::Neg, &[tensor]).map(Value::Tensor)
             }
             (UnaryOp::Not, Value::Bool(value)) => Ok(Value::Bool(!value)),
             (UnaryOp::Not, value) => {
-                let tensor = self.to_tensor(frame, value, operand.span)?;
-                self.add(frame, span, crate::ops::Not, &[tensor]).map(Value::Tensor)
+                let tensor = self.emit().to_tensor(frame, value, operand.span)?;
+                self.emit().add(frame, span, crate::ops::Not, &[tensor]).map(Value::Tensor)
             }
         }
     }
@@ -195,7 +146,7 @@ impl Lowering {
         let second = self.expr(frame, right)?;
         match (first, second) {
             (Value::Bool(_), Value::Bool(value)) => Ok(Value::Bool(value)),
-            (first, second) => self.binary(frame, op, (first, left.span), (second, right.span), span),
+            (first, second) => self.emit().binary(frame, op, (first, left.span), (second, right.span), span),
         }
     }
 
@@ -203,76 +154,12 @@ impl Lowering {
     pub(super) fn condition(&mut self, frame: &mut Frame, condition: &Expr) -> Lowered<bool> {
         match self.expr(frame, condition)? {
             Value::Bool(value) => Ok(value),
-            other => Err(self.report(
+            other => Err(self.findings.report(
                 Diagnostic::error(Code::E0307, "this condition is not known at compile time")
-                    .at(condition.span, format!("{}, expected true or false", self.describe(&other)))
+                    .at(condition.span, format!("{}, expected true or false", self.graphs.describe(&other)))
                     .with_help("for a choice by the values of a tensor use `where(mask, a, b)`"),
             )),
         }
-    }
-
-    /// A value as a tensor: numbers become constants, lists are stacked along a new first axis.
-    #[allow(
-        clippy::wrong_self_convention,
-        reason = "the lowering converts, and notes what it finds; the value is the argument"
-    )]
-    pub(super) fn to_tensor(&mut self, frame: &mut Frame, value: Value, span: Span) -> Lowered<TensorValue> {
-        match value {
-            Value::Tensor(tensor) => self.in_current(tensor, span),
-            Value::Number { value, .. } => Ok(self.constant(frame, span, value, &TensorType::scalar(DType::F32))),
-            Value::Bool(value) => {
-                Ok(self.constant(frame, span, f64::from(u8::from(value)), &TensorType::scalar(DType::Bool)))
-            }
-            Value::Dim(dim) => {
-                let node = self.builder(frame, span).size(&dim);
-                Ok(TensorValue { node, which: self.which })
-            }
-            Value::List(items) if !items.is_empty() => self.stack(frame, items, span),
-            Value::Poison => Err(super::Reported),
-            Value::Partial(partial) => Err(self.unfinished(&partial, span)),
-            other => {
-                let found = self.describe(&other);
-                Err(self.error(Code::E0306, span, format!("expected a tensor, found {found}"), "not a tensor"))
-            }
-        }
-    }
-
-    /// Values of one shape along a new first axis.
-    pub(super) fn stack(&mut self, frame: &mut Frame, items: Vec<Value>, span: Span) -> Lowered<TensorValue> {
-        let mut rows = Vec::with_capacity(items.len());
-        for item in items {
-            let tensor = self.to_tensor(frame, item, span)?;
-            let mut shape = self.ty(tensor).shape.clone();
-            shape.insert(0, Dim::known(1));
-            rows.push(self.add(frame, span, crate::ops::Reshape { shape }, &[tensor])?);
-        }
-        if rows.len() == 1 { Ok(rows[0]) } else { self.add(frame, span, Concat { axis: 0 }, &rows) }
-    }
-
-    pub(super) fn constant(&mut self, frame: &Frame, span: Span, value: f64, ty: &TensorType) -> TensorValue {
-        let node = self.builder(frame, span).emit(Constant { value: Scalar(value), ty: ty.clone() }, &[]);
-        TensorValue { node, which: self.which }
-    }
-
-    /// A value in a few words, with its type where it is a tensor.
-    pub(super) fn describe(&self, value: &Value) -> String {
-        match value {
-            Value::Tensor(tensor) => self.ty(*tensor).to_string(),
-            Value::Number { value, .. } => format!("the number {value}"),
-            Value::Dim(dim) => format!("the run-time dim `{dim}`"),
-            Value::Bool(value) => format!("`{value}`"),
-            Value::Text(text) => format!("the text {text:?}"),
-            Value::Definition(definition) => {
-                format!("the {} `{}`", definition.definition.kind.keyword(), definition.definition.name.name)
-            }
-            Value::Builtin(builtin) => format!("the function `{}`", builtin.name),
-            other => other.kind().to_string(),
-        }
-    }
-
-    /// A shape for messages.
-    pub(super) fn shape_text(&self, tensor: TensorValue) -> String {
-        show_shape(&self.ty(tensor).shape)
     }
 }
 

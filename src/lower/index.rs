@@ -27,8 +27,8 @@ impl Lowering {
         match base {
             Value::List(values) => self.index_list(frame, values, items, span),
             Value::Text(_) | Value::Number { .. } | Value::Bool(_) | Value::None => {
-                let found = self.describe(&base);
-                Err(self.error(
+                let found = self.graphs.describe(&base);
+                Err(self.findings.error(
                     Code::E0306,
                     base_span,
                     format!("cannot take a part of {found}"),
@@ -36,7 +36,7 @@ impl Lowering {
                 ))
             }
             value => {
-                let tensor = self.to_tensor(frame, value, base_span)?;
+                let tensor = self.emit().to_tensor(frame, value, base_span)?;
                 self.index_tensor(frame, tensor, items, span).map(Value::Tensor)
             }
         }
@@ -44,7 +44,7 @@ impl Lowering {
 
     fn index_list(&mut self, frame: &mut Frame, values: Vec<Value>, items: &[IndexItem], span: Span) -> Lowered<Value> {
         let [item] = items else {
-            return Err(self.error(Code::E0303, span, "a list has one axis", "one index or range"));
+            return Err(self.findings.error(Code::E0303, span, "a list has one axis", "one index or range"));
         };
         let length = values.len() as i64;
         let resolve = |at: i64| if at < 0 { at + length } else { at };
@@ -53,7 +53,7 @@ impl Lowering {
                 let at = self.integer_expr(frame, index)?;
                 match usize::try_from(resolve(at)).ok().and_then(|at| values.get(at)) {
                     Some(value) => Ok(value.clone()),
-                    None => Err(self.error(
+                    None => Err(self.findings.error(
                         Code::E0303,
                         index.span,
                         format!("index {at} of a list of {length}"),
@@ -69,7 +69,7 @@ impl Lowering {
                 let (start, stop) = (bound(start, 0)? as usize, bound(stop, length)? as usize);
                 Ok(Value::List(values.get(start..stop.max(start)).unwrap_or(&[]).to_vec()))
             }
-            _ => Err(self.error(Code::E0303, span, "a list takes an index or a range without a step", "here")),
+            _ => Err(self.findings.error(Code::E0303, span, "a list takes an index or a range without a step", "here")),
         }
     }
 
@@ -80,14 +80,14 @@ impl Lowering {
         items: &[IndexItem],
         span: Span,
     ) -> Lowered<TensorValue> {
-        let shape = self.ty(tensor).shape.clone();
+        let shape = self.graphs.ty(tensor).shape.clone();
         let is_new_axis = |item: &IndexItem| matches!(item, IndexItem::Single(e) if matches!(e.kind, ExprKind::None));
         let rests = items.iter().filter(|item| matches!(item, IndexItem::Rest(_))).count();
         let used = items.iter().filter(|item| !matches!(item, IndexItem::Rest(_)) && !is_new_axis(item)).count();
         if used > shape.len() || rests > 1 {
-            return Err(self.report(
+            return Err(self.findings.report(
                 Diagnostic::error(Code::E0303, format!("{used} indices for a value with {} axes", shape.len()))
-                    .at(span, format!("the value is {}", self.ty(tensor)))
+                    .at(span, format!("the value is {}", self.graphs.ty(tensor)))
                     .with_help("at most one index or range an axis, and at most one `...`"),
             ));
         }
@@ -121,16 +121,17 @@ impl Lowering {
             extents: parts.iter().map(|part| part.extent.clone()).collect(),
             strides: parts.iter().map(|part| part.stride).collect(),
         };
-        let sliced = if slice.extents == shape { tensor } else { self.add(frame, span, slice, &[tensor])? };
-        if self.ty(sliced).shape == result {
+        let sliced = if slice.extents == shape { tensor } else { self.emit().add(frame, span, slice, &[tensor])? };
+        if self.graphs.ty(sliced).shape == result {
             return Ok(sliced);
         }
-        self.add(frame, span, Reshape { shape: result }, &[sliced])
+        self.emit().add(frame, span, Reshape { shape: result }, &[sliced])
     }
 
     fn index_part(&mut self, frame: &mut Frame, item: &IndexItem, dim: &Dim, span: Span) -> Lowered<Part> {
         let from_end = |at: i64| if at < 0 { dim.offset(at) } else { Dim::known(0).offset(at) };
-        let too_large = |this: &mut Self| this.error(Code::E0701, span, "this index is beyond the limits", "too large");
+        let too_large =
+            |this: &mut Self| this.findings.error(Code::E0701, span, "this index is beyond the limits", "too large");
         match item {
             IndexItem::Single(index) => {
                 let at = self.integer_expr(frame, index)?;
@@ -138,7 +139,7 @@ impl Lowering {
                 let outside = start.is_negative()
                     || matches!((start.as_known(), dim.as_known()), (Some(at), Some(extent)) if at >= extent);
                 if outside {
-                    return Err(self.error(
+                    return Err(self.findings.error(
                         Code::E0303,
                         index.span,
                         format!("index {at} of an axis of {dim}"),
@@ -152,7 +153,7 @@ impl Lowering {
                     Some(step) => match self.integer_expr(frame, step)? {
                         stride if stride > 0 => stride as usize,
                         other => {
-                            return Err(self.error(
+                            return Err(self.findings.error(
                                 Code::E0303,
                                 step.span,
                                 format!("a step of {other}"),
@@ -172,7 +173,7 @@ impl Lowering {
                 };
                 let length = stop.sub(&start).filter(|length| !length.is_negative());
                 let Some(length) = length else {
-                    return Err(self.error(
+                    return Err(self.findings.error(
                         Code::E0303,
                         span,
                         format!("the range {start}:{stop} runs backwards"),
@@ -183,7 +184,7 @@ impl Lowering {
                 let extent = extent.ok_or_else(|| too_large(self))?;
                 Ok(Part { start, extent, stride, drop: false })
             }
-            IndexItem::Rest(_) => Err(self.error(Code::E0303, span, "`...` stands for whole axes", "here")),
+            IndexItem::Rest(_) => Err(self.findings.error(Code::E0303, span, "`...` stands for whole axes", "here")),
         }
     }
 
@@ -199,7 +200,12 @@ impl Lowering {
         });
         match inside {
             Some(bound) => Ok(bound),
-            None => Err(self.error(Code::E0303, expr.span, format!("bound {at} of an axis of {dim}"), "out of range")),
+            None => Err(self.findings.error(
+                Code::E0303,
+                expr.span,
+                format!("bound {at} of an axis of {dim}"),
+                "out of range",
+            )),
         }
     }
 }

@@ -1,8 +1,6 @@
-//! The standard library, shipped inside the binary, and the collection of definitions.
+//! The standard library, shipped inside the binary.
 
-use super::value::{DefinitionValue, Home, Value};
-use super::{Lowering, Reported};
-use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap};
+use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::syntax::{Outline, ast};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,29 +87,5 @@ impl Library {
             files.push(tree);
         }
         Ok(Self { files, names: places.keys().map(|name| Arc::from(*name)).collect() })
-    }
-}
-
-impl Lowering {
-    /// Registers the definitions of a file; they may be used anywhere in it.
-    pub(super) fn collect_definitions(&mut self, file: &ast::File, home: Home) {
-        for statement in &file.statements {
-            let ast::StatementKind::Definition(definition) = &statement.kind else { continue };
-            let name = definition.name.name.clone();
-            let value = Value::Definition(Arc::new(DefinitionValue { definition: Arc::clone(definition), home }));
-            if home == Home::Library {
-                self.library.insert(name, value);
-            } else if let Some((_, first)) = self.definitions.get(&name) {
-                let first = *first;
-                let _: Reported = self.report(
-                    Diagnostic::error(Code::E0202, format!("`{name}` is defined twice"))
-                        .at(definition.name.span, "defined again here")
-                        .with_label(first, "first defined here")
-                        .with_help("rename one of them"),
-                );
-            } else {
-                self.definitions.insert(name, (value, definition.name.span));
-            }
-        }
     }
 }

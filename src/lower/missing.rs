@@ -8,10 +8,11 @@
 //! The filler is ½ for floats and 0 for ints: `log(t)`, `log(1 - t)`, `1/t` and `sqrt(t)` and their derivatives
 //! are finite there, so that a derivative times the zero of a missing sample is zero and not NaN.
 
+use super::Lowered;
+use super::emit::Emitter;
 use super::value::{Frame, TensorValue, Which};
-use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Builder, DType, MISSING_INT, NodeId, TensorType};
+use crate::ir::{Builder, DType, MISSING_INT, NodeId};
 use crate::ops::{self, Op};
 
 /// What stands for a missing float inside the graph.
@@ -27,7 +28,7 @@ enum Rule {
     Refuse,
 }
 
-impl Lowering {
+impl Emitter<'_> {
     /// Fills a leaf that may be missing and notes its mask.
     pub(super) fn fill_leaf(&mut self, frame: &Frame, leaf: TensorValue, span: Span) -> TensorValue {
         let ty = self.ty(leaf).clone();
@@ -53,24 +54,6 @@ impl Lowering {
         let filled = TensorValue { node: filled, which: Which::Step };
         self.set_mask(filled, mask);
         filled
-    }
-
-    /// The mask of a value that may be missing.
-    pub(super) fn mask(&self, tensor: TensorValue) -> Option<NodeId> {
-        match tensor.which {
-            Which::Step => self.masks.get(&tensor.node).copied(),
-            Which::Init => None,
-            Which::Body(depth) => self.bodies[depth].masks.get(&tensor.node).copied(),
-        }
-    }
-
-    /// Notes that a value may be missing; its mask is a node of the same graph.
-    pub(super) fn set_mask(&mut self, tensor: TensorValue, mask: NodeId) {
-        match tensor.which {
-            Which::Step => self.masks.insert(tensor.node, mask),
-            Which::Init => None,
-            Which::Body(depth) => self.bodies[depth].masks.insert(tensor.node, mask),
-        };
     }
 
     /// The value with `filler` where it is missing; no longer missing anywhere.
@@ -196,14 +179,4 @@ fn count(b: &mut Builder<'_>, mask: NodeId) -> NodeId {
     debug_assert!(b.ty(mask).is_per_sample(), "internal: a mask has one entry a sample");
     let ones = b.emit(ops::Cast { to: DType::F32 }, &[mask]);
     b.sum(ones, &[0])
-}
-
-impl Lowering {
-    /// The scalar clock that is 1 on the last step of an epoch, as a bool.
-    pub(super) fn epoch_end(&mut self, frame: &Frame, span: Span) -> Lowered<TensorValue> {
-        let scalar = TensorType::scalar(DType::I32);
-        let clock = self.leaf(ops::InputKind::EpochEnd, "epoch_end", &scalar, span);
-        let one = self.constant(frame, span, 1.0, &scalar);
-        self.add(frame, span, ops::Equal, &[clock, one])
-    }
 }

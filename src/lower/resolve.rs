@@ -4,13 +4,15 @@
 //! be looked at. This walks every body of the spec once. It evaluates nothing and knows no rule of its own: what a
 //! name means, what declares one, which arguments a definition has and how each mistake is worded is asked of the
 //! functions that lowering itself uses, with a frame whose values are poison. Where a call then meets the same mistake, it
-//! is known already ([`Lowering::report`]).
+//! is known already ([`Findings::report`]).
 //!
 //! Relies on the definitions and the names of items being noted. Says nothing about types, and nothing where only a call
 //! could tell: a name bound in one branch counts as bound behind both.
 
+use super::findings::Findings;
+use super::scopes::Scopes;
 use super::value::{Binding, Frame, Home, Value};
-use super::{Lowered, Lowering, Reported, builtins};
+use super::{Lowered, Reported, builtins};
 use crate::diag::Span;
 use crate::syntax::ast::{
     Argument, Assertion, Block, Definition, DefinitionKind, DimExpr, Expr, ExprKind, File, Ident, IndexItem, Statement,
@@ -27,20 +29,26 @@ enum Callee {
     Unknown,
 }
 
-impl Lowering {
+/// Looks names up: the names that there are, and what is said of one that there is not.
+pub(super) struct Resolver<'a> {
+    pub scopes: &'a mut Scopes,
+    pub findings: &'a mut Findings,
+}
+
+impl Resolver<'_> {
     /// Looks up the names in a file's definitions.
-    pub(super) fn resolve_definitions(&mut self, file: &File) {
+    pub(super) fn definitions(&mut self, file: &File) {
         for statement in &file.statements {
             if let StatementKind::Definition(definition) = &statement.kind {
-                self.resolve_definition(definition);
+                self.definition(definition);
             }
-            if self.has_enough() {
+            if self.findings.has_enough() {
                 return;
             }
         }
     }
 
-    fn resolve_definition(&mut self, definition: &Definition) {
+    fn definition(&mut self, definition: &Definition) {
         let mut frame =
             Frame { locals: Some(IndexMap::new()), kind: Some(definition.kind), home: Home::Spec, ..Frame::file() };
         if definition.kind == DefinitionKind::Initializer {
@@ -48,85 +56,85 @@ impl Lowering {
         }
         for parameter in &definition.parameters {
             if let Some(ty) = &parameter.ty {
-                let _ = self.resolve_parameter_type(&mut frame, ty);
+                let _ = self.parameter_type(&mut frame, ty);
             }
             if let Some(default) = &parameter.default {
-                let _ = self.resolve(&frame, default);
+                let _ = self.expr(&frame, default);
             }
             if parameter.variadic {
                 bind(&mut frame, &"K".into(), parameter.span);
             }
             bind(&mut frame, &parameter.name.name, parameter.name.span);
         }
-        self.resolve_block(&mut frame, &definition.body);
+        self.block(&mut frame, &definition.body);
     }
 
     /// The names of a pattern are bound, not looked up; arithmetic on them is looked up.
-    fn resolve_parameter_type(&mut self, frame: &mut Frame, ty: &TypeExpr) -> Lowered<()> {
+    fn parameter_type(&mut self, frame: &mut Frame, ty: &TypeExpr) -> Lowered<()> {
         if !matches!((&*ty.element.name, &ty.dims), ("int" | "number" | "text", None)) {
-            self.dtype(&ty.element)?;
+            self.findings.dtype(&ty.element)?;
         }
         for dim in ty.dims.iter().flatten() {
             match dim {
                 DimExpr::Expr(Expr { kind: ExprKind::Name(name), span }) => bind(frame, name, *span),
-                DimExpr::Expr(expr) => self.resolve(frame, expr)?,
+                DimExpr::Expr(expr) => self.expr(frame, expr)?,
                 DimExpr::Rest(_) => {}
             }
         }
         Ok(())
     }
 
-    fn resolve_block(&mut self, frame: &mut Frame, block: &Block) {
+    fn block(&mut self, frame: &mut Frame, block: &Block) {
         for statement in &block.statements {
             // One broken statement does not hide the next: what it declares is bound all the same.
-            let _ = self.resolve_statement(frame, statement);
+            let _ = self.statement(frame, statement);
         }
     }
 
-    fn resolve_statement(&mut self, frame: &mut Frame, statement: &Statement) -> Lowered<()> {
+    fn statement(&mut self, frame: &mut Frame, statement: &Statement) -> Lowered<()> {
         match &statement.kind {
             StatementKind::Let { name, value } => {
-                let found = self.resolve(frame, value);
-                self.declare(frame, name, Value::Poison)?;
+                let found = self.expr(frame, value);
+                self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 found
             }
             StatementKind::LayerBinding { name, value } => {
                 // Settings alone, however many: the inputs come when the layer is called.
                 let found = match &value.kind {
                     ExprKind::Call { callee, arguments } => {
-                        self.resolve_all(frame, arguments.iter().map(|argument| &argument.value).chain([&**callee]))
+                        self.exprs(frame, arguments.iter().map(|argument| &argument.value).chain([&**callee]))
                     }
-                    _ => self.resolve(frame, value),
+                    _ => self.expr(frame, value),
                 };
-                self.declare(frame, name, Value::Poison)?;
+                self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 found
             }
             StatementKind::Param { name, ty, init, constraint } => {
-                let found = [self.resolve_type(frame, ty), self.resolve(frame, init)];
-                let constraint = constraint.as_ref().map_or(Ok(()), |constraint| self.resolve(frame, constraint));
-                self.declare(frame, name, Value::Poison)?;
+                let found = [self.ty(frame, ty), self.expr(frame, init)];
+                let constraint = constraint.as_ref().map_or(Ok(()), |constraint| self.expr(frame, constraint));
+                self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 all(found).and(constraint)
             }
             StatementKind::State { name, ty, init } => {
-                let ty = ty.as_ref().map_or(Ok(()), |ty| self.resolve_type(frame, ty));
-                let init = self.resolve(frame, init);
-                self.declare(frame, name, Value::Poison)?;
+                let ty = ty.as_ref().map_or(Ok(()), |ty| self.ty(frame, ty));
+                let init = self.expr(frame, init);
+                self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 ty.and(init)
             }
             StatementKind::Update { name, value, .. } => {
-                all([self.resolve_name(frame, &name.name, name.span), self.resolve(frame, value)])
+                all([self.name(frame, &name.name, name.span), self.expr(frame, value)])
             }
-            StatementKind::Return { value } => self.resolve(frame, value),
+            StatementKind::Return { value } => self.expr(frame, value),
             StatementKind::If { condition, then, otherwise } => {
-                let _ = self.resolve(frame, condition);
-                self.resolve_branches(frame, [Some(then), otherwise.as_ref()]);
+                let _ = self.expr(frame, condition);
+                self.branches(frame, [Some(then), otherwise.as_ref()]);
                 Ok(())
             }
             StatementKind::Assert(assertion) => match assertion {
                 Assertion::EveryParamTrained => Ok(()),
-                Assertion::Condition { condition } => self.resolve(frame, condition),
-                Assertion::Trains { subject, .. } => self.resolve(frame, subject),
-                Assertion::Shape { subject, ty } => all([self.resolve(frame, subject), self.resolve_type(frame, ty)]),
+                Assertion::Condition { condition } => self.expr(frame, condition),
+                Assertion::Trains { subject, .. } => self.expr(frame, subject),
+                Assertion::Shape { subject, ty } => all([self.expr(frame, subject), self.ty(frame, ty)]),
             },
             StatementKind::Const { .. }
             | StatementKind::Input { .. }
@@ -136,16 +144,16 @@ impl Lowering {
             | StatementKind::Metric { .. }
             | StatementKind::Definition(_)
             | StatementKind::Train { .. }
-            | StatementKind::Use { .. } => Err(self.only_at_file_level(statement.span)),
+            | StatementKind::Use { .. } => Err(self.findings.only_at_file_level(statement.span)),
         }
     }
 
     /// Each branch sees what stood before; behind them stands what any of them bound, for only a call knows which is taken.
-    fn resolve_branches(&mut self, frame: &mut Frame, branches: [Option<&Block>; 2]) {
+    fn branches(&mut self, frame: &mut Frame, branches: [Option<&Block>; 2]) {
         let before = frame.locals.clone();
         let mut bound: Vec<(Arc<str>, Span)> = Vec::new();
         for block in branches.into_iter().flatten() {
-            self.resolve_block(frame, block);
+            self.block(frame, block);
             let locals = std::mem::replace(&mut frame.locals, before.clone()).unwrap_or_default();
             let n_before = before.as_ref().map_or(0, IndexMap::len);
             bound.extend(locals.into_iter().skip(n_before).map(|(name, binding)| (name, binding.span)));
@@ -155,64 +163,60 @@ impl Lowering {
         }
     }
 
-    fn resolve_type(&mut self, frame: &Frame, ty: &TypeExpr) -> Lowered<()> {
-        self.dtype(&ty.element)?;
+    fn ty(&mut self, frame: &Frame, ty: &TypeExpr) -> Lowered<()> {
+        self.findings.dtype(&ty.element)?;
         // A name that nothing bears is that of a run-time dim.
         let arithmetic = ty.dims.iter().flatten().filter_map(|dim| match dim {
             DimExpr::Expr(expr) if expr.as_name().is_none() => Some(expr),
             _ => None,
         });
-        self.resolve_all(frame, arithmetic)
+        self.exprs(frame, arithmetic)
     }
 
-    fn resolve_all<'e>(&mut self, frame: &Frame, exprs: impl IntoIterator<Item = &'e Expr>) -> Lowered<()> {
+    fn exprs<'e>(&mut self, frame: &Frame, exprs: impl IntoIterator<Item = &'e Expr>) -> Lowered<()> {
         // Every expression is looked at, also after one that fails: each tells its own mistakes.
         let mut found = Ok(());
         for expr in exprs {
-            found = self.resolve(frame, expr).and(found);
+            found = self.expr(frame, expr).and(found);
         }
         found
     }
 
     /// Looks up the names in an expression.
-    fn resolve(&mut self, frame: &Frame, expr: &Expr) -> Lowered<()> {
+    fn expr(&mut self, frame: &Frame, expr: &Expr) -> Lowered<()> {
         match &expr.kind {
             ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Bool(_) | ExprKind::None => Ok(()),
-            ExprKind::Name(name) => self.resolve_name(frame, name, expr.span),
+            ExprKind::Name(name) => self.name(frame, name, expr.span),
             // A path of params, which the call makes.
             ExprKind::Field { .. } => Ok(()),
-            ExprKind::Call { callee, arguments } => self.resolve_call(frame, callee, None, arguments, expr.span),
+            ExprKind::Call { callee, arguments } => self.call(frame, callee, None, arguments, expr.span),
             ExprKind::Pipe { value, call } => match &call.kind {
-                ExprKind::Call { callee, arguments } => {
-                    self.resolve_call(frame, callee, Some(value), arguments, call.span)
-                }
-                _ => self.resolve_call(frame, call, Some(value), &[], call.span),
+                ExprKind::Call { callee, arguments } => self.call(frame, callee, Some(value), arguments, call.span),
+                _ => self.call(frame, call, Some(value), &[], call.span),
             },
-            ExprKind::Unary { operand, .. } => self.resolve(frame, operand),
-            ExprKind::Binary { left, right, .. } => self.resolve_all(frame, [&**left, &**right]),
+            ExprKind::Unary { operand, .. } => self.expr(frame, operand),
+            ExprKind::Binary { left, right, .. } => self.exprs(frame, [&**left, &**right]),
             ExprKind::Index { base, items } => {
                 let bounds = items.iter().flat_map(|item| match item {
                     IndexItem::Single(at) => [Some(at), None, None],
                     IndexItem::Range { start, stop, step, .. } => [start.as_ref(), stop.as_ref(), step.as_ref()],
                     IndexItem::Rest(_) => [None, None, None],
                 });
-                self.resolve_all(frame, [&**base].into_iter().chain(bounds.flatten()))
+                self.exprs(frame, [&**base].into_iter().chain(bounds.flatten()))
             }
-            ExprKind::List(items) => self.resolve_all(frame, items),
-            ExprKind::If { condition, then, otherwise } => {
-                self.resolve_all(frame, [&**condition, &**then, &**otherwise])
-            }
+            ExprKind::List(items) => self.exprs(frame, items),
+            ExprKind::If { condition, then, otherwise } => self.exprs(frame, [&**condition, &**then, &**otherwise]),
         }
     }
 
-    fn resolve_name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<()> {
+    fn name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<()> {
         // Items are read one after the other, and where a body is called they may all be there.
         let known =
-            self.find(frame, name).is_some() || super::expr::is_ambient(name) || self.later_items.contains_key(name);
-        if known { Ok(()) } else { Err(self.unknown_name(frame, name, span)) }
+            self.scopes.find(frame, name).is_some() || super::expr::is_ambient(name) || self.scopes.is_item(name);
+        if known { Ok(()) } else { Err(self.scopes.unknown_name(self.findings, frame, name, span)) }
     }
 
-    fn resolve_call(
+    fn call(
         &mut self,
         frame: &Frame,
         callee: &Expr,
@@ -221,7 +225,7 @@ impl Lowering {
         span: Span,
     ) -> Lowered<()> {
         let values = piped.into_iter().chain(arguments.iter().map(|argument| &argument.value));
-        let found = self.resolve_all(frame, [callee].into_iter().chain(values));
+        let found = self.exprs(frame, [callee].into_iter().chain(values));
         found?;
         let names: Vec<&Ident> = arguments.iter().filter_map(|argument| argument.name.as_ref()).collect();
         let positional: Vec<Span> = (piped.map(|value| value.span).into_iter())
@@ -230,18 +234,22 @@ impl Lowering {
         let spread = arguments.iter().any(|argument| argument.spread);
         match self.callee(frame, callee) {
             Callee::Builtin(builtin) => {
-                self.check_builtin_names(builtin.name, builtin.parameters, names.iter().copied())?;
-                if spread { Ok(()) } else { self.check_builtin_count(builtin.name, builtin.parameters, &positional) }
+                self.findings.check_builtin_names(builtin.name, builtin.parameters, names.iter().copied())?;
+                if spread {
+                    Ok(())
+                } else {
+                    self.findings.check_builtin_count(builtin.name, builtin.parameters, &positional)
+                }
             }
             Callee::Definition(definition) => {
                 let definition = &definition.definition;
-                self.check_argument_names(definition, names.iter().copied())?;
+                self.findings.check_argument_names(definition, names.iter().copied())?;
                 // How many go into a spread list, and what optimizers and initializers are given besides, is seen at the call.
                 let is_plain = !matches!(definition.kind, DefinitionKind::Optimizer | DefinitionKind::Initializer);
                 if spread || !is_plain {
                     return Ok(());
                 }
-                self.check_argument_count(definition, &positional)?;
+                self.findings.check_argument_count(definition, &positional)?;
                 let is_unfinished = positional.is_empty() && !names.is_empty();
                 if is_unfinished && definition.kind != DefinitionKind::Combiner {
                     return Ok(());
@@ -250,7 +258,7 @@ impl Lowering {
                 let mut open = open.filter(|parameter| !names.iter().any(|name| name.name == parameter.name.name));
                 match open.find(|parameter| parameter.default.is_none() && !parameter.variadic) {
                     Some(parameter) if !definition.parameters.iter().any(|parameter| parameter.variadic) => {
-                        Err(self.missing_argument(definition, parameter, callee.span.to(span)))
+                        Err(self.findings.missing_argument(definition, parameter, callee.span.to(span)))
                     }
                     _ => Ok(()),
                 }
@@ -261,9 +269,9 @@ impl Lowering {
 
     fn callee(&self, frame: &Frame, callee: &Expr) -> Callee {
         let Some(name) = callee.as_name() else { return Callee::Unknown };
-        match self.find(frame, name) {
+        match self.scopes.find(frame, name) {
             // An item of the file takes the place of what the library calls so.
-            Some(_) if self.later_items.contains_key(name) && !self.definitions.contains_key(name) => Callee::Unknown,
+            Some(_) if self.scopes.is_item(name) && !self.scopes.is_definition(name) => Callee::Unknown,
             Some(Value::Definition(definition)) => Callee::Definition(definition),
             Some(Value::Builtin(builtin)) => Callee::Builtin(builtin),
             _ => Callee::Unknown,

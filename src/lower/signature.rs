@@ -1,10 +1,11 @@
 //! Signatures: arguments bound to a definition's parameters, shapes matched against patterns.
 
 use super::arguments::Arguments;
+use super::findings::Findings;
 use super::value::{Binding, Frame, Value};
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{BATCH, DType, Dim};
+use crate::ir::{BATCH, Dim};
 use crate::syntax::ast::{
     Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, Ident, TypeExpr, UnaryOp,
 };
@@ -27,7 +28,7 @@ impl Lowering {
                 && &*parameter.name.name == "shape"
                 && frame.locals.as_ref().is_some_and(|locals| locals.contains_key("shape"))
         };
-        self.check_argument_names(definition, arguments.named.iter().map(|(ident, ..)| ident))?;
+        self.findings.check_argument_names(definition, arguments.named.iter().map(|(ident, ..)| ident))?;
         let mut positional = std::mem::take(&mut arguments.positional).into_iter();
         for parameter in parameters {
             if is_bound(frame, parameter) {
@@ -40,7 +41,7 @@ impl Lowering {
             } else if let Some(argument) = positional.next() {
                 if let Some(named) = named {
                     let at = arguments.named[named].0.span;
-                    return Err(self.error(
+                    return Err(self.findings.error(
                         Code::E0401,
                         at,
                         format!("argument `{}` of `{name}` is given twice", parameter.name.name),
@@ -54,63 +55,14 @@ impl Lowering {
             } else if let Some(default) = &parameter.default {
                 (self.expr(frame, default)?, span)
             } else {
-                return Err(self.missing_argument(definition, parameter, span));
+                return Err(self.findings.missing_argument(definition, parameter, span));
             };
             frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding::parameter(value, at));
         }
         match positional.next() {
-            Some((_, at)) => Err(self.too_many_arguments(definition, at)),
+            Some((_, at)) => Err(self.findings.too_many_arguments(definition, at)),
             None => Ok(()),
         }
-    }
-
-    /// Every named argument must be a parameter's.
-    pub(super) fn check_argument_names<'i>(
-        &mut self,
-        definition: &Definition,
-        mut names: impl Iterator<Item = &'i Ident>,
-    ) -> Lowered<()> {
-        let parameters = &definition.parameters;
-        match names.find(|ident| !parameters.iter().any(|parameter| parameter.name.name == ident.name)) {
-            Some(ident) => {
-                Err(self.unknown_argument(&definition.name.name, ident, parameters.iter().map(|p| &*p.name.name)))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// As many positional arguments, at their places, as there are parameters to take them.
-    pub(super) fn check_argument_count(&mut self, definition: &Definition, positional: &[Span]) -> Lowered<()> {
-        let takes_any = definition.parameters.iter().any(|parameter| parameter.variadic);
-        match positional.get(definition.parameters.len()) {
-            Some(at) if !takes_any => Err(self.too_many_arguments(definition, *at)),
-            _ => Ok(()),
-        }
-    }
-
-    fn too_many_arguments(&mut self, definition: &Definition, at: Span) -> super::Reported {
-        let count = super::arguments::plural(definition.parameters.len(), "argument");
-        self.report(
-            Diagnostic::error(Code::E0401, format!("`{}` takes {count}, more are given", definition.name.name))
-                .at(at, "one too many")
-                .with_note(signature_text(definition)),
-        )
-    }
-
-    pub(super) fn missing_argument(
-        &mut self,
-        definition: &Definition,
-        parameter: &DefinitionParameter,
-        span: Span,
-    ) -> super::Reported {
-        self.report(
-            Diagnostic::error(
-                Code::E0401,
-                format!("`{}` lacks its argument `{}`", definition.name.name, parameter.name.name),
-            )
-            .at(span, "in this call")
-            .with_note(signature_text(definition)),
-        )
     }
 
     fn bind_variadic(
@@ -122,7 +74,7 @@ impl Lowering {
         span: Span,
     ) -> Lowered<(Value, Span)> {
         if items.is_empty() {
-            return Err(self.missing_argument(definition, parameter, span));
+            return Err(self.findings.missing_argument(definition, parameter, span));
         }
         let mut values = Vec::with_capacity(items.len());
         for (value, at) in items {
@@ -144,8 +96,8 @@ impl Lowering {
     ) -> Lowered<Value> {
         let Some(ty) = &parameter.ty else { return Ok(value) };
         let wrong = |this: &mut Self, value: &Value, expected: &str| {
-            let found = this.describe(value);
-            this.report(
+            let found = this.graphs.describe(value);
+            this.findings.report(
                 Diagnostic::error(
                     Code::E0304,
                     format!("`{}` of `{}` is {found}, expected {expected}", parameter.name.name, definition.name.name),
@@ -182,17 +134,17 @@ impl Lowering {
         value: Value,
         span: Span,
     ) -> Lowered<Value> {
-        let mut tensor = self.to_tensor(frame, value, span)?;
-        let dtype = self.dtype(&ty.element)?;
+        let mut tensor = self.emit().to_tensor(frame, value, span)?;
+        let dtype = self.findings.dtype(&ty.element)?;
         let pattern = ty.dims.as_deref().unwrap_or(&[]);
         let is_loss = definition.kind == DefinitionKind::Combiner;
-        if is_loss && tensor.which == super::value::Which::Step && self.ty(tensor).is_float() {
+        if is_loss && tensor.which == super::value::Which::Step && self.graphs.ty(tensor).is_float() {
             self.note_branch(frame, &parameter.name.name, tensor, span);
         }
-        if is_loss && pattern.is_empty() && self.ty(tensor).is_per_sample() {
-            tensor = self.mean(frame, tensor, &[0], span);
+        if is_loss && pattern.is_empty() && self.graphs.ty(tensor).is_per_sample() {
+            tensor = self.emit().mean(frame, tensor, &[0], span);
         }
-        let found = self.ty(tensor).clone();
+        let found = self.graphs.ty(tensor).clone();
         let names = self.match_pattern(frame, pattern, &found.shape);
         match names {
             Some(names) if found.dtype == dtype => {
@@ -219,7 +171,7 @@ impl Lowering {
                     finding = finding
                         .with_help(format!("a loss is one number per sample: reduce it with `|> mean(axes={axes:?})`"));
                 }
-                Err(self.report(finding))
+                Err(self.findings.report(finding))
             }
         }
     }
@@ -229,7 +181,7 @@ impl Lowering {
         let path = frame.child_path(name);
         let taken = self.module.branches.keys().filter(|other| other.starts_with(&*path)).count();
         let path = if taken == 0 { path } else { format!("{path}_{}", taken + 1).into() };
-        let span = self.user_span(span);
+        let span = self.findings.user_span(span);
         self.module.branches.insert(path, (tensor.node, span));
     }
 
@@ -275,25 +227,56 @@ impl Lowering {
         }
         Some(names)
     }
+}
 
-    /// The element type that a name stands for.
-    pub(super) fn dtype(&mut self, element: &crate::syntax::ast::Ident) -> Lowered<DType> {
-        match &*element.name {
-            "f32" => Ok(DType::F32),
-            "i32" => Ok(DType::I32),
-            "bool" => Ok(DType::Bool),
-            other => {
-                let mut finding = Diagnostic::error(Code::E0302, format!("unknown element type `{other}`"))
-                    .at(element.span, "expected `f32`, `i32` or `bool`");
-                finding = match other {
-                    "f64" | "float" | "f16" => finding
-                        .with_help("write `f32`: it is the float of a spec, and `--precision f64` computes it in f64"),
-                    "int" | "i64" | "u8" => finding.with_help("write `i32`"),
-                    other => finding.with_suggestion(other, ["f32", "i32", "bool"]),
-                };
-                Err(self.report(finding))
+impl Findings {
+    /// Every named argument must be a parameter's.
+    pub(super) fn check_argument_names<'i>(
+        &mut self,
+        definition: &Definition,
+        mut names: impl Iterator<Item = &'i Ident>,
+    ) -> Lowered<()> {
+        let parameters = &definition.parameters;
+        match names.find(|ident| !parameters.iter().any(|parameter| parameter.name.name == ident.name)) {
+            Some(ident) => {
+                Err(self.unknown_argument(&definition.name.name, ident, parameters.iter().map(|p| &*p.name.name)))
             }
+            None => Ok(()),
         }
+    }
+
+    /// As many positional arguments, at their places, as there are parameters to take them.
+    pub(super) fn check_argument_count(&mut self, definition: &Definition, positional: &[Span]) -> Lowered<()> {
+        let takes_any = definition.parameters.iter().any(|parameter| parameter.variadic);
+        match positional.get(definition.parameters.len()) {
+            Some(at) if !takes_any => Err(self.too_many_arguments(definition, *at)),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_many_arguments(&mut self, definition: &Definition, at: Span) -> Reported {
+        let count = super::arguments::plural(definition.parameters.len(), "argument");
+        self.report(
+            Diagnostic::error(Code::E0401, format!("`{}` takes {count}, more are given", definition.name.name))
+                .at(at, "one too many")
+                .with_note(signature_text(definition)),
+        )
+    }
+
+    pub(super) fn missing_argument(
+        &mut self,
+        definition: &Definition,
+        parameter: &DefinitionParameter,
+        span: Span,
+    ) -> Reported {
+        self.report(
+            Diagnostic::error(
+                Code::E0401,
+                format!("`{}` lacks its argument `{}`", definition.name.name, parameter.name.name),
+            )
+            .at(span, "in this call")
+            .with_note(signature_text(definition)),
+        )
     }
 }
 

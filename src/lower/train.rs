@@ -1,12 +1,15 @@
 //! The `train` block: objectives, gradients, optimizer instances, next params. All nodes of the one training step.
 
 use super::arguments::Arguments;
-use super::module::{Constraint, ParamPattern};
-use super::value::{Frame, Partial, TensorValue, Value, Which};
+use super::builtins::pace::Pace;
+use super::emit::Emitter;
+use super::findings::Findings;
+use super::module::{Constraint, Module, ParamPattern};
+use super::value::{Frame, Home, Partial, TensorValue, Value, Which};
 use super::{Lowered, Lowering};
 use crate::autodiff::gradient_reach;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{NodeId, Role};
+use crate::ir::{Builder, NodeId, Role};
 use crate::ops::{self, Gradient};
 use crate::syntax::ast::{Argument, DefinitionKind, Expr, Pattern, TrainEntry, TrainEntryKind};
 use indexmap::IndexMap;
@@ -27,10 +30,22 @@ struct Group {
     span: Span,
 }
 
+/// What the `train` block asks for, and the constraints that its steps keep.
+#[derive(Default)]
+pub(crate) struct Training {
+    /// the `train` block
+    span: Option<Span>,
+    objectives: Vec<Objective>,
+    /// constraints that are functions, by param
+    pub projections: IndexMap<Arc<str>, Value>,
+    /// of the optimizer that is being expanded, where it does not take part in every step
+    pub pace: Option<Pace>,
+}
+
 impl Lowering {
     pub(super) fn train(&mut self, file: &mut Frame, entries: &[TrainEntry], span: Span) -> Lowered<()> {
-        if let Some(first) = self.train_span.replace(span) {
-            return Err(self.report(
+        if let Some(first) = self.training.span.replace(span) {
+            return Err(self.findings.report(
                 Diagnostic::error(Code::E0202, "a spec has one `train` block")
                     .at(span, "second")
                     .with_label(first, "first"),
@@ -44,20 +59,21 @@ impl Lowering {
                 TrainEntryKind::Clip { arguments } => clips.push((arguments, entry.span)),
             }
         }
-        if self.objectives.is_empty() {
-            return Err(self.report(
+        if self.training.objectives.is_empty() {
+            return Err(self.findings.report(
                 Diagnostic::error(Code::E0406, "the `train` block minimizes nothing")
                     .at(span, "no objective")
                     .with_help("add `minimize NAME_OF_A_LOSS`"),
             ));
         }
-        let mut gradients = self.gradients(file, span);
+        let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
+        let mut gradients = gradients(&mut emit, &self.module, &self.training.objectives, file, span);
         if gradients.is_empty() {
             self.module.idle_training = Some(span);
             return Ok(());
         }
         for (path, gradient) in &gradients {
-            self.graph.add_output(Role::Gradient, path.clone(), gradient.node);
+            self.graphs.step.add_output(Role::Gradient, path.clone(), gradient.node);
         }
         for (arguments, at) in clips {
             self.clip(file, &mut gradients, arguments, at)?;
@@ -65,7 +81,7 @@ impl Lowering {
         // Every param is claimed before any is stepped: one mistake in the groups is one message, not one a param.
         let mut claimed = Vec::with_capacity(gradients.len());
         for (path, gradient) in gradients {
-            let group = self.group_of(&path, &groups, span)?;
+            let group = group_of(&mut self.findings, &path, &groups, span)?;
             claimed.push((path, gradient, group));
         }
         for (path, gradient, group) in claimed {
@@ -77,69 +93,41 @@ impl Lowering {
     fn minimize(&mut self, file: &mut Frame, objective: &Expr, over: &[Pattern]) -> Lowered<()> {
         let name: Arc<str> = match objective.as_name() {
             Some(name) => name.into(),
-            None => format!("objective_{}", self.objectives.len() + 1).into(),
+            None => format!("objective_{}", self.training.objectives.len() + 1).into(),
         };
         let mut own = Frame { path: name.clone(), value_path: name.clone(), ..Frame::file() };
         let value = self.expr(&mut own, objective)?;
-        let tensor = self.to_tensor(&mut own, value, objective.span)?;
-        self.check_loss(tensor, &name, objective.span)?;
-        let mean = self.batch_mean(&own, tensor, objective.span);
-        if self.graph.output(Role::Objective, &name).is_some() {
-            return Err(self.error(Code::E0406, objective.span, format!("`{name}` is minimized twice"), "again here"));
+        let tensor = self.emit().to_tensor(&own, value, objective.span)?;
+        self.emit().check_loss(tensor, &name, objective.span)?;
+        let mean = self.emit().batch_mean(&own, tensor, objective.span);
+        if self.graphs.step.output(Role::Objective, &name).is_some() {
+            return Err(self.findings.error(
+                Code::E0406,
+                objective.span,
+                format!("`{name}` is minimized twice"),
+                "again here",
+            ));
         }
-        self.graph.add_output(Role::Objective, name, mean.node);
-        let over: Vec<ParamPattern> = over.iter().map(|pattern| self.pattern(file, pattern)).collect();
+        self.graphs.step.add_output(Role::Objective, name, mean.node);
+        let over: Vec<ParamPattern> =
+            over.iter().map(|pattern| self.module.pattern(&self.findings, file, pattern)).collect();
         for pattern in &over {
-            self.pattern_names_params(pattern)?;
+            pattern_names_params(&mut self.findings, &self.module, pattern)?;
         }
-        self.objectives.push(Objective { node: mean.node, over });
+        self.training.objectives.push(Objective { node: mean.node, over });
         Ok(())
-    }
-
-    fn pattern_names_params(&mut self, pattern: &ParamPattern) -> Lowered<()> {
-        if self.module.params.keys().any(|path| pattern.matches(path)) {
-            return Ok(());
-        }
-        let known: Vec<String> = self.module.params.keys().map(ToString::to_string).collect();
-        Err(self.report(
-            Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
-                .at(pattern.span, "matches nothing")
-                .with_note(format!("params: {}", known.join(", ")))
-                .with_suggestion(&pattern.text, known.iter().map(String::as_str)),
-        ))
     }
 
     fn group(&mut self, file: &mut Frame, call: &Expr, params: &[Pattern]) -> Lowered<Group> {
         let mut own = Frame { path: "train".into(), value_path: "train".into(), ..Frame::file() };
         let value = self.expr(&mut own, call)?;
         let partial = self.as_optimizer(&mut own, value, call.span)?;
-        let params: Vec<ParamPattern> = params.iter().map(|pattern| self.pattern(file, pattern)).collect();
+        let params: Vec<ParamPattern> =
+            params.iter().map(|pattern| self.module.pattern(&self.findings, file, pattern)).collect();
         for pattern in &params {
-            self.pattern_names_params(pattern)?;
+            pattern_names_params(&mut self.findings, &self.module, pattern)?;
         }
         Ok(Group { partial, params, span: call.span })
-    }
-
-    /// The gradient of each trained param: the sum over the objectives that train it.
-    fn gradients(&mut self, file: &Frame, span: Span) -> IndexMap<Arc<str>, TensorValue> {
-        let params: Vec<(Arc<str>, NodeId)> =
-            self.module.params.iter().map(|(path, param)| (path.clone(), param.node)).collect();
-        let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
-        for objective in self.objectives.clone() {
-            let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
-            let reached = gradient_reach(&self.graph, objective.node);
-            for (path, param) in params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]) {
-                let frame = Frame { value_path: path.clone(), ..file.clone() };
-                let mut b = self.builder(&frame, span);
-                let part = b.emit(Gradient, &[objective.node, *param]);
-                let sum = match gradients.get(path) {
-                    Some(others) => b.add2(others.node, part),
-                    None => part,
-                };
-                gradients.insert(path.clone(), TensorValue { node: sum, which: Which::Step });
-            }
-        }
-        gradients
     }
 
     /// `clip global_norm=c`, `clip norm=c`, `clip value=c`
@@ -153,36 +141,25 @@ impl Lowering {
         for argument in arguments {
             let name = argument.name.as_ref().map_or("", |name| &*name.name).to_string();
             let limit = self.expr(file, &argument.value)?;
-            let limit = self.number(&limit, argument.value.span)?;
+            let limit = self.emit().number(&limit, argument.value.span)?;
             if limit <= 0.0 || limit.is_nan() {
-                return Err(self.error(
+                return Err(self.findings.error(
                     Code::E0406,
                     argument.value.span,
                     format!("a clip limit of {limit}"),
                     "must be positive",
                 ));
             }
+            let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
             let frame = Frame { value_path: "clip".into(), ..file.clone() };
-            let mut b = self.builder(&frame, span);
             let nodes: Vec<NodeId> = gradients.values().map(|gradient| gradient.node).collect();
-            let clipped: Vec<NodeId> = match name.as_str() {
-                "value" => nodes
-                    .iter()
-                    .map(|node| {
-                        let (low, high) = (b.constant_like(-limit, *node), b.constant_like(limit, *node));
-                        let above = b.emit(ops::Max, &[*node, low]);
-                        b.emit(ops::Min, &[above, high])
-                    })
-                    .collect(),
-                "norm" => nodes.iter().map(|node| scale_to_norm(&mut b, &[*node], limit)[0]).collect(),
-                "global_norm" => scale_to_norm(&mut b, &nodes, limit),
-                other => {
-                    return Err(self.report(
-                        Diagnostic::error(Code::E0406, format!("unknown kind of clipping `{other}`"))
-                            .at(argument.span, "expected `value`, `norm` or `global_norm`")
-                            .with_suggestion(other, ["value", "norm", "global_norm"]),
-                    ));
-                }
+            let clipped = clipped(&mut emit.builder(&frame, span), &name, &nodes, limit);
+            let Some(clipped) = clipped else {
+                return Err(self.findings.report(
+                    Diagnostic::error(Code::E0406, format!("unknown kind of clipping `{name}`"))
+                        .at(argument.span, "expected `value`, `norm` or `global_norm`")
+                        .with_suggestion(&name, ["value", "norm", "global_norm"]),
+                ));
             };
             for (gradient, node) in gradients.values_mut().zip(clipped) {
                 gradient.node = node;
@@ -201,8 +178,8 @@ impl Lowering {
         // The constraint is the spec's own, so what is wrong with it is said at the param.
         let mut own = Frame { value_path: path.clone(), ..Frame::file() };
         let next = self.project(&mut own, path, next, param.constraint, param.span)?;
-        self.same_type(before, next, &name, group.span)?;
-        self.graph.add_output(Role::Param, path.clone(), next.node);
+        self.emit().same_type(before, next, &name, group.span)?;
+        self.graphs.step.add_output(Role::Param, path.clone(), next.node);
         Ok(())
     }
 
@@ -231,25 +208,10 @@ impl Lowering {
         for (name, value) in &optimizer.arguments {
             arguments.named.push((ident(name), value.clone(), span));
         }
-        self.enter(&definition.definition.name.name, definition.home, super::value::Home::Spec, span)?;
+        self.findings.enter(&definition.definition.name.name, definition.home, Home::Spec, span)?;
         let next = self.optimizer_body(&mut frame, &definition.definition, arguments, span);
-        self.calls.pop();
+        self.findings.leave();
         next
-    }
-
-    /// An optimizer's result has the type of the param.
-    pub(super) fn same_type(&mut self, param: TensorValue, next: TensorValue, name: &str, span: Span) -> Lowered<()> {
-        let (wanted, found) = (self.ty(param).clone(), self.ty(next).clone());
-        if found == wanted {
-            return Ok(());
-        }
-        let path = self.graph.node(param.node).provenance.name.clone();
-        Err(self.error(
-            Code::E0301,
-            span,
-            format!("optimizer `{name}` gives {found} for the param `{path}`, which is {wanted}"),
-            "must keep the type",
-        ))
     }
 
     fn optimizer_body(
@@ -261,43 +223,14 @@ impl Lowering {
     ) -> Lowered<TensorValue> {
         self.bind(frame, definition, arguments, span)?;
         match self.block(frame, &definition.body)? {
-            Some(value) => self.to_tensor(frame, value, span),
-            None => Err(self.error(
+            Some(value) => self.emit().to_tensor(frame, value, span),
+            None => Err(self.findings.error(
                 Code::E0403,
                 definition.name.span,
                 format!("`{}` ends without `return`", definition.name.name),
                 "an optimizer returns the param's next value",
             )),
         }
-    }
-
-    fn group_of<'g>(&mut self, path: &str, groups: &'g [Group], span: Span) -> Lowered<&'g Group> {
-        let mut named = groups.iter().filter(|group| group.params.iter().any(|pattern| pattern.matches(path)));
-        let (first, second) = (named.next(), named.next());
-        if let (Some(first), Some(second)) = (first, second) {
-            return Err(self.report(
-                Diagnostic::error(Code::E0406, format!("two optimizers claim the param `{path}`"))
-                    .at(second.span, "second")
-                    .with_label(first.span, "first"),
-            ));
-        }
-        let mut general = groups.iter().filter(|group| group.params.is_empty());
-        let (default, other) = (general.next(), general.next());
-        if let Some(other) = other {
-            return Err(self.error(
-                Code::E0406,
-                other.span,
-                "two optimizers without `for`",
-                "each would train every param",
-            ));
-        }
-        first.or(default).ok_or_else(|| {
-            self.report(
-                Diagnostic::error(Code::E0406, format!("no optimizer for the param `{path}`"))
-                    .at(span, "it is trained, but by nothing")
-                    .with_help("add an `optimizer` without `for`, which takes all other params"),
-            )
-        })
     }
 
     /// Puts a next value back into its constraint.
@@ -312,7 +245,8 @@ impl Lowering {
         match constraint {
             None => Ok(next),
             Some(Constraint::Interval(low, high)) => {
-                let mut b = self.builder(frame, span);
+                let mut emit = self.emit();
+                let mut b = emit.builder(frame, span);
                 let mut node = next.node;
                 if low.is_finite() {
                     let low = b.constant_like(low, node);
@@ -325,17 +259,123 @@ impl Lowering {
                 Ok(TensorValue { node, which: Which::Step })
             }
             Some(Constraint::Projection) => {
-                let Some(function) = self.projections.get(path).cloned() else { return Ok(next) };
+                let Some(function) = self.training.projections.get(path).cloned() else { return Ok(next) };
                 let arguments = Arguments { positional: vec![(Value::Tensor(next), span)], named: Vec::new() };
                 let value = self.call(frame, &function, arguments, span, span)?;
-                self.to_tensor(frame, value, span)
+                self.emit().to_tensor(frame, value, span)
             }
         }
     }
 }
 
+impl Emitter<'_> {
+    /// An optimizer's result has the type of the param.
+    pub(super) fn same_type(&mut self, param: TensorValue, next: TensorValue, name: &str, span: Span) -> Lowered<()> {
+        let (wanted, found) = (self.ty(param).clone(), self.ty(next).clone());
+        if found == wanted {
+            return Ok(());
+        }
+        let path = self.graphs.step.node(param.node).provenance.name.clone();
+        Err(self.error(
+            Code::E0301,
+            span,
+            format!("optimizer `{name}` gives {found} for the param `{path}`, which is {wanted}"),
+            "must keep the type",
+        ))
+    }
+}
+
+/// A pattern that matches nothing is a misspelling.
+fn pattern_names_params(findings: &mut Findings, module: &Module, pattern: &ParamPattern) -> Lowered<()> {
+    if module.params.keys().any(|path| pattern.matches(path)) {
+        return Ok(());
+    }
+    let known: Vec<String> = module.params.keys().map(ToString::to_string).collect();
+    Err(findings.report(
+        Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
+            .at(pattern.span, "matches nothing")
+            .with_note(format!("params: {}", known.join(", ")))
+            .with_suggestion(&pattern.text, known.iter().map(String::as_str)),
+    ))
+}
+
+/// The gradient of each trained param: the sum over the objectives that train it.
+fn gradients(
+    emit: &mut Emitter<'_>,
+    module: &Module,
+    objectives: &[Objective],
+    file: &Frame,
+    span: Span,
+) -> IndexMap<Arc<str>, TensorValue> {
+    let params: Vec<(Arc<str>, NodeId)> =
+        module.params.iter().map(|(path, param)| (path.clone(), param.node)).collect();
+    let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
+    for objective in objectives {
+        let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
+        let reached = gradient_reach(&emit.graphs.step, objective.node);
+        for (path, param) in params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]) {
+            let frame = Frame { value_path: path.clone(), ..file.clone() };
+            let mut b = emit.builder(&frame, span);
+            let part = b.emit(Gradient, &[objective.node, *param]);
+            let sum = match gradients.get(path) {
+                Some(others) => b.add2(others.node, part),
+                None => part,
+            };
+            gradients.insert(path.clone(), TensorValue { node: sum, which: Which::Step });
+        }
+    }
+    gradients
+}
+
+/// The group that trains a param.
+fn group_of<'g>(findings: &mut Findings, path: &str, groups: &'g [Group], span: Span) -> Lowered<&'g Group> {
+    let mut named = groups.iter().filter(|group| group.params.iter().any(|pattern| pattern.matches(path)));
+    let (first, second) = (named.next(), named.next());
+    if let (Some(first), Some(second)) = (first, second) {
+        return Err(findings.report(
+            Diagnostic::error(Code::E0406, format!("two optimizers claim the param `{path}`"))
+                .at(second.span, "second")
+                .with_label(first.span, "first"),
+        ));
+    }
+    let mut general = groups.iter().filter(|group| group.params.is_empty());
+    let (default, other) = (general.next(), general.next());
+    if let Some(other) = other {
+        return Err(findings.error(
+            Code::E0406,
+            other.span,
+            "two optimizers without `for`",
+            "each would train every param",
+        ));
+    }
+    first.or(default).ok_or_else(|| {
+        findings.report(
+            Diagnostic::error(Code::E0406, format!("no optimizer for the param `{path}`"))
+                .at(span, "it is trained, but by nothing")
+                .with_help("add an `optimizer` without `for`, which takes all other params"),
+        )
+    })
+}
+
+/// Gradients within a limit, by the kind of clipping; `None` for a kind that there is not.
+fn clipped(b: &mut Builder<'_>, kind: &str, gradients: &[NodeId], limit: f64) -> Option<Vec<NodeId>> {
+    match kind {
+        "value" => {
+            let clamp = |node: &NodeId| {
+                let (low, high) = (b.constant_like(-limit, *node), b.constant_like(limit, *node));
+                let above = b.emit(ops::Max, &[*node, low]);
+                b.emit(ops::Min, &[above, high])
+            };
+            Some(gradients.iter().map(clamp).collect())
+        }
+        "norm" => Some(gradients.iter().flat_map(|node| scale_to_norm(b, &[*node], limit)).collect()),
+        "global_norm" => Some(scale_to_norm(b, gradients, limit)),
+        _ => None,
+    }
+}
+
 /// Values scaled together so that their joint Euclidean norm is at most `limit`.
-fn scale_to_norm(b: &mut crate::ir::Builder<'_>, values: &[NodeId], limit: f64) -> Vec<NodeId> {
+fn scale_to_norm(b: &mut Builder<'_>, values: &[NodeId], limit: f64) -> Vec<NodeId> {
     let mut total = None;
     for value in values {
         let square = b.mul(*value, *value);

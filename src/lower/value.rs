@@ -1,7 +1,7 @@
 //! Compile-time values and the frames they live in.
 
 use crate::diag::Span;
-use crate::ir::{Dim, NodeId, Shape};
+use crate::ir::{Dim, NodeId, Shape, TensorType};
 use crate::syntax::ast::{Definition, DefinitionKind};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ pub struct Call {
     /// whose text made the call
     pub from: Home,
     /// the tensors it was called with, for messages
-    pub operands: Vec<(Arc<str>, TensorValue)>,
+    pub operands: Vec<(Arc<str>, TensorType)>,
 }
 
 /// Names and paths of the code being lowered.

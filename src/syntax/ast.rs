@@ -84,6 +84,31 @@ pub enum StatementKind {
     If { condition: Expr, then: Block, otherwise: Option<Block> },
 }
 
+impl StatementKind {
+    /// The name that an item of a file gives to a value.
+    pub fn item_name(&self) -> Option<&Ident> {
+        match self {
+            Self::Const { name, .. }
+            | Self::Input { name, .. }
+            | Self::Target { name, .. }
+            | Self::Param { name, .. }
+            | Self::State { name, .. }
+            | Self::Let { name, .. }
+            | Self::LayerBinding { name, .. }
+            | Self::Output { name, .. }
+            | Self::Loss { name, .. }
+            | Self::Metric { name, .. } => Some(name),
+            Self::Definition(_)
+            | Self::Update { .. }
+            | Self::Train { .. }
+            | Self::Assert(_)
+            | Self::Use { .. }
+            | Self::Return { .. }
+            | Self::If { .. } => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DefinitionKind {
     Fn,

@@ -170,8 +170,8 @@ fn a_program_with_a_loop_reads_back() {
         let yaml = anabranch::export::yaml(graph);
         let read: Document = serde_yaml::from_str(&yaml).unwrap();
         assert_eq!(print(&read.graph(span).unwrap(), "p"), print(graph, "p"));
-        // A body whose leaf is no fetch is refused.
-        let broken = json.replace("\"fetch\":0", "\"fetch\":77");
+        // A body whose leaf is no port is refused.
+        let broken = json.replace("\"port\":0", "\"port\":77");
         let read: Result<Document, _> = serde_json::from_str(&broken);
         assert!(read.is_err() || read.is_ok_and(|read| read.graph(span).is_err()));
     }

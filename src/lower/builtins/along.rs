@@ -3,9 +3,10 @@
 use super::layout::axis_or_last;
 use super::{Builtin, row};
 use crate::ir::Dim;
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops::{self, Op, Scalar};
 
 pub(super) static ROWS: &[Builtin] = &[
@@ -98,13 +99,13 @@ pub(super) static ROWS: &[Builtin] = &[
     }),
 ];
 
-fn along(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: fn(usize) -> Op) -> Lowered<Value> {
+fn along(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: fn(usize) -> Op) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let rank = l.ty(x).rank();
     let axis = axis_or_last(l, m, rank)?;
     l.add(frame, m.span, op(axis), &[x]).map(Value::Tensor)
 }
 
-fn pair(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<(TensorValue, TensorValue)> {
+fn pair(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<(TensorValue, TensorValue)> {
     Ok((l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?))
 }

@@ -5,8 +5,9 @@ use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::{Dim, Shape};
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
-use crate::lower::{Lowered, Lowering, Reported};
+use crate::lower::{Lowered, Reported};
 use crate::ops;
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 
@@ -26,7 +27,7 @@ pub(super) static ROWS: &[Builtin] = &[
     ),
 ];
 
-fn pad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn pad(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let extents = l.ty(x).shape.clone();
     let (items, at) = match m.get(1).cloned() {
@@ -61,7 +62,7 @@ fn pad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     l.add(frame, m.span, ops::Pad { starts, strides, shape }, &[x]).map(Value::Tensor)
 }
 
-fn repeat_elements(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn repeat_elements(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let Some((times, at)) = m.get(1).cloned() else { return Err(Reported) };
     let times = l.count(&times, at)?;
@@ -84,7 +85,7 @@ fn repeat_elements(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<
 
 /// The result has the extents that the convolution would be applied to: with "valid" the least that yield x, with "same"
 /// the stride times those of x.
-fn convolution_transpose(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn convolution_transpose(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let kernel = l.tensor_argument(frame, m, 1)?;
     let (x_ty, kernel_ty) = (l.ty(x).clone(), l.ty(kernel).clone());

@@ -8,9 +8,10 @@
 use super::{Builtin, row};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, Shape, element_count};
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops;
 
 pub(super) static ROWS: &[Builtin] =
@@ -23,7 +24,7 @@ struct Term {
     letters: Vec<char>,
 }
 
-fn einsum(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn einsum(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let Some((Value::Text(equation), at)) = m.get(0).cloned() else {
         return Err(l.error(Code::E0304, m.span, "an equation is a text", "such as \"ij,jk->ik\""));
     };
@@ -70,7 +71,7 @@ fn parse(equation: &str) -> Option<(Vec<Vec<char>>, Vec<char>)> {
     (known && terms.len() <= 2).then_some((terms, result))
 }
 
-fn malformed(l: &mut Lowering, equation: &str, at: Span) -> crate::lower::Reported {
+fn malformed(l: &mut Emitter<'_>, equation: &str, at: Span) -> crate::lower::Reported {
     l.report(
         Diagnostic::error(Code::E0304, format!("{equation:?} is not an equation of axes"))
             .at(at, "expected one letter an axis, such as \"ij,jk->ik\"")
@@ -81,7 +82,7 @@ fn malformed(l: &mut Lowering, equation: &str, at: Span) -> crate::lower::Report
 }
 
 /// Each term has a letter for each axis, and equal letters have equal extents.
-fn check(l: &mut Lowering, operands: &[Term], at: Span) -> Lowered<()> {
+fn check(l: &mut Emitter<'_>, operands: &[Term], at: Span) -> Lowered<()> {
     let mut extents: Vec<(char, Dim)> = Vec::new();
     for term in operands {
         let ty = l.ty(term.tensor).clone();
@@ -112,8 +113,8 @@ fn check(l: &mut Lowering, operands: &[Term], at: Span) -> Lowered<()> {
 
 /// Sums the axes that nothing else asks for.
 fn sum_lonely(
-    l: &mut Lowering,
-    frame: &mut Frame,
+    l: &mut Emitter<'_>,
+    frame: &Frame,
     m: &Matched,
     term: Term,
     is_wanted: impl Fn(char) -> bool,
@@ -126,7 +127,7 @@ fn sum_lonely(
     Ok(Term { tensor: l.add(frame, m.span, ops::Sum { axes }, &[term.tensor])?, letters })
 }
 
-fn multiply(l: &mut Lowering, frame: &mut Frame, m: &Matched, a: &Term, b: &Term, result: &[char]) -> Lowered<Term> {
+fn multiply(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, a: &Term, b: &Term, result: &[char]) -> Lowered<Term> {
     let both = |letter: &&char| a.letters.contains(letter) && b.letters.contains(letter);
     let batch: Vec<char> = result.iter().filter(both).copied().collect();
     let inner: Vec<char> = a.letters.iter().filter(both).filter(|letter| !result.contains(letter)).copied().collect();
@@ -145,8 +146,8 @@ fn multiply(l: &mut Lowering, frame: &mut Frame, m: &Matched, a: &Term, b: &Term
 
 /// A term as `[batch..., M, N]`.
 fn matrix(
-    l: &mut Lowering,
-    frame: &mut Frame,
+    l: &mut Emitter<'_>,
+    frame: &Frame,
     m: &Matched,
     term: &Term,
     [batch, rows, columns]: [&Vec<char>; 3],
@@ -163,14 +164,14 @@ fn matrix(
     reshape(l, frame, m, tensor, shape)
 }
 
-fn extents(l: &Lowering, term: &Term, letters: &[char]) -> Shape {
+fn extents(l: &Emitter<'_>, term: &Term, letters: &[char]) -> Shape {
     let shape = &l.ty(term.tensor).shape;
     let axes = letters.iter().filter_map(|letter| term.letters.iter().position(|other| other == letter));
     axes.map(|axis| shape[axis].clone()).collect()
 }
 
 /// The axes in the order of `letters`.
-fn arrange(l: &mut Lowering, frame: &mut Frame, m: &Matched, term: &Term, letters: &[char]) -> Lowered<TensorValue> {
+fn arrange(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, term: &Term, letters: &[char]) -> Lowered<TensorValue> {
     let permutation: Vec<usize> =
         letters.iter().filter_map(|letter| term.letters.iter().position(|other| other == letter)).collect();
     if permutation.is_sorted() {
@@ -179,6 +180,6 @@ fn arrange(l: &mut Lowering, frame: &mut Frame, m: &Matched, term: &Term, letter
     l.add(frame, m.span, ops::Transpose { permutation }, &[term.tensor])
 }
 
-fn reshape(l: &mut Lowering, frame: &mut Frame, m: &Matched, x: TensorValue, shape: Shape) -> Lowered<TensorValue> {
+fn reshape(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue, shape: Shape) -> Lowered<TensorValue> {
     if l.ty(x).shape == shape { Ok(x) } else { l.add(frame, m.span, ops::Reshape { shape }, &[x]) }
 }

@@ -3,9 +3,10 @@
 use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::{DType, Dim, TensorType, element_count};
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops;
 
 pub(super) static ROWS: &[Builtin] = &[
@@ -130,7 +131,7 @@ pub(super) static ROWS: &[Builtin] = &[
     }),
 ];
 
-pub(super) fn list(l: &mut Lowering, m: &Matched) -> Lowered<Vec<Value>> {
+pub(super) fn list(l: &mut Emitter<'_>, m: &Matched) -> Lowered<Vec<Value>> {
     match m.get(0).cloned() {
         Some((Value::List(items), _)) => Ok(items),
         Some((other, at)) => {
@@ -141,7 +142,7 @@ pub(super) fn list(l: &mut Lowering, m: &Matched) -> Lowered<Vec<Value>> {
     }
 }
 
-pub(super) fn axis_or_last(l: &mut Lowering, m: &Matched, rank: usize) -> Lowered<usize> {
+pub(super) fn axis_or_last(l: &mut Emitter<'_>, m: &Matched, rank: usize) -> Lowered<usize> {
     match m.get(1).cloned() {
         Some((value, at)) => l.axis(&value, rank, at),
         None => l.axis(&Value::Number { value: -1.0, is_integer: true }, rank, m.span),
@@ -149,7 +150,7 @@ pub(super) fn axis_or_last(l: &mut Lowering, m: &Matched, rank: usize) -> Lowere
 }
 
 /// Only the type of the operand counts, so it may belong to another graph.
-fn like(l: &mut Lowering, frame: &mut Frame, m: &Matched, value: f64) -> Lowered<Value> {
+fn like(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, value: f64) -> Lowered<Value> {
     let ty = match m.get(0).cloned() {
         Some((Value::Tensor(tensor), _)) => l.ty(tensor).clone(),
         Some((other, at)) => {

@@ -1,9 +1,10 @@
 //! Lists worked out at compile time, and recurrence over a known time axis.
 
-use super::{Builtin, row};
+use super::{Builtin, call_row, row};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Dim;
 use crate::lower::arguments::{Arguments, Matched};
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
 use crate::lower::{Lowered, Lowering, Reported};
 use crate::ops;
@@ -22,7 +23,7 @@ pub(super) static ROWS: &[Builtin] = &[
         }
         Ok(Value::List((start..stop).map(Value::integer).collect()))
     }),
-    row(
+    call_row(
         "unroll",
         &["step", "x", "carry", "rest?", "reverse?"],
         "`carry = step(x[:, t], carry, rest...)` over axis 1: the last carry, and the first of each carry along axis 1",
@@ -32,44 +33,44 @@ pub(super) static ROWS: &[Builtin] = &[
 
 fn unroll(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     let Some((step, step_at)) = m.get(0).cloned() else { return Err(Reported) };
-    let x = l.tensor_argument(frame, m, 1)?;
+    let x = l.emit().tensor_argument(frame, m, 1)?;
     let Some((Value::List(mut carry), carry_at)) = m.get(2).cloned() else {
-        return Err(l.error(Code::E0304, m.span, "`carry` is a list of values", "write `[first]`"));
+        return Err(l.findings.error(Code::E0304, m.span, "`carry` is a list of values", "write `[first]`"));
     };
     let rest = match m.get(3).cloned() {
         None => Vec::new(),
         Some((Value::List(rest), at)) => rest.into_iter().map(|value| (value, at)).collect(),
         Some(value) => vec![value],
     };
-    let reverse = l.bool_argument(m, 4, false)?;
-    let length = time_steps(l, m, x)?;
+    let reverse = l.emit().bool_argument(m, 4, false)?;
+    let length = time_steps(&mut l.emit(), m, x)?;
     let times: Vec<usize> = if reverse { (0..length).rev().collect() } else { (0..length).collect() };
     let mut outputs = Vec::with_capacity(length);
     for time in times {
-        let now = at_time(l, frame, m, x, time)?;
+        let now = at_time(&mut l.emit(), frame, m, x, time)?;
         let mut positional = vec![(Value::Tensor(now), m.span), (Value::List(carry), carry_at)];
         positional.extend(rest.iter().cloned());
         let arguments = Arguments { positional, named: Vec::new() };
         let Value::List(next) = l.call(frame, &step, arguments, step_at, m.span)? else {
-            return Err(l.error(Code::E0304, step_at, "a step returns a list, the next carry", "not a list"));
+            return Err(l.findings.error(Code::E0304, step_at, "a step returns a list, the next carry", "not a list"));
         };
         let Some(first) = next.first().cloned() else {
-            return Err(l.error(Code::E0304, step_at, "a step returns an empty carry", "at least one value"));
+            return Err(l.findings.error(Code::E0304, step_at, "a step returns an empty carry", "at least one value"));
         };
-        let first = l.to_tensor(frame, first, step_at)?;
-        let mut shape = l.ty(first).shape.clone();
+        let first = l.emit().to_tensor(frame, first, step_at)?;
+        let mut shape = l.graphs.ty(first).shape.clone();
         shape.insert(shape.len().min(1), Dim::known(1));
-        outputs.push(l.add(frame, m.span, ops::Reshape { shape }, &[first])?);
+        outputs.push(l.emit().add(frame, m.span, ops::Reshape { shape }, &[first])?);
         carry = next;
     }
     if reverse {
         outputs.reverse();
     }
-    let outputs = l.add(frame, m.span, ops::Concat { axis: 1 }, &outputs)?;
+    let outputs = l.emit().add(frame, m.span, ops::Concat { axis: 1 }, &outputs)?;
     Ok(Value::List(vec![Value::List(carry), Value::Tensor(outputs)]))
 }
 
-fn time_steps(l: &mut Lowering, m: &Matched, x: TensorValue) -> Lowered<usize> {
+fn time_steps(l: &mut Emitter<'_>, m: &Matched, x: TensorValue) -> Lowered<usize> {
     let ty = l.ty(x).clone();
     match ty.shape.get(1).map(Dim::as_known) {
         Some(Some(length)) if (1..=MAX_LENGTH).contains(&length) => Ok(length),
@@ -82,7 +83,7 @@ fn time_steps(l: &mut Lowering, m: &Matched, x: TensorValue) -> Lowered<usize> {
 }
 
 /// `x[:, time]`
-fn at_time(l: &mut Lowering, frame: &mut Frame, m: &Matched, x: TensorValue, time: usize) -> Lowered<TensorValue> {
+fn at_time(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue, time: usize) -> Lowered<TensorValue> {
     let mut extents = l.ty(x).shape.clone();
     let mut starts = vec![Dim::known(0); extents.len()];
     (starts[1], extents[1]) = (Dim::known(time), Dim::known(1));

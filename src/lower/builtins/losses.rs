@@ -1,12 +1,13 @@
 //! What combiners need to know about losses: their gradients' inner products, and which samples are there.
 
-use super::{Builtin, row};
+use super::{Builtin, module_row, row};
 use crate::autodiff::gradient_reach;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Dim, NodeId};
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{Lowered, Lowering};
+use crate::lower::{Lowered, Module};
 use crate::ops;
 use crate::passes::gradients;
 
@@ -14,7 +15,7 @@ use crate::passes::gradients;
 const MAX_LOSSES: usize = 64;
 
 pub(super) static ROWS: &[Builtin] = &[
-    row(
+    module_row(
         "gram",
         &["losses"],
         "the K×K inner products of the losses' gradients over the params that at least two of them reach; a constant for gradients",
@@ -39,7 +40,7 @@ pub(super) static ROWS: &[Builtin] = &[
     }),
 ];
 
-fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn gram(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) -> Lowered<Value> {
     l.outside_loops("`gram`", m.span)?;
     let items = super::layout::list(l, m)?;
     if items.len() < 2 || items.len() > MAX_LOSSES {
@@ -56,8 +57,8 @@ fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
         l.check_loss(tensor, &"of gram".into(), m.span)?;
         losses.push(l.batch_mean(frame, tensor, m.span).node);
     }
-    let params: Vec<NodeId> = l.module.params.values().map(|param| param.node).collect();
-    let reached: Vec<Vec<bool>> = losses.iter().map(|loss| gradient_reach(&l.graph, *loss)).collect();
+    let params: Vec<NodeId> = module.params.values().map(|param| param.node).collect();
+    let reached: Vec<Vec<bool>> = losses.iter().map(|loss| gradient_reach(&l.graphs.step, *loss)).collect();
     let is_shared = |param: &NodeId| reached.iter().filter(|reached| reached[param.index()]).count() >= 2;
     let shared: Vec<NodeId> = params.into_iter().filter(is_shared).collect();
     if shared.is_empty() {
@@ -67,7 +68,7 @@ fn gram(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
                 .with_help("weighting by gradients needs a trunk that the losses train together"),
         ));
     }
-    let by_loss: Vec<Vec<NodeId>> = losses.iter().map(|loss| gradients(&mut l.graph, *loss, &shared)).collect();
+    let by_loss: Vec<Vec<NodeId>> = losses.iter().map(|loss| gradients(&mut l.graphs.step, *loss, &shared)).collect();
     let mut b = l.builder(frame, m.span);
     let mut inner = |left: &[NodeId], right: &[NodeId]| {
         let products = left.iter().zip(right).map(|(x, y)| {

@@ -3,13 +3,14 @@
 use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::DType;
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops::{self, Op};
 
 /// A function of one float: on compile-time numbers it is computed at once.
-fn unary(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: impl Into<Op>, fold: fn(f64) -> f64) -> Lowered<Value> {
+fn unary(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: impl Into<Op>, fold: fn(f64) -> f64) -> Lowered<Value> {
     if let Some((Value::Number { value, .. }, at)) = m.get(0) {
         let (result, at) = (fold(*value), *at);
         if result.is_nan() {
@@ -78,7 +79,7 @@ pub(super) static ROWS: &[Builtin] = unary_rows! {
     "atanh" Atanh f64::atanh, "the inverse hyperbolic tangent";
 };
 
-fn pair(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: Op, fold: fn(f64, f64) -> f64) -> Lowered<Value> {
+fn pair(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: Op, fold: fn(f64, f64) -> f64) -> Lowered<Value> {
     let (Some(x), Some(y)) = (m.get(0).cloned(), m.get(1).cloned()) else { return Err(crate::lower::Reported) };
     if let (Value::Number { value: a, is_integer: i }, Value::Number { value: b, is_integer: j }) = (&x.0, &y.0) {
         return Ok(Value::Number { value: fold(*a, *b), is_integer: *i && *j });
@@ -87,7 +88,7 @@ fn pair(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: Op, fold: fn(f64, 
     l.add(frame, m.span, op, &aligned).map(Value::Tensor)
 }
 
-fn choose(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn choose(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let mask = l.tensor_argument(frame, m, 0)?;
     let mask_span = m.get(0).map_or(m.span, |(_, at)| *at);
     let (Some(x), Some(y)) = (m.get(1).cloned(), m.get(2).cloned()) else { return Err(crate::lower::Reported) };
@@ -96,7 +97,7 @@ fn choose(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     l.add(frame, m.span, ops::Select, &aligned).map(Value::Tensor)
 }
 
-fn cast(l: &mut Lowering, frame: &mut Frame, m: &Matched, to: DType) -> Lowered<Value> {
+fn cast(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, to: DType) -> Lowered<Value> {
     match (m.get(0), to) {
         (Some((Value::Number { value, .. }, _)), DType::F32) => Ok(Value::Number { value: *value, is_integer: false }),
         (Some((Value::Number { value, .. }, _)), DType::I32) => {

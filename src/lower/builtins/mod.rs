@@ -5,6 +5,7 @@
 mod along;
 mod arrange;
 mod einsum;
+mod grad;
 mod layout;
 mod lists;
 mod losses;
@@ -16,10 +17,20 @@ mod special;
 mod window;
 
 use super::arguments::Matched;
+use super::emit::Emitter;
 use super::value::{Frame, Value};
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, Module};
 
-pub(super) type Run = fn(&mut Lowering, &mut Frame, &Matched) -> Lowered<Value>;
+/// What a built-in function does, by what it can touch.
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    /// Adds nodes for its arguments.
+    Emit(fn(&mut Emitter<'_>, &Frame, &Matched) -> Lowered<Value>),
+    /// Reads or notes facts about the spec besides.
+    Module(fn(&mut Emitter<'_>, &mut Module, &Frame, &Matched) -> Lowered<Value>),
+    /// Calls functions of the spec.
+    Call(fn(&mut Lowering, &mut Frame, &Matched) -> Lowered<Value>),
+}
 
 /// A built-in function.
 #[derive(Clone, Copy)]
@@ -38,8 +49,31 @@ impl std::fmt::Debug for Builtin {
     }
 }
 
-const fn row(name: &'static str, parameters: &'static [&'static str], doc: &'static str, run: Run) -> Builtin {
-    Builtin { name, parameters, doc, run }
+const fn row(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    doc: &'static str,
+    run: fn(&mut Emitter<'_>, &Frame, &Matched) -> Lowered<Value>,
+) -> Builtin {
+    Builtin { name, parameters, doc, run: Run::Emit(run) }
+}
+
+const fn module_row(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    doc: &'static str,
+    run: fn(&mut Emitter<'_>, &mut Module, &Frame, &Matched) -> Lowered<Value>,
+) -> Builtin {
+    Builtin { name, parameters, doc, run: Run::Module(run) }
+}
+
+const fn call_row(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    doc: &'static str,
+    run: fn(&mut Lowering, &mut Frame, &Matched) -> Lowered<Value>,
+) -> Builtin {
+    Builtin { name, parameters, doc, run: Run::Call(run) }
 }
 
 /// All built-in functions, by kind.
@@ -57,6 +91,19 @@ pub static TABLE: &[&[Builtin]] = &[
     losses::ROWS,
     pace::ROWS,
 ];
+
+impl Builtin {
+    pub(super) fn call(&self, lowering: &mut Lowering, frame: &mut Frame, matched: &Matched) -> Lowered<Value> {
+        match self.run {
+            Run::Emit(run) => run(&mut lowering.emit(), frame, matched),
+            Run::Module(run) => {
+                let (mut emit, module) = lowering.emit_for_module();
+                run(&mut emit, module, frame, matched)
+            }
+            Run::Call(run) => run(lowering, frame, matched),
+        }
+    }
+}
 
 pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     TABLE.iter().flat_map(|rows| rows.iter()).find(|builtin| builtin.name == name)

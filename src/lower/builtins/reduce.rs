@@ -3,9 +3,10 @@
 use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::Dim;
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops;
 
 pub(super) static ROWS: &[Builtin] =
@@ -67,7 +68,7 @@ pub(super) static ROWS: &[Builtin] =
     ];
 
 /// The product over axes.
-pub(super) fn product(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+pub(super) fn product(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     reduce(
         l,
         frame,
@@ -78,9 +79,9 @@ pub(super) fn product(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lower
     )
 }
 
-type Reduction = fn(&mut Lowering, &mut Frame, &Matched, TensorValue, Vec<usize>) -> Lowered<TensorValue>;
+type Reduction = fn(&mut Emitter<'_>, &Frame, &Matched, TensorValue, Vec<usize>) -> Lowered<TensorValue>;
 
-fn reduce(l: &mut Lowering, frame: &mut Frame, m: &Matched, reduction: Reduction) -> Lowered<Value> {
+fn reduce(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, reduction: Reduction) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let shape = l.ty(x).shape.clone();
     let axes = l.axes(m, 1, shape.len())?;

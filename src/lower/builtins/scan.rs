@@ -1,16 +1,17 @@
 //! `scan`: a loop over time whose step is compiled once, however many steps there are.
 
-use super::{Builtin, row};
+use super::{Builtin, call_row};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, NodeId, Provenance, TensorType};
 use crate::lower::arguments::{Arguments, Matched, plural};
-use crate::lower::body::Scope;
+use crate::lower::body::OpenBody;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering, Reported};
 use crate::ops::scan::{Body, emit_loop};
 use crate::ops::{LoopResult, Scan, Transpose};
 
-pub(super) static ROWS: &[Builtin] = &[row(
+pub(super) static ROWS: &[Builtin] = &[call_row(
     "scan",
     &["step", "x", "carry", "rest?", "reverse?"],
     "as `unroll`, for any number of steps: one loop, whose step is compiled once; `x` may be a list of sequences",
@@ -32,45 +33,46 @@ fn scan(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
         x => (false, vec![x]),
     };
     let Some((Value::List(carry), carry_at)) = m.get(2).cloned() else {
-        return Err(l.error(Code::E0304, m.span, "`carry` is a list of values", "write `[first]`"));
+        return Err(l.findings.error(Code::E0304, m.span, "`carry` is a list of values", "write `[first]`"));
     };
     let rest = match m.get(3).cloned() {
         None => Vec::new(),
         Some((Value::List(rest), at)) => rest.into_iter().map(|value| (value, at)).collect(),
         Some(value) => vec![value],
     };
-    let reverse = l.bool_argument(m, 4, false)?;
+    let mut emit = l.emit();
+    let reverse = emit.bool_argument(m, 4, false)?;
     if xs.is_empty() || carry.is_empty() {
         let at = if carry.is_empty() { carry_at } else { x_at };
-        return Err(l.error(Code::E0304, at, "a `scan` needs a sequence and a carry", "an empty list"));
+        return Err(emit.error(Code::E0304, at, "a `scan` needs a sequence and a carry", "an empty list"));
     }
     let mut first = Vec::with_capacity(carry.len());
     for value in carry {
-        first.push(l.to_tensor(frame, value, carry_at)?);
+        first.push(emit.to_tensor(frame, value, carry_at)?);
     }
-    let (sequences, length) = sequences(l, frame, xs, x_at)?;
+    let (sequences, length) = sequences(&mut emit, frame, xs, x_at)?;
 
     // A sample that is missing in one of them is missing in the whole loop.
     let mut masks: Vec<NodeId> = sequences.iter().filter_map(|sequence| sequence.mask).collect();
-    masks.extend(first.iter().filter_map(|first| l.mask(*first)));
+    masks.extend(first.iter().filter_map(|first| emit.mask(*first)));
     for (value, at) in &rest {
         if let Value::Tensor(tensor) = value {
-            let tensor = l.in_current(*tensor, *at)?;
-            masks.extend(l.mask(tensor));
+            let tensor = emit.in_current(*tensor, *at)?;
+            masks.extend(emit.mask(tensor));
         }
     }
-    let mask = l.all_of(frame, &masks, m.span).map(|node| TensorValue { node, which: l.which });
+    let mask = emit.all_of(frame, &masks, m.span).map(|node| TensorValue { node, which: emit.graphs.which });
 
-    let times = l.times(frame, &length, m.span);
-    l.open_body(masks.into_iter().chain(mask.map(|mask| mask.node)).collect());
-    let body = step_body(l, frame, m, Step { step, step_at, carry_at, rest, is_list }, &first, &sequences, mask, times);
-    let scope = l.close_body();
-    let (outputs, Some(scope)) = (body?, scope) else { return Err(Reported) };
-    emit(l, frame, m, scope, &outputs, (sequences.len() + 1, length, reverse), mask)
+    let times = emit.times(frame, &length, m.span);
+    emit.graphs.open_body(masks.into_iter().chain(mask.map(|mask| mask.node)).collect());
+    let next = step_body(l, frame, m, Step { step, step_at, carry_at, rest, is_list }, &first, &sequences, mask, times);
+    let body = l.graphs.close_body();
+    let (outputs, Some(body)) = (next?, body) else { return Err(Reported) };
+    close(&mut l.emit(), frame, m, body, &outputs, (sequences.len() + 1, length, reverse), mask)
 }
 
 /// The sequences with time first, and the number of steps.
-fn sequences(l: &mut Lowering, frame: &mut Frame, xs: Vec<Value>, at: Span) -> Lowered<(Vec<Sequence>, Dim)> {
+fn sequences(l: &mut Emitter<'_>, frame: &Frame, xs: Vec<Value>, at: Span) -> Lowered<(Vec<Sequence>, Dim)> {
     let mut sequences: Vec<Sequence> = Vec::with_capacity(xs.len());
     let mut length: Option<Dim> = None;
     for x in xs {
@@ -123,25 +125,25 @@ fn step_body(
     mask: Option<TensorValue>,
     times: TensorValue,
 ) -> Lowered<Vec<TensorValue>> {
-    let named = |name: &str| Provenance { name: name.into(), span: l.user_span(m.span) };
+    let named = |name: &str| Provenance { name: name.into(), span: l.findings.user_span(m.span) };
     let (carry_name, slice_name, time_name) = (named("carry"), named("slice"), named("time"));
-    let types: Vec<TensorType> = first.iter().map(|first| l.ty(*first).clone()).collect();
+    let types: Vec<TensorType> = first.iter().map(|first| l.graphs.ty(*first).clone()).collect();
     let mut carries = Vec::with_capacity(first.len());
     for (first, ty) in first.iter().zip(&types) {
-        carries.push(l.port(*first, ty, &carry_name));
+        carries.push(l.graphs.port(*first, ty, &carry_name));
     }
     let mut slices = Vec::with_capacity(sequences.len());
     for sequence in sequences {
-        slices.push(l.port(sequence.by_time, &sequence.slice, &slice_name));
+        slices.push(l.graphs.port(sequence.by_time, &sequence.slice, &slice_name));
     }
     let scalar = TensorType::scalar(crate::ir::DType::I32);
-    let time = l.port(times, &scalar, &time_name);
-    l.set_time(time);
+    let time = l.graphs.port(times, &scalar, &time_name);
+    l.graphs.set_time(time);
     if let Some(mask) = mask {
-        let mask = l.in_current(mask, m.span)?;
+        let mask = l.emit().in_current(mask, m.span)?;
         for port in carries.iter().chain(&slices) {
-            if l.ty(*port).shape.first().is_some_and(Dim::is_batch) {
-                l.set_mask(*port, mask.node);
+            if l.graphs.ty(*port).shape.first().is_some_and(Dim::is_batch) {
+                l.graphs.set_mask(*port, mask.node);
             }
         }
     }
@@ -151,18 +153,18 @@ fn step_body(
     positional.extend(step.rest);
     let arguments = Arguments { positional, named: Vec::new() };
     let Value::List(next) = l.call(frame, &step.step, arguments, step.step_at, m.span)? else {
-        return Err(l.error(Code::E0304, step.step_at, "a step returns a list, the next carry", "not a list"));
+        return Err(l.findings.error(Code::E0304, step.step_at, "a step returns a list, the next carry", "not a list"));
     };
     if next.len() != types.len() {
         let counts = format!("a step is given {} and returns {}", plural(types.len(), "value"), next.len());
-        return Err(l.error(Code::E0304, step.step_at, counts, "must be as many"));
+        return Err(l.findings.error(Code::E0304, step.step_at, counts, "must be as many"));
     }
     let mut outputs = Vec::with_capacity(next.len());
     for (i, (value, ty)) in next.into_iter().zip(&types).enumerate() {
-        let value = l.to_tensor(frame, value, step.step_at)?;
-        let found = l.ty(value).clone();
+        let value = l.emit().to_tensor(frame, value, step.step_at)?;
+        let found = l.graphs.ty(value).clone();
         if found != *ty {
-            return Err(l.report(
+            return Err(l.findings.report(
                 Diagnostic::error(Code::E0301, format!("carry {i} is {ty}, and {found} after a step"))
                     .at(step.step_at, "a step keeps the types of its carries")
                     .with_label(step.carry_at, format!("starts as {ty}"))
@@ -175,22 +177,22 @@ fn step_body(
 }
 
 /// Closes the loop: its last carries, and the first of each carry along axis 1.
-fn emit(
-    l: &mut Lowering,
-    frame: &mut Frame,
+fn close(
+    l: &mut Emitter<'_>,
+    frame: &Frame,
     m: &Matched,
-    scope: Scope,
+    body: OpenBody,
     outputs: &[TensorValue],
     (n_sequences, length, reverse): (usize, Dim, bool),
     mask: Option<TensorValue>,
 ) -> Lowered<Value> {
-    let masked: Vec<bool> = outputs.iter().map(|output| scope.masks.contains_key(&output.node)).collect();
-    let mut graph = scope.draft.graph;
+    let masked: Vec<bool> = outputs.iter().map(|output| body.masks.contains_key(&output.node)).collect();
+    let mut graph = body.draft.graph;
     let n = outputs.len();
     for (i, output) in outputs.iter().chain(&outputs[..1]).enumerate() {
         graph.add_output(crate::ops::scan::output_role(n, i), i.to_string(), output.node);
     }
-    let operands: Vec<NodeId> = scope.operands.iter().map(|operand| operand.node).collect();
+    let operands: Vec<NodeId> = body.operands.iter().map(|operand| operand.node).collect();
     let scan = Scan {
         body: Body::new(graph),
         carries: n,
@@ -199,12 +201,12 @@ fn emit(
         reverse,
         result: LoopResult::Carry(0),
     };
-    let types: Vec<&TensorType> = operands.iter().map(|operand| l.graph_of(l.which).ty(*operand)).collect();
+    let types: Vec<&TensorType> = operands.iter().map(|operand| l.graphs.of(l.graphs.which).ty(*operand)).collect();
     let checked = crate::ops::Op::from(scan.clone()).infer(&types);
     if let Err(error) = checked {
-        return Err(l.op_error(m.span, error));
+        return Err(l.findings.op_error(m.span, error));
     }
-    let which = l.which;
+    let which = l.graphs.which;
     let results: Vec<LoopResult> = (0..n).map(LoopResult::Carry).chain([LoopResult::Stacked(0)]).collect();
     let mut nodes = emit_loop(&mut l.builder(frame, m.span), &scan, &operands, &results);
     let Some(stacked) = nodes.pop() else { return Err(Reported) };

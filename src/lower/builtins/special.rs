@@ -1,15 +1,14 @@
-//! What makes it a language for losses: `stop`, `grad`; and randomness.
+//! What makes it a language for losses: `stop`, `grad`; small matrices; and randomness.
 
-use super::{Builtin, row};
-use crate::autodiff::{barrier_span, gradient_path, gradient_reach};
-use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
+use super::grad::grad;
+use super::{Builtin, call_row, module_row, row};
+use crate::diag::Code;
+use crate::ir::{DType, TensorType};
 use crate::lower::arguments::{Arguments, Matched};
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{DerivativeInfo, Direction, Lowered, Lowering};
-use crate::ops::{self, Distribution, Flow, InputKind};
-use crate::passes::{coordinates, forward_gradient, gradients};
-use std::sync::Arc;
+use crate::lower::{Lowered, Lowering};
+use crate::ops::{self, Distribution, InputKind};
 
 /// Deeper stacks than this are no model.
 const MAX_REPEATS: usize = 1000;
@@ -22,7 +21,7 @@ pub(super) static ROWS: &[Builtin] = &[
             l.add(frame, m.span, ops::StopGradient, &[x]).map(Value::Tensor)
         }
     }),
-    row("grad", &["y", "x"], "the derivative of a scalar or per-sample y by x, itself differentiable", grad),
+    module_row("grad", &["y", "x"], "the derivative of a scalar or per-sample y by x, itself differentiable", grad),
     row(
         "by_mode",
         &["training", "prediction"],
@@ -47,7 +46,7 @@ pub(super) static ROWS: &[Builtin] = &[
         let (gram, bound) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
         l.add(frame, m.span, ops::NonnegQp, &[gram, bound]).map(Value::Tensor)
     }),
-    row(
+    call_row(
         "repeat",
         &["x", "count", "layer"],
         "a layer applied `count` times, each time a new instance; a named layer shares its params with itself",
@@ -61,63 +60,15 @@ pub(super) static ROWS: &[Builtin] = &[
     }),
 ];
 
-fn grad(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
-    let y = l.tensor_argument(frame, m, 0)?;
-    let x = l.tensor_argument(frame, m, 1)?;
-    let (y_ty, x_ty) = (l.ty(y).clone(), l.ty(x).clone());
-    if !y_ty.is_float() || !x_ty.is_float() {
-        return Err(l.error(Code::E0302, m.span, format!("grad of {y_ty} by {x_ty}"), "both must be f32"));
-    }
-    if !y_ty.is_scalar() && !y_ty.is_per_sample() {
-        return Err(l.report(
-            Diagnostic::error(Code::E0303, format!("grad of {y_ty}"))
-                .at(m.span, "y must be `f32[batch]` or `f32`")
-                .with_help("reduce y first, or take one component: `y[:, 0]`"),
-        ));
-    }
-    if y.which == Which::Init || gradient_path(l.graph_of(y.which), y.node, x.node).is_none() {
-        return Err(l.no_gradient(y, x, m.span));
-    }
-    let masks = [l.mask(y), l.mask(x)];
-    let present = l.filled(frame, y, 0.0, m.span);
-    let result = TensorValue { node: derivative(l, present, x.node, m.span), which: present.which };
-    if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
-        l.set_mask(result, mask);
-    }
-    Ok(Value::Tensor(result))
-}
-
-/// Writes a derivative out, in the direction that was asked for as far as it can be taken. Inside a loop it is taken in reverse.
-fn derivative(l: &mut Lowering, y: TensorValue, x: NodeId, span: Span) -> NodeId {
-    if y.which != Which::Step {
-        return gradients(l.current(), y.node, &[x])[0];
-    }
-    let wanted = l.directions.get(l.module.derivatives.len()).copied().unwrap_or_default();
-    let coordinates = coordinates(&l.graph, y.node, x);
-    let (direction, node) = match (wanted, coordinates) {
-        (Direction::Forward, Some(coordinates)) => {
-            (Direction::Forward, forward_gradient(&mut l.graph, y.node, x, coordinates))
-        }
-        _ => (Direction::Reverse, gradients(&mut l.graph, y.node, &[x])[0]),
-    };
-    l.module.derivatives.push(DerivativeInfo { span: l.user_span(span), direction, coordinates });
-    node
-}
-
-/// Whether `y` is computed from `x`, by any path.
-fn depends_on(graph: &Graph, y: NodeId, x: NodeId) -> bool {
-    graph.slice_back([y])[x.index()]
-}
-
 fn repeat(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     let (Some((mut value, at)), Some((count, count_at)), Some((layer, layer_at))) =
         (m.get(0).cloned(), m.get(1).cloned(), m.get(2).cloned())
     else {
         return Err(crate::lower::Reported);
     };
-    let count = l.count(&count, count_at)?;
+    let count = l.emit().count(&count, count_at)?;
     if count > MAX_REPEATS {
-        return Err(l.error(
+        return Err(l.findings.error(
             Code::E0701,
             count_at,
             format!("{count} repetitions"),
@@ -131,73 +82,18 @@ fn repeat(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     Ok(value)
 }
 
-fn random(l: &mut Lowering, frame: &mut Frame, m: &Matched, distribution: Distribution) -> Lowered<Value> {
+fn random(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, distribution: Distribution) -> Lowered<Value> {
     let Some((value, at)) = m.get(0).cloned() else { return Err(crate::lower::Reported) };
     let shape = l.shape(&value, None, at)?;
     let scalar = TensorType::scalar(DType::I32);
     let seed = l.leaf(InputKind::Seed, "seed", &scalar, m.span);
-    let step = match l.outermost() {
+    let step = match l.graphs.outermost() {
         Which::Init => l.constant(frame, m.span, 0.0, &scalar),
-        _ => l.leaf(InputKind::Step, "step", &scalar, m.span),
+        Which::Step | Which::Body(_) => l.step_clock(m.span),
     };
     let time = l.time(frame, m.span)?;
-    let stream = l.stream(&frame.value_path.clone());
+    let stream = l.graphs.stream(&frame.value_path);
     let op = ops::Random { distribution, stream, ty: TensorType::f32(shape) };
     let operands: Vec<TensorValue> = [seed, step].into_iter().chain(time).collect();
     l.add(frame, m.span, op, &operands).map(Value::Tensor)
-}
-
-impl Lowering {
-    /// Says why the gradient of `y` by `x` is nothing: no dependence, a `stop`, or an op that is flat everywhere.
-    fn no_gradient(&mut self, y: TensorValue, x: TensorValue, span: Span) -> crate::lower::Reported {
-        let graph = self.graph_of(y.which);
-        let depends = y.which != Which::Init && x.which == y.which && depends_on(graph, y.node, x.node);
-        if !depends {
-            return self.report(
-                Diagnostic::error(Code::E0505, "`grad(y, x)` where y does not depend on x")
-                    .at(span, "the derivative is zero everywhere")
-                    .with_help("x must be a value that y is computed from, not another one of the same kind"),
-            );
-        }
-        let graph = self.graph_of(y.which);
-        let reached = gradient_reach(graph, y.node);
-        let mut above_x = vec![false; graph.len()];
-        for id in graph.ids() {
-            above_x[id.index()] = id == x.node || graph.operands(id).iter().any(|operand| above_x[operand.index()]);
-        }
-        let barrier = |flow: Flow| {
-            graph.ids().rev().filter(|id| reached[id.index()]).find(|id| {
-                let mut slots = graph.operands(*id).into_iter().enumerate();
-                slots.any(|(slot, operand)| graph.op(*id).flow(slot) == flow && above_x[operand.index()])
-            })
-        };
-        let place = |id: NodeId| barrier_span(graph, id);
-        let finding = match (barrier(Flow::Stopped).map(place), barrier(Flow::Zero)) {
-            (Some(stop), _) => Diagnostic::error(Code::E0505, "`grad(y, x)` where every path from y to x is stopped")
-                .at(span, "the derivative is zero everywhere")
-                .with_label(stop, "this `stop` closes the path"),
-            (None, flat) => {
-                let name = flat.map_or("an operation", |id| graph.op(id).name());
-                let mut finding = Diagnostic::error(Code::E0504, format!("`{name}` has no derivative"))
-                    .at(span, "this derivative would be zero everywhere");
-                if let Some(id) = flat {
-                    finding = finding.with_label(place(id), "y depends on x only through this");
-                }
-                finding.with_help(
-                    "use a smooth function in its place, such as `softmax` for `argmax`, `sigmoid` for a comparison",
-                )
-            }
-        };
-        self.report(finding)
-    }
-
-    /// A stream number that depends on the path and on how many draws it made, not on the rest of the spec: a change
-    /// elsewhere leaves a param's initial values as they are.
-    fn stream(&mut self, path: &Arc<str>) -> u32 {
-        let count = self.streams.entry(path.clone()).or_insert(0);
-        *count += 1;
-        // FNV-1a, 32 bits.
-        let bytes = path.bytes().chain(count.to_le_bytes());
-        bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-    }
 }

@@ -6,9 +6,10 @@
 use super::{Builtin, row};
 use crate::diag::{Code, Span};
 use crate::ir::Dim;
+use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
-use crate::lower::{Lowered, Lowering};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 use crate::ops::pooling::PoolAttributes;
 use crate::ops::{self, Op};
@@ -34,7 +35,7 @@ pub(super) static ROWS: &[Builtin] = &[
     ),
 ];
 
-fn convolution(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
+fn convolution(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let kernel = l.tensor_argument(frame, m, 1)?;
     let (x_ty, kernel_ty) = (l.ty(x).clone(), l.ty(kernel).clone());
@@ -65,7 +66,7 @@ fn convolution(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Valu
     l.add(frame, m.span, op, &[x, kernel]).map(Value::Tensor)
 }
 
-fn pool(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: fn(PoolAttributes) -> Op) -> Lowered<Value> {
+fn pool(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: fn(PoolAttributes) -> Op) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let ty = l.ty(x).clone();
     let n = ty.rank().saturating_sub(2);
@@ -85,7 +86,7 @@ fn pool(l: &mut Lowering, frame: &mut Frame, m: &Matched, op: fn(PoolAttributes)
 
 /// Zeros before and after each axis.
 pub(super) fn padding(
-    l: &mut Lowering,
+    l: &mut Emitter<'_>,
     m: &Matched,
     slot: usize,
     spatial: &[Dim],
@@ -120,7 +121,7 @@ pub(super) fn padding(
     }
 }
 
-fn pair(l: &mut Lowering, item: &Value, at: Span) -> Lowered<(usize, usize)> {
+fn pair(l: &mut Emitter<'_>, item: &Value, at: Span) -> Lowered<(usize, usize)> {
     match item {
         Value::List(pair) if pair.len() == 2 => Ok((l.count(&pair[0], at)?, l.count(&pair[1], at)?)),
         value => {
@@ -130,7 +131,7 @@ fn pair(l: &mut Lowering, item: &Value, at: Span) -> Lowered<(usize, usize)> {
     }
 }
 
-fn same(l: &mut Lowering, extent: &Dim, reach: usize, stride: usize, at: Span) -> Lowered<(usize, usize)> {
+fn same(l: &mut Emitter<'_>, extent: &Dim, reach: usize, stride: usize, at: Span) -> Lowered<(usize, usize)> {
     let total = if stride == 1 {
         reach - 1
     } else {

@@ -1,0 +1,104 @@
+//! `grad(y, x)`: derivatives written out where they stand, and why one would be nothing.
+
+use crate::autodiff::{barrier_span, gradient_path, gradient_reach};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Dim, Graph, NodeId};
+use crate::lower::arguments::Matched;
+use crate::lower::emit::Emitter;
+use crate::lower::value::{Frame, TensorValue, Value, Which};
+use crate::lower::{DerivativeInfo, Direction, Lowered, Module, Reported};
+use crate::ops::Flow;
+use crate::passes::{coordinates, forward_gradient, gradients};
+
+pub(super) fn grad(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let y = l.tensor_argument(frame, m, 0)?;
+    let x = l.tensor_argument(frame, m, 1)?;
+    let (y_ty, x_ty) = (l.ty(y).clone(), l.ty(x).clone());
+    if !y_ty.is_float() || !x_ty.is_float() {
+        return Err(l.error(Code::E0302, m.span, format!("grad of {y_ty} by {x_ty}"), "both must be f32"));
+    }
+    if !y_ty.is_scalar() && !y_ty.is_per_sample() {
+        return Err(l.report(
+            Diagnostic::error(Code::E0303, format!("grad of {y_ty}"))
+                .at(m.span, "y must be `f32[batch]` or `f32`")
+                .with_help("reduce y first, or take one component: `y[:, 0]`"),
+        ));
+    }
+    if y.which == Which::Init || gradient_path(l.graphs.of(y.which), y.node, x.node).is_none() {
+        return Err(l.no_gradient(y, x, m.span));
+    }
+    let masks = [l.mask(y), l.mask(x)];
+    let present = l.filled(frame, y, 0.0, m.span);
+    let result = TensorValue { node: derivative(l, module, present, x.node, m.span), which: present.which };
+    if let (Some(mask), true) = (masks[0].or(masks[1]), x_ty.shape.first().is_some_and(Dim::is_batch)) {
+        l.set_mask(result, mask);
+    }
+    Ok(Value::Tensor(result))
+}
+
+/// Writes a derivative out, in the direction that was asked for as far as it can be taken. Inside a loop it is taken in reverse.
+fn derivative(l: &mut Emitter<'_>, module: &mut Module, y: TensorValue, x: NodeId, span: Span) -> NodeId {
+    if y.which != Which::Step {
+        return gradients(l.current(), y.node, &[x])[0];
+    }
+    let wanted = l.graphs.directions.get(module.derivatives.len()).copied().unwrap_or_default();
+    let coordinates = coordinates(&l.graphs.step, y.node, x);
+    let (direction, node) = match (wanted, coordinates) {
+        (Direction::Forward, Some(coordinates)) => {
+            (Direction::Forward, forward_gradient(&mut l.graphs.step, y.node, x, coordinates))
+        }
+        _ => (Direction::Reverse, gradients(&mut l.graphs.step, y.node, &[x])[0]),
+    };
+    module.derivatives.push(DerivativeInfo { span: l.findings.user_span(span), direction, coordinates });
+    node
+}
+
+/// Whether `y` is computed from `x`, by any path.
+fn depends_on(graph: &Graph, y: NodeId, x: NodeId) -> bool {
+    graph.slice_back([y])[x.index()]
+}
+
+impl Emitter<'_> {
+    /// Says why the gradient of `y` by `x` is nothing: no dependence, a `stop`, or an op that is flat everywhere.
+    fn no_gradient(&mut self, y: TensorValue, x: TensorValue, span: Span) -> Reported {
+        let graph = self.graphs.of(y.which);
+        let depends = y.which != Which::Init && x.which == y.which && depends_on(graph, y.node, x.node);
+        if !depends {
+            return self.report(
+                Diagnostic::error(Code::E0505, "`grad(y, x)` where y does not depend on x")
+                    .at(span, "the derivative is zero everywhere")
+                    .with_help("x must be a value that y is computed from, not another one of the same kind"),
+            );
+        }
+        let graph = self.graphs.of(y.which);
+        let reached = gradient_reach(graph, y.node);
+        let mut above_x = vec![false; graph.len()];
+        for id in graph.ids() {
+            above_x[id.index()] = id == x.node || graph.operands(id).iter().any(|operand| above_x[operand.index()]);
+        }
+        let barrier = |flow: Flow| {
+            graph.ids().rev().filter(|id| reached[id.index()]).find(|id| {
+                let mut slots = graph.operands(*id).into_iter().enumerate();
+                slots.any(|(slot, operand)| graph.op(*id).flow(slot) == flow && above_x[operand.index()])
+            })
+        };
+        let place = |id: NodeId| barrier_span(graph, id);
+        let finding = match (barrier(Flow::Stopped).map(place), barrier(Flow::Zero)) {
+            (Some(stop), _) => Diagnostic::error(Code::E0505, "`grad(y, x)` where every path from y to x is stopped")
+                .at(span, "the derivative is zero everywhere")
+                .with_label(stop, "this `stop` closes the path"),
+            (None, flat) => {
+                let name = flat.map_or("an operation", |id| graph.op(id).name());
+                let mut finding = Diagnostic::error(Code::E0504, format!("`{name}` has no derivative"))
+                    .at(span, "this derivative would be zero everywhere");
+                if let Some(id) = flat {
+                    finding = finding.with_label(place(id), "y depends on x only through this");
+                }
+                finding.with_help(
+                    "use a smooth function in its place, such as `softmax` for `argmax`, `sigmoid` for a comparison",
+                )
+            }
+        };
+        self.report(finding)
+    }
+}

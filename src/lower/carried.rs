@@ -1,0 +1,285 @@
+//! What is carried from step to step: params and states, their initial values, constraints and updates.
+
+use super::arguments::Arguments;
+use super::emit::Emitter;
+use super::findings::Findings;
+use super::module::{Constraint, Owner, ParamInfo, StateInfo};
+use super::value::{Frame, TensorValue, Value, Which};
+use super::{Lowered, Lowering, Reported};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Role, TensorType};
+use crate::ops::InputKind;
+use crate::syntax::ast::{DefinitionKind, Expr, ExprKind, Ident, TypeExpr};
+use std::sync::Arc;
+
+impl Lowering {
+    pub(super) fn param(
+        &mut self,
+        frame: &mut Frame,
+        name: &Ident,
+        ty: &TypeExpr,
+        init: &Expr,
+        constraint: Option<&Expr>,
+    ) -> Lowered<()> {
+        let ty_span = ty.span;
+        let ty = self.type_expr(frame, ty)?;
+        let path = frame.child_path(&name.name);
+        if let Some(param) = self.module.params.get(&path) {
+            let (node, known, first) = (param.node, param.ty.clone(), param.span);
+            if !frame.reuse {
+                return Err(self.findings.report(
+                    Diagnostic::error(Code::E0202, format!("two params are called `{path}`"))
+                        .at(name.span, "second")
+                        .with_label(first, "first"),
+                ));
+            }
+            if known != ty {
+                return Err(self.findings.report(
+                    Diagnostic::error(Code::E0301, format!("`{path}` is {known} in one call and {ty} in another"))
+                        .at(ty_span, "the calls share their params, so the shapes must agree"),
+                ));
+            }
+            return self.scopes.declare(
+                &mut self.findings,
+                frame,
+                name,
+                Value::Tensor(TensorValue { node, which: Which::Step }),
+            );
+        }
+        self.findings.storable(&ty, "param", ty_span)?;
+        if !ty.is_float() {
+            return Err(self.findings.error(
+                Code::E0302,
+                ty_span,
+                format!("a param is trained, so it is f32, not {ty}"),
+                "here",
+            ));
+        }
+        let node = self.carried(InputKind::Param, Role::Param, frame, &path, &ty, init, name.span)?;
+        let constraint = match constraint {
+            Some(expr) => Some(self.constraint(frame, &path, expr, init)?),
+            None => None,
+        };
+        let owner = match frame.kind {
+            Some(DefinitionKind::Combiner) => Owner::Combiner,
+            Some(_) => Owner::Layer,
+            None => Owner::File,
+        };
+        let span = self.findings.user_span(name.span);
+        self.module.params.insert(path, ParamInfo { node: node.node, ty, owner, constraint, span });
+        self.scopes.declare(&mut self.findings, frame, name, Value::Tensor(node))
+    }
+
+    /// A leaf that is carried from step to step, and its initial value.
+    #[allow(clippy::too_many_arguments)]
+    fn carried(
+        &mut self,
+        kind: InputKind,
+        role: Role,
+        frame: &mut Frame,
+        path: &Arc<str>,
+        ty: &TensorType,
+        init: &Expr,
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        let initial = self.initial_value(frame, path, Some(ty), init)?;
+        let found = self.graphs.ty(initial).clone();
+        if found != *ty {
+            return Err(self.findings.error(
+                Code::E0301,
+                init.span,
+                format!("`{path}` is {ty}, its initial value {found}"),
+                "must have the same type",
+            ));
+        }
+        let span = self.findings.user_span(span);
+        let node = self.emit().leaf(kind, path, ty, span);
+        self.graphs.init.add_output(role, path.clone(), initial.node);
+        Ok(node)
+    }
+
+    /// Evaluates an initial value in the graph of initial values; a scalar fills the whole shape.
+    fn initial_value(
+        &mut self,
+        frame: &mut Frame,
+        path: &Arc<str>,
+        ty: Option<&TensorType>,
+        init: &Expr,
+    ) -> Lowered<TensorValue> {
+        let outer = (self.graphs.which, frame.value_path.clone(), frame.init_shape.clone());
+        self.graphs.which = Which::Init;
+        frame.value_path = path.clone();
+        frame.init_shape = ty.map(|ty| ty.shape.clone());
+        let result = self.expr(frame, init).and_then(|value| {
+            let value = match value {
+                // An initializer's name alone is its call.
+                Value::Definition(_) | Value::Partial(_) => {
+                    self.call(frame, &value, Arguments::default(), init.span, init.span)?
+                }
+                value => value,
+            };
+            match (&value, ty) {
+                (Value::Number { value, .. }, Some(ty)) => Ok(self.emit().constant(frame, init.span, *value, ty)),
+                _ => {
+                    let tensor = self.emit().to_tensor(frame, value, init.span)?;
+                    match ty {
+                        Some(ty) if self.graphs.ty(tensor).is_scalar() && !ty.is_scalar() => {
+                            let node = self.emit().builder(frame, init.span).splat(tensor.node, &ty.shape);
+                            Ok(TensorValue { node, which: Which::Init })
+                        }
+                        _ => Ok(tensor),
+                    }
+                }
+            }
+        });
+        (self.graphs.which, frame.value_path, frame.init_shape) = outer;
+        result
+    }
+
+    /// `in [low, high]`, or `in f` with a function that projects.
+    fn constraint(&mut self, frame: &mut Frame, path: &Arc<str>, expr: &Expr, init: &Expr) -> Lowered<Constraint> {
+        match self.expr(frame, expr)? {
+            Value::List(items) if items.len() == 2 => {
+                let (low, high) =
+                    (self.emit().number(&items[0], expr.span)?, self.emit().number(&items[1], expr.span)?);
+                if low >= high || low.is_nan() || high.is_nan() {
+                    return Err(self.findings.error(
+                        Code::E0404,
+                        expr.span,
+                        format!("the interval [{low}, {high}] is empty"),
+                        "here",
+                    ));
+                }
+                if let ExprKind::Number { value, .. } = init.kind
+                    && !(low..=high).contains(&value)
+                {
+                    return Err(self.findings.error(
+                        Code::E0404,
+                        init.span,
+                        format!("the initial value {value} of `{path}` is outside [{low}, {high}]"),
+                        "must satisfy the constraint",
+                    ));
+                }
+                Ok(Constraint::Interval(low, high))
+            }
+            function @ (Value::Definition(_) | Value::Builtin(_) | Value::Partial(_)) => {
+                self.training.projections.insert(path.clone(), function);
+                Ok(Constraint::Projection)
+            }
+            other => {
+                let found = self.graphs.describe(&other);
+                Err(self.findings.report(
+                    Diagnostic::error(Code::E0404, format!("{found} is not a constraint"))
+                        .at(expr.span, "expected an interval `[low, high]` or a function that projects"),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn state(&mut self, frame: &mut Frame, name: &Ident, ty: Option<&TypeExpr>, init: &Expr) -> Lowered<()> {
+        let path = frame.child_path(&name.name);
+        if let Some(state) = self.module.states.get(&path) {
+            let (node, first) = (state.node, state.span);
+            if !frame.reuse {
+                return Err(self.findings.report(
+                    Diagnostic::error(Code::E0202, format!("two states are called `{path}`"))
+                        .at(name.span, "second")
+                        .with_label(first, "first"),
+                ));
+            }
+            return self.scopes.declare(
+                &mut self.findings,
+                frame,
+                name,
+                Value::Tensor(TensorValue { node, which: Which::Step }),
+            );
+        }
+        let ty = match ty {
+            Some(ty) => self.type_expr(frame, ty)?,
+            None => {
+                let initial = self.initial_value(frame, &path, None, init)?;
+                self.graphs.ty(initial).clone()
+            }
+        };
+        self.findings.storable(&ty, "state", name.span)?;
+        let node = self.carried(InputKind::State, Role::State, frame, &path, &ty, init, name.span)?;
+        let span = self.findings.user_span(name.span);
+        self.module.states.insert(path, StateInfo { node: node.node, ty, span, next: None });
+        self.scopes.declare(&mut self.findings, frame, name, Value::Tensor(node))
+    }
+
+    pub(super) fn update(
+        &mut self,
+        frame: &mut Frame,
+        name: &Ident,
+        value: &Expr,
+        every_epoch: bool,
+        span: Span,
+    ) -> Lowered<()> {
+        let target = self.name(frame, &name.name, name.span)?;
+        let state = match target {
+            Value::Tensor(tensor) => self.module.states.iter().find(|(_, state)| state.node == tensor.node),
+            _ => None,
+        };
+        let Some((path, ty, taken)) = state.map(|(path, state)| (path.clone(), state.ty.clone(), state.next.is_some()))
+        else {
+            return Err(self.findings.error(
+                Code::E0404,
+                name.span,
+                format!("`{}` is not a state", name.name),
+                "only states are updated",
+            ));
+        };
+        if taken {
+            return Err(self.findings.error(
+                Code::E0404,
+                span,
+                format!("`{path}` is updated twice"),
+                "a state has one update a step",
+            ));
+        }
+        let value_span = value.span;
+        let value = self.expr(frame, value)?;
+        let next = self.emit().to_tensor(frame, value, value_span)?;
+        let found = self.graphs.ty(next).clone();
+        if found != ty {
+            return Err(self.findings.error(
+                Code::E0301,
+                value_span,
+                format!("`{path}` is {ty}, its update {found}"),
+                "must have the same type",
+            ));
+        }
+        self.emit().outside_loops("an update", span)?;
+        let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
+        let Some(state) = self.module.states.get_mut(&path) else { return Err(Reported) };
+        let present = TensorValue { node: state.node, which: Which::Step };
+        let mut next = next;
+        if every_epoch {
+            let ended = emit.epoch_end(frame, span)?;
+            next = emit.choose(frame, ended, next, present, span)?;
+        }
+        if let Some(pace) = self.training.pace {
+            next = emit.choose(frame, pace.due, next, present, span)?;
+        }
+        // No gradient passes from step to step, so none is asked of an update.
+        state.next = Some(next.node);
+        Ok(())
+    }
+}
+
+impl Findings {
+    /// Params and states are kept between steps, so their size is fixed when the spec is compiled.
+    fn storable(&mut self, ty: &TensorType, what: &str, span: Span) -> Lowered<()> {
+        match ty.shape.iter().find(|dim| dim.as_known().is_none()) {
+            None => Ok(()),
+            Some(dim) => Err(self.report(
+                Diagnostic::error(Code::E0305, format!("the size of this {what} is not known at compile time"))
+                    .at(span, format!("`{dim}` is a run-time dim"))
+                    .with_help(
+                        "a param's extents are numbers or names of `const`s; slices and reductions fix run-time axes",
+                    ),
+            )),
+        }
+    }
+}

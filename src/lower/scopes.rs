@@ -1,0 +1,184 @@
+//! Names and what they stand for: local names of a frame, the spec's items and definitions, the library's, the built-in ones.
+
+use super::expr::AMBIENT;
+use super::findings::Findings;
+use super::value::{Binding, DefinitionValue, Frame, Home, Value};
+use super::{Lowered, Reported, Setting, builtins};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::syntax::ast::{self, Ident};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The names of one lowering; those of a definition's body are in its [`Frame`].
+#[derive(Default)]
+pub(crate) struct Scopes {
+    library: IndexMap<Arc<str>, Value>,
+    /// all names of the library, those that are not in `library` included
+    library_names: Vec<Arc<str>>,
+    definitions: IndexMap<Arc<str>, (Value, Span)>,
+    /// file-level names, in order
+    globals: IndexMap<Arc<str>, Binding>,
+    /// where the spec defines each name
+    later_items: IndexMap<Arc<str>, Span>,
+    /// names that were looked up
+    named: BTreeSet<Arc<str>>,
+    /// `--set NAME=VALUE`
+    overrides: IndexMap<String, Setting>,
+    /// names of `const`s
+    constants: BTreeSet<Arc<str>>,
+}
+
+impl Scopes {
+    pub(super) fn new(library_names: Vec<Arc<str>>, overrides: IndexMap<String, Setting>) -> Self {
+        Self { library_names, overrides, ..Self::default() }
+    }
+
+    /// Registers the definitions of a file; they may be used anywhere in it.
+    pub(super) fn collect_definitions(&mut self, findings: &mut Findings, file: &ast::File, home: Home) {
+        for statement in &file.statements {
+            let ast::StatementKind::Definition(definition) = &statement.kind else { continue };
+            let name = definition.name.name.clone();
+            let value = Value::Definition(Arc::new(DefinitionValue { definition: Arc::clone(definition), home }));
+            if home == Home::Library {
+                self.library.insert(name, value);
+            } else if let Some((_, first)) = self.definitions.get(&name) {
+                findings.report(
+                    Diagnostic::error(Code::E0202, format!("`{name}` is defined twice"))
+                        .at(definition.name.span, "defined again here")
+                        .with_label(*first, "first defined here")
+                        .with_help("rename one of them"),
+                );
+            } else {
+                self.definitions.insert(name, (value, definition.name.span));
+            }
+        }
+    }
+
+    /// Notes where each name of the file is defined, to tell a name used too early from an unknown one.
+    pub(super) fn note_items(&mut self, file: &ast::File) {
+        for statement in &file.statements {
+            if let Some(name) = statement.kind.item_name() {
+                self.later_items.entry(name.name.clone()).or_insert(name.span);
+            }
+            if let ast::StatementKind::Const { name, .. } = &statement.kind {
+                self.constants.insert(name.name.clone());
+            }
+        }
+    }
+
+    /// Whether an item of the spec has this name, wherever it stands.
+    pub(super) fn is_item(&self, name: &str) -> bool {
+        self.later_items.contains_key(name)
+    }
+
+    /// Whether a definition of the spec has this name.
+    pub(super) fn is_definition(&self, name: &str) -> bool {
+        self.definitions.contains_key(name)
+    }
+
+    /// Gives a name a value in the innermost scope.
+    pub(super) fn declare(
+        &mut self,
+        findings: &mut Findings,
+        frame: &mut Frame,
+        name: &Ident,
+        value: Value,
+    ) -> Lowered<()> {
+        let first = match &frame.locals {
+            Some(locals) => locals.get(&name.name).filter(|binding| !binding.is_parameter).map(|binding| binding.span),
+            None => (self.globals.get(&name.name).map(|binding| binding.span))
+                .or_else(|| self.definitions.get(&name.name).map(|(_, span)| *span)),
+        };
+        if let Some(first) = first {
+            return Err(findings.report(
+                Diagnostic::error(Code::E0202, format!("`{}` is defined twice", name.name))
+                    .at(name.span, "defined again here")
+                    .with_label(first, "first defined here")
+                    .with_help("every name means one thing: rename one of them"),
+            ));
+        }
+        let binding = Binding::own(value, name.span);
+        match &mut frame.locals {
+            Some(locals) => locals.insert(name.name.clone(), binding),
+            None => self.globals.insert(name.name.clone(), binding),
+        };
+        Ok(())
+    }
+
+    /// The name of a broken item fails silently where it is used.
+    pub(super) fn poison(&mut self, name: &Ident) {
+        let broken = || Binding::own(Value::Poison, name.span);
+        self.globals.entry(name.name.clone()).or_insert_with(broken);
+    }
+
+    /// What a name stands for: local names, then the spec's, then the library's, then the built-in ones.
+    pub(super) fn find(&self, frame: &Frame, name: &str) -> Option<Value> {
+        if let Some(binding) = frame.locals.as_ref().and_then(|locals| locals.get(name)) {
+            return Some(binding.value.clone());
+        }
+        if frame.home == Home::Spec {
+            if let Some(binding) = self.globals.get(name) {
+                return Some(binding.value.clone());
+            }
+            if let Some((definition, _)) = self.definitions.get(name) {
+                return Some(definition.clone());
+            }
+        }
+        self.library.get(name).cloned().or_else(|| builtins::find(name).map(Value::Builtin))
+    }
+
+    /// What a name of an extent stands for: extents have names of values only, not of functions.
+    pub(super) fn find_extent(&self, frame: &Frame, name: &str) -> Option<Value> {
+        let known = frame.locals.as_ref().and_then(|locals| locals.get(name)).or_else(|| self.globals.get(name));
+        known.map(|binding| binding.value.clone())
+    }
+
+    /// Notes that something names this.
+    pub(super) fn note_use(&mut self, name: &Arc<str>) {
+        self.named.insert(name.clone());
+    }
+
+    /// Whether something names this.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        self.named.contains(name)
+    }
+
+    pub(super) fn unknown_name(&self, findings: &mut Findings, frame: &Frame, name: &Arc<str>, span: Span) -> Reported {
+        if let Some(later) = self.later_items.get(name).copied().filter(|_| frame.home == Home::Spec) {
+            return findings.report(
+                Diagnostic::error(Code::E0203, format!("`{name}` is used before it is defined"))
+                    .at(span, "used here")
+                    .with_label(later, "defined here")
+                    .with_help("items are read from top to bottom: move the definition above its first use"),
+            );
+        }
+        let mut known: Vec<String> = frame.locals.iter().flatten().map(|(name, _)| name.to_string()).collect();
+        if frame.home == Home::Spec {
+            known.extend(self.globals.keys().chain(self.definitions.keys()).map(ToString::to_string));
+        }
+        known.extend(self.library_names.iter().map(ToString::to_string));
+        known.extend(builtins::names().map(str::to_string));
+        known.extend(AMBIENT.map(str::to_string));
+        findings.report(
+            Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
+                .at(span, "nothing in scope has this name")
+                .with_suggestion(name, known.iter().map(String::as_str)),
+        )
+    }
+
+    /// What `--set` gives a name.
+    pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
+        self.overrides.get(name)
+    }
+
+    /// `--set` of a name that no `const` has is a mistake worth saying.
+    pub(super) fn check_settings(&self, findings: &mut Findings) {
+        for name in self.overrides.keys().filter(|name| !self.constants.contains(name.as_str())) {
+            findings.report(
+                Diagnostic::error(Code::E0201, format!("`--set {name}`: the spec has no `const {name}`"))
+                    .with_suggestion(name, self.constants.iter().map(|name| &**name)),
+            );
+        }
+    }
+}
