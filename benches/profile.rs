@@ -6,8 +6,8 @@
 #![allow(clippy::print_stdout, reason = "a report is what this program is for")]
 
 use anabranch::diag::SourceMap;
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Role};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store};
+use anabranch::ir::DimSizes;
 use anabranch::lower::Options;
 use anabranch::pipeline::{Compiled, compile};
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
     while begun.elapsed() < TIME {
         let start = Instant::now();
         let mut last = start;
-        executor.run_watched(&mut store, Clock { step, ..Clock::default() }, |at| {
+        let ran = executor.run_watched(&mut store, Clock { step, ..Clock::default() }, |at| {
             if total {
                 return;
             }
@@ -66,6 +66,7 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
             each[at].push(now - last);
             last = now;
         });
+        ran.unwrap();
         whole.push(start.elapsed());
         step += 1;
     }
@@ -100,11 +101,5 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
 /// The params' first values, by the spec's own initializers.
 fn first_values(compiled: &Compiled, options: &ExecutorOptions) -> Store<f32> {
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), options).unwrap();
-    let mut store = Store::new();
-    for fetch in init.fetches().to_vec() {
-        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
-    }
-    init.run(&mut store, Clock::default());
-    store
+    init.initial_store(Clock::default()).unwrap()
 }

@@ -7,8 +7,8 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 use anabranch::diag::{SourceMap, render_plain};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Role};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store};
+use anabranch::ir::DimSizes;
 use anabranch::lower::Options;
 use anabranch::pipeline::{Compiled, compile};
 use std::fmt::Write as _;
@@ -60,13 +60,7 @@ fn executor(compiled: &Compiled, batch: usize) -> Executor<f32> {
 fn first_values(compiled: &Compiled) -> Store<f32> {
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), &ExecutorOptions::default())
         .unwrap_or_else(|findings| panic!("{:?}", findings.0));
-    let mut store = Store::new();
-    for fetch in init.fetches().to_vec() {
-        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
-    }
-    init.run(&mut store, Clock::default());
-    store
+    init.initial_store(Clock::default()).unwrap()
 }
 
 /// The least and the median time of a step, in microseconds.
@@ -83,7 +77,7 @@ fn step_times(net: Net) -> (f64, f64) {
     let start = Instant::now();
     for step in 0.. {
         let before = Instant::now();
-        executor.run(&mut store, Clock { step, ..Clock::default() });
+        executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
         times.push(before.elapsed().as_secs_f64() * 1e6);
         if start.elapsed() > Duration::from_millis(500) && step > 2 {
             break;

@@ -3,8 +3,8 @@
 //! `cargo bench --bench steps -- step` runs a part.
 
 use anabranch::diag::SourceMap;
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Role};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store};
+use anabranch::ir::DimSizes;
 use anabranch::lower::Options;
 use anabranch::pipeline::{Compiled, compile};
 use divan::Bencher;
@@ -42,13 +42,7 @@ fn executor(compiled: &Compiled, batch: usize, options: &ExecutorOptions) -> Exe
 /// The params' first values, by the spec's own initializers.
 fn first_values(compiled: &Compiled, options: &ExecutorOptions) -> Store<f32> {
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), options).unwrap();
-    let mut store = Store::new();
-    for fetch in init.fetches().to_vec() {
-        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
-    }
-    init.run(&mut store, Clock::default());
-    store
+    init.initial_store(Clock::default()).unwrap()
 }
 
 fn step(bencher: Bencher<'_, '_>, name: &str, threads: usize) {
@@ -64,7 +58,7 @@ fn step(bencher: Bencher<'_, '_>, name: &str, threads: usize) {
     }
     let mut step = 0;
     bencher.bench_local(|| {
-        executor.run(&mut store, Clock { step, ..Clock::default() });
+        executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
         step += 1;
     });
 }

@@ -1,8 +1,8 @@
 //! A training step allocates nothing: counted by the allocator of this test binary, on every thread.
 
 use anabranch::diag::{SourceMap, render_plain};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Role};
+use anabranch::exec::{Clock, Executor, ExecutorOptions, Store};
+use anabranch::ir::DimSizes;
 use anabranch::lower::Options;
 use anabranch::pipeline::compile;
 use anabranch_kernels::Pool;
@@ -66,12 +66,7 @@ fn training(name: &str, text: &str, batch: usize, threads: usize) -> (Executor<f
         .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
     let options = ExecutorOptions { pool: Some(started(threads)), ..ExecutorOptions::default() };
     let mut init = Executor::<f32>::new(&compiled.simplified.init, &DimSizes::new(), &options).unwrap();
-    let mut store = Store::new();
-    for fetch in init.fetches().to_vec() {
-        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
-    }
-    init.run(&mut store, Clock::default());
+    let store = init.initial_store(Clock::default()).unwrap();
     let sizes = DimSizes::from([("batch".into(), batch)]);
     (Executor::new(&compiled.simplified.train, &sizes, &options).unwrap(), store)
 }
@@ -83,7 +78,7 @@ fn steps_allocate_nothing() {
         for threads in [1, 2] {
             let (mut executor, mut store) = training(name, text, batch, threads);
             for step in 0..3 {
-                executor.run(&mut store, Clock { step, ..Clock::default() });
+                executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
             }
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             for step in 3..23 {
@@ -92,7 +87,7 @@ fn steps_allocate_nothing() {
                         values.fill(0.5);
                     }
                 }
-                executor.run(&mut store, Clock { step, ..Clock::default() });
+                executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
             }
             let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
             assert_eq!(allocations, 0, "{name} on {threads} threads");

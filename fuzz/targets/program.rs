@@ -3,7 +3,7 @@
 #![no_main]
 
 use anabranch::diag::{SourceId, Span};
-use anabranch::exec::{Clock, ExecutorOptions, Mode, Store, StoreKind, Values};
+use anabranch::exec::{Carried, Clock, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::export::program::Document;
 use anabranch::ir::{DimSizes, Graph};
 use anabranch::ops::{InputKind, Op};
@@ -48,12 +48,14 @@ fn run(graph: Graph) {
         };
         // A run folder's params have fixed sizes.
         let Some(shape) = graph.ty(id).known_shape() else { return };
-        let values = Values::zeros(graph.ty(id).dtype, shape.iter().product());
-        store.insert(kind, graph.node(id).provenance.name.clone(), shape, values);
+        let dtype = graph.ty(id).dtype;
+        let values = Values::zeros(dtype, shape.iter().product());
+        let name = graph.node(id).provenance.name.clone();
+        store.insert(Carried { kind, name, dtype, shape }, values).unwrap();
     }
     let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
     let mut program = Program::<f32>::new(graph, options);
     if let Ok(executor) = program.executor(ROWS, &sizes) {
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
     }
 }

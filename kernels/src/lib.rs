@@ -12,6 +12,7 @@
 //! This crate holds the vector intrinsics, the threads, and output slices that several of them write: what is `unsafe`
 //! about arithmetic. The crate `anabranch` is the compiler and runtime above it.
 
+pub mod buffer;
 pub mod conv;
 pub mod elementwise;
 pub mod gemm;

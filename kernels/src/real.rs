@@ -3,10 +3,11 @@
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
+use super::buffer::Number;
 use super::simd::{self, Vector};
 
-/// A floating-point element: `f32` or `f64`.
-pub trait Real: num_traits::Float + Send + Sync + Default + Debug + Display + Sum + 'static {
+/// A floating-point element: `f32` or `f64`, and no other.
+pub trait Real: Number + num_traits::Float + Default + Debug + Display + Sum {
     /// The vector of the portable level.
     type Portable: Vector<Element = Self>;
     /// The vector of the AVX2 level.

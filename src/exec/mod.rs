@@ -4,14 +4,15 @@
 //! states live in a [`Store`] that outlives executors, so that a short last batch (another executor, other sizes)
 //! goes on with the same params.
 
+mod memory;
 mod planned;
 mod store;
 
-pub use store::{Store, StoreKind, Values};
+pub use store::{Carried, Entry, Store, StoreError, StoreKind, Values};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, DimSizes, Graph, NodeId, Role, bind, check_bound};
-use crate::ops::{Element, InputKind, Op, Tensor, reference};
+use crate::ops::{Element, Input, InputKind, Op, Tensor, reference};
 use crate::passes::simplify;
 use anabranch_kernels::{Level, Pool};
 use ndarray::{ArrayD, IxDyn};
@@ -27,6 +28,9 @@ pub enum Mode {
     Reference,
 }
 
+/// Threads beyond this only wait for each other.
+const MOST_THREADS_A_CORE: usize = 4;
+
 /// Settings of an executor.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutorOptions {
@@ -41,11 +45,22 @@ pub struct ExecutorOptions {
 
 impl ExecutorOptions {
     /// The threads to run on.
-    pub fn pool(&self) -> Arc<Pool> {
-        self.pool.clone().unwrap_or_else(|| {
-            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-            Arc::new(Pool::new(if self.threads == 0 { cores() } else { self.threads }))
-        })
+    ///
+    /// # Errors
+    /// E0701 when more are asked for than any machine of so many cores has use for.
+    pub fn pool(&self) -> Result<Arc<Pool>, Diagnostics> {
+        if let Some(pool) = &self.pool {
+            return Ok(pool.clone());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = MOST_THREADS_A_CORE * cores;
+        if self.threads > most {
+            let finding = Diagnostic::error(Code::E0701, format!("{} threads are too many", self.threads))
+                .with_note(format!("expected: at most {most} on this machine, {MOST_THREADS_A_CORE} for each core"))
+                .with_help("0 takes as many as there are cores");
+            return Err(finding.into());
+        }
+        Ok(Arc::new(Pool::new(if self.threads == 0 { cores } else { self.threads })))
     }
 }
 
@@ -86,6 +101,7 @@ pub struct Executor<T: Element> {
     feed_values: Vec<Values<T>>,
     fetches: Vec<Fetch>,
     results: Vec<Values<T>>,
+    carried: Vec<Carried>,
 }
 
 impl<T: Element> Executor<T> {
@@ -99,13 +115,18 @@ impl<T: Element> Executor<T> {
         let graph = simplify(&bound);
         let feeds: Vec<Feed> = feeds(&graph);
         let fetches: Vec<Fetch> = fetches(&graph);
-        let feed_values = feeds.iter().map(|feed| Values::zeros(feed.dtype, feed.shape.iter().product())).collect();
-        let results = fetches.iter().map(|fetch| Values::zeros(fetch.dtype, fetch.shape.iter().product())).collect();
+        let carried = carried(&graph);
         let planned = match options.mode {
-            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds)?),
+            Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds, &carried)?),
             Mode::Reference => None,
         };
-        Ok(Self { graph, planned, feeds, feed_values, fetches, results })
+        let zeros =
+            |dtype, shape: &[usize], name: &str| Values::try_zeros(dtype, n_elements(shape), &format!("`{name}`"));
+        let feed_values =
+            feeds.iter().map(|feed| zeros(feed.dtype, &feed.shape, &feed.name)).collect::<Result<_, _>>()?;
+        let results = fetches.iter().map(|fetch| zeros(fetch.dtype, &fetch.shape, &fetch.name));
+        let results = results.collect::<Result<_, _>>()?;
+        Ok(Self { graph, planned, feeds, feed_values, fetches, results, carried })
     }
 
     /// The plan as text, when the program runs by one.
@@ -118,17 +139,22 @@ impl<T: Element> Executor<T> {
         &self.feeds
     }
 
-    /// The buffer of a feed of floats; `None` when it is of another type.
+    /// The params and states that the program reads or gives new values.
+    pub fn carried(&self) -> &[Carried] {
+        &self.carried
+    }
+
+    /// The buffer of a feed of floats; `None` when it is of another type, or there is no such feed.
     pub fn feed_float(&mut self, feed: usize) -> Option<&mut [T]> {
-        match &mut self.feed_values[feed] {
+        match self.feed_values.get_mut(feed)? {
             Values::Float(values) => Some(values),
             Values::Int(_) => None,
         }
     }
 
-    /// The buffer of a feed of ints, or of bools as 0 and 1.
+    /// The buffer of a feed of ints, or of bools as 0 and 1; `None` when it is of another type, or there is no such feed.
     pub fn feed_int(&mut self, feed: usize) -> Option<&mut [i32]> {
-        match &mut self.feed_values[feed] {
+        match self.feed_values.get_mut(feed)? {
             Values::Int(values) => Some(values),
             Values::Float(_) => None,
         }
@@ -157,41 +183,56 @@ impl<T: Element> Executor<T> {
         }
     }
 
+    /// Runs a program that gives a model's first params and states.
+    ///
+    /// # Errors
+    /// E0702 when they do not fit in memory.
+    pub fn initial_store(&mut self, clock: Clock) -> Result<Store<T>, Diagnostics> {
+        let mut store = Store::zeros(&self.carried)?;
+        self.run(&mut store, clock)?;
+        Ok(store)
+    }
+
     /// Runs the program once. Params and states are read from the store; their next values are written to it.
     ///
-    /// # Panics
-    /// When the store lacks a param or state of the program, or has it in another shape.
-    pub fn run(&mut self, store: &mut Store<T>, clock: Clock) {
-        self.run_watched(store, clock, |_| ());
+    /// # Errors
+    /// When the store lacks one of [`Executor::carried`], or has it in another type or shape. Nothing has run then.
+    pub fn run(&mut self, store: &mut Store<T>, clock: Clock) -> Result<(), StoreError> {
+        self.run_watched(store, clock, |_| ())
     }
 
     /// As [`Executor::run`]; `after` is called with the number of each step of the plan when it is done, which a profile
     /// is made of.
     ///
-    /// # Panics
+    /// # Errors
     /// As [`Executor::run`].
-    pub fn run_watched(&mut self, store: &mut Store<T>, clock: Clock, after: impl FnMut(usize)) {
+    pub fn run_watched(
+        &mut self,
+        store: &mut Store<T>,
+        clock: Clock,
+        after: impl FnMut(usize),
+    ) -> Result<(), StoreError> {
         if let Some(planned) = &mut self.planned {
-            planned.run(&mut self.feed_values, store, clock, after);
-            for output in &planned.plan.outputs {
-                if !matches!(self.fetches[output.output].role, Role::Param | Role::State) {
-                    planned.read(output.buffer, &mut self.results[output.output]);
-                }
-            }
-            return;
+            return planned.run(&mut self.feed_values, store, clock, after, &mut self.results);
         }
+        self.carried.iter().try_for_each(|what| store.get(what).map(|_| ()))?;
         let graph = &self.graph;
         let leaf = |id: NodeId| leaf_value(graph, id, &self.feeds, &self.feed_values, store, clock);
         let values = reference::evaluate(graph, leaf);
         for ((fetch, value), result) in self.fetches.iter().zip(values).zip(&mut self.results) {
             let value = Values::from_tensor(&value);
             match fetch.role {
-                Role::Param => store.set(StoreKind::Param, &fetch.name, value),
-                Role::State => store.set(StoreKind::State, &fetch.name, value),
+                Role::Param => store.set(StoreKind::Param, &fetch.name, value)?,
+                Role::State => store.set(StoreKind::State, &fetch.name, value)?,
                 _ => *result = value,
             }
         }
+        Ok(())
     }
+}
+
+fn n_elements(shape: &[usize]) -> usize {
+    shape.iter().copied().fold(1, usize::saturating_mul)
 }
 
 /// The sizes of the data do not suit an operation.
@@ -226,6 +267,37 @@ fn fetches(graph: &Graph) -> Vec<Fetch> {
     graph.outputs.iter().map(fetch).collect()
 }
 
+/// What a graph reads from the store, and what it writes there.
+fn carried(graph: &Graph) -> Vec<Carried> {
+    let mut carried: Vec<Carried> = Vec::new();
+    let leaves = graph.ids().filter_map(|id| match graph.op(id) {
+        Op::Input(Input { kind: InputKind::Param, .. }) => {
+            Some((StoreKind::Param, &graph.node(id).provenance.name, id))
+        }
+        Op::Input(Input { kind: InputKind::State, .. }) => {
+            Some((StoreKind::State, &graph.node(id).provenance.name, id))
+        }
+        _ => None,
+    });
+    let outputs = graph.outputs.iter().filter_map(|output| match output.role {
+        Role::Param => Some((StoreKind::Param, &output.name, output.node)),
+        Role::State => Some((StoreKind::State, &output.name, output.node)),
+        _ => None,
+    });
+    for (kind, name, id) in leaves.chain(outputs) {
+        let what = Carried {
+            kind,
+            name: name.clone(),
+            dtype: graph.ty(id).dtype,
+            shape: graph.ty(id).known_shape().unwrap_or_default(),
+        };
+        if !carried.contains(&what) {
+            carried.push(what);
+        }
+    }
+    carried
+}
+
 /// The value of a leaf, for the reference executor.
 fn leaf_value<T: Element>(
     graph: &Graph,
@@ -243,14 +315,18 @@ fn leaf_value<T: Element>(
         op => panic!("internal: {} is not a leaf", op.name()),
     };
     let scalar = |value: i32| Tensor::Int(ArrayD::from_elem(IxDyn(&[]), value));
+    let stored = |kind: StoreKind| {
+        let values = store.find(kind, name).expect("internal: the store holds what the program carries");
+        values.to_tensor(node.ty.dtype, &shape)
+    };
     match kind {
         InputKind::Step => scalar(clock.step),
         InputKind::Epoch => scalar(clock.epoch),
         InputKind::EpochEnd => scalar(i32::from(clock.epoch_end)),
         InputKind::Seed => scalar(clock.seed),
         InputKind::Port(_) => panic!("internal: a port outside the body of a loop"),
-        InputKind::Param => store.get(StoreKind::Param, name).to_tensor(node.ty.dtype, &shape),
-        InputKind::State => store.get(StoreKind::State, name).to_tensor(node.ty.dtype, &shape),
+        InputKind::Param => stored(StoreKind::Param),
+        InputKind::State => stored(StoreKind::State),
         InputKind::Input | InputKind::Target => {
             let at = feeds.iter().position(|feed| feed.kind == kind && feed.name == *name);
             let at = at.expect("internal: every input leaf has a feed");
@@ -260,134 +336,4 @@ fn leaf_value<T: Element>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diag::SourceMap;
-    use crate::lower::Options;
-    use crate::pipeline::compile;
-
-    /// A store with the initial values of a spec.
-    fn initial<T: Element>(init: &Graph, options: &ExecutorOptions) -> Store<T> {
-        let mut executor = Executor::<T>::new(init, &DimSizes::new(), options).unwrap();
-        let mut store = Store::new();
-        for fetch in executor.fetches().to_vec() {
-            let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-            let values = Values::zeros(fetch.dtype, fetch.shape.iter().product());
-            store.insert(kind, fetch.name, fetch.shape, values);
-        }
-        executor.run(&mut store, Clock { seed: 3, ..Clock::default() });
-        store
-    }
-
-    /// Runs some steps of a spec in one mode on made-up data; gives the store and the losses.
-    fn train<T: Element>(text: &str, mode: Mode, batch: usize) -> (Store<T>, Vec<f64>) {
-        let mut sources = SourceMap::default();
-        let id = sources.add("test.anb", text);
-        let compiled = compile(&mut sources, id, &Options::default())
-            .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
-        let options = ExecutorOptions { mode, threads: 2, ..ExecutorOptions::default() };
-        let mut store = initial::<T>(&compiled.simplified.init, &options);
-        let sizes = DimSizes::from([("batch".into(), batch)]);
-        let mut executor = Executor::<T>::new(&compiled.simplified.train, &sizes, &options).unwrap();
-        let mut losses = Vec::new();
-        for step in 0..5 {
-            for feed in 0..executor.feeds().len() {
-                let mut state = 17u32 + feed as u32 + step as u32 * 7;
-                let mut next = || {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    state >> 8
-                };
-                if let Some(values) = executor.feed_float(feed) {
-                    values.fill_with(|| T::of(f64::from(next() % 1000) / 1000.0));
-                } else if let Some(values) = executor.feed_int(feed) {
-                    values.fill_with(|| (next() % 10) as i32);
-                }
-            }
-            executor.run(&mut store, Clock { step, ..Clock::default() });
-            losses.extend((0..executor.fetches().len()).map(|fetch| executor.scalar(fetch)).filter(|x| !x.is_nan()));
-        }
-        (store, losses)
-    }
-
-    fn agree(text: &str, batch: usize) {
-        let (planned, planned_losses) = train::<f64>(text, Mode::Planned, batch);
-        let (reference, reference_losses) = train::<f64>(text, Mode::Reference, batch);
-        for (a, b) in planned_losses.iter().zip(&reference_losses) {
-            assert!((a - b).abs() <= 1e-9 * (1.0 + b.abs()), "losses {planned_losses:?} against {reference_losses:?}");
-        }
-        for (a, b) in planned.entries().zip(reference.entries()) {
-            for (x, y) in a.values.floats().iter().zip(b.values.floats()) {
-                assert!((x - y).abs() <= 1e-9 * (1.0 + y.abs()), "{}: {x} against {y}", a.name);
-            }
-        }
-    }
-
-    const LOCALIZER: &str = include_str!("../../examples/localizer/localizer.anb");
-
-    #[test]
-    fn plan_and_reference_agree_on_the_first_example() {
-        agree(LOCALIZER, 7);
-        agree(LOCALIZER, 1);
-    }
-
-    const TWO_HEADS: &str = "
-        input x: f32[batch, 8, 8, 1]
-        target label: i32[batch]
-        target next: f32[batch, 3]
-        let trunk = x |> conv2d(filters=4, kernel=3, padding=\"same\", activation=relu) |> max_pool2d(window=2) |> flatten
-        let hidden = trunk |> dense(units=16, activation=tanh)
-        output logits = hidden |> dense(units=10)
-        output guess = hidden |> dense(units=3)
-        loss first = sparse_categorical_crossentropy(label, logits)
-        loss second = mean_squared_error(next, guess)
-        loss total = uncertainty(first, second)
-        metric hits = accuracy(label, logits)
-        train {
-            minimize total
-            optimizer adam(lr=0.01)
-            clip global_norm=1.0
-        }";
-
-    #[test]
-    fn plan_and_reference_agree_on_a_convolutional_net_with_two_heads() {
-        agree(TWO_HEADS, 5);
-        agree(TWO_HEADS, 64);
-    }
-
-    #[test]
-    fn floats_follow_doubles() {
-        let (single, _) = train::<f32>(TWO_HEADS, Mode::Planned, 16);
-        let (double, _) = train::<f64>(TWO_HEADS, Mode::Planned, 16);
-        for (a, b) in single.entries().zip(double.entries()) {
-            for (x, y) in a.values.floats().iter().zip(b.values.floats()) {
-                assert!((f64::from(*x) - y).abs() <= 1e-3 * (1.0 + y.abs()), "{}: {x} against {y}", a.name);
-            }
-        }
-    }
-
-    #[test]
-    fn a_program_too_large_for_memory_is_refused_before_it_is_made() {
-        let text = "
-            input x: f32[batch, 1000, 1000]
-            output y = exp(x) @ exp(2 * x)";
-        let mut sources = SourceMap::default();
-        let id = sources.add("test.anb", text);
-        let compiled = compile(&mut sources, id, &Options::default()).unwrap();
-        let graph = bind(&compiled.simplified.predict, &DimSizes::from([("batch".into(), 10_000)]));
-        let findings = planned::Planned::<f32>::new(&graph, &ExecutorOptions::default(), &feeds(&graph)).err();
-        assert_eq!(findings.map(|findings| findings.0[0].code), Some(Code::E0702));
-    }
-
-    #[test]
-    fn sizes_that_do_not_fit_are_refused() {
-        let text = "
-            input x: f32[batch, T]
-            output y = x[:, 0:4]";
-        let mut sources = SourceMap::default();
-        let id = sources.add("test.anb", text);
-        let compiled = compile(&mut sources, id, &Options::default()).unwrap();
-        let sizes = DimSizes::from([("batch".into(), 2), ("T".into(), 3)]);
-        let refused = Executor::<f32>::new(&compiled.simplified.predict, &sizes, &ExecutorOptions::default());
-        assert_eq!(refused.err().map(|findings| findings.0[0].code), Some(Code::E0303));
-    }
-}
+mod tests;

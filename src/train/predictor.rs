@@ -11,7 +11,7 @@ use super::trainer::for_each_batch;
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Numbers};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
-use crate::exec::{Clock, ExecutorOptions, Store, StoreKind, Values};
+use crate::exec::{Carried, Clock, ExecutorOptions, Store, StoreKind, Values};
 use crate::export::program::Document;
 use crate::ir::{DType, Graph, Role, TensorType};
 use crate::ops::{Element, InputKind, Op};
@@ -290,7 +290,7 @@ fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<Store<T>, Diagno
             (values, DType::F32) => Values::Float((0..values.len()).map(|at| T::of(values.get(at))).collect()),
             (values, _) => return Err(broken(format!("`{key}` holds {}, not i32", values.type_name())).into()),
         };
-        store.insert(kind, name, shape, values);
+        store.insert(Carried { kind, name, dtype, shape }, values)?;
     }
     Ok(store)
 }

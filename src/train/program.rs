@@ -55,7 +55,7 @@ impl<T: Element> Program<T> {
     /// Runs the program on rows of a dataset.
     ///
     /// # Errors
-    /// Those of [`Program::executor`]; E0603 when the dataset lacks a field.
+    /// Those of [`Program::executor`]; E0603 when the dataset lacks a field, E0606 when the store does not fit the program.
     pub fn run(
         &mut self,
         data: &Dataset,
@@ -66,7 +66,7 @@ impl<T: Element> Program<T> {
     ) -> Result<&Executor<T>, Diagnostics> {
         let executor = self.executor(rows.len(), sizes)?;
         feed(executor, data, rows)?;
-        executor.run(store, clock);
+        executor.run(store, clock)?;
         Ok(executor)
     }
 }

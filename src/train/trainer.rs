@@ -98,10 +98,10 @@ impl<T: Element> Trainer<T> {
     /// A model with its initial params and states.
     ///
     /// # Errors
-    /// E0702 when the initial program does not fit in memory.
+    /// E0701 when the options ask for too many threads; E0702 when the initial program does not fit in memory.
     pub fn new(compiled: &Compiled, seed: u64, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
         // One set of threads serves every program of the model.
-        let options = ExecutorOptions { pool: Some(options.pool()), ..options.clone() };
+        let options = ExecutorOptions { pool: Some(options.pool()?), ..options.clone() };
         let program = |graph: &Simple| Program::new(graph.clone(), options.clone());
         let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
         let simplified = &compiled.simplified;
@@ -138,10 +138,6 @@ impl<T: Element> Trainer<T> {
 
     pub fn store(&self) -> &Store<T> {
         &self.store
-    }
-
-    pub fn store_mut(&mut self) -> &mut Store<T> {
-        &mut self.store
     }
 
     pub fn clock(&self) -> Clock {
@@ -184,15 +180,12 @@ impl<T: Element> Trainer<T> {
     /// E0601, E0606.
     pub fn load_params(&mut self, source: &ParamsSource) -> Result<(), Diagnostics> {
         let tensors = params::read(source)?;
-        let entries = self.store.entries().filter(|entry| entry.kind == StoreKind::Param);
-        let wanted: Vec<(&str, &[usize])> = entries.map(|entry| (&*entry.name, &*entry.shape)).collect();
+        let entries = self.store.entries().filter(|entry| entry.kind() == StoreKind::Param);
+        let wanted: Vec<(&str, &[usize])> = entries.map(|entry| (&**entry.name(), entry.shape())).collect();
         tensors.check(source, &wanted, Coverage::Partial)?;
         for (name, tensor) in &tensors.tensors {
-            if let Some(Values::Float(values)) = self.store.find_mut(StoreKind::Param, name) {
-                for (at, value) in values.iter_mut().enumerate() {
-                    *value = T::of(tensor.values.get(at));
-                }
-            }
+            let values = (0..tensor.values.len()).map(|at| T::of(tensor.values.get(at))).collect();
+            self.store.set(StoreKind::Param, name, Values::Float(values))?;
         }
         Ok(())
     }
@@ -304,7 +297,7 @@ impl<T: Element> Trainer<T> {
 
     /// Whether every param and state is a finite number.
     pub fn is_finite(&self) -> bool {
-        self.store.entries().all(|entry| entry.values.floats().iter().all(|value| value.is_finite()))
+        self.store.entries().all(|entry| entry.values().floats().iter().all(|value| value.is_finite()))
     }
 }
 
@@ -365,17 +358,5 @@ fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut
 }
 
 fn initial_store<T: Element>(mut init: Program<T>, clock: Clock) -> Result<Store<T>, Diagnostics> {
-    let executor = init.executor(1, &DimSizes::new())?;
-    let mut store = Store::new();
-    for fetch in executor.fetches() {
-        let kind = match fetch.role {
-            Role::Param => StoreKind::Param,
-            Role::State => StoreKind::State,
-            _ => continue,
-        };
-        let zeros = Values::zeros(fetch.dtype, fetch.shape.iter().product());
-        store.insert(kind, fetch.name.clone(), fetch.shape.clone(), zeros);
-    }
-    executor.run(&mut store, clock);
-    Ok(store)
+    init.executor(1, &DimSizes::new())?.initial_store(clock)
 }

@@ -1,7 +1,7 @@
 //! A compiled spec with values: feed it, run a step, read what came out. By the reference executor, in f64.
 
 use anabranch::diag::{Diagnostics, SourceMap, render_plain};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
+use anabranch::exec::{Carried, Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, Graph, Role};
 use anabranch::lower::Options;
 use anabranch::ops::{Tensor, reference};
@@ -62,7 +62,8 @@ impl Run {
                 Tensor::Int(array) => Values::Int(array.iter().copied().collect()),
                 Tensor::Bool(array) => Values::Int(array.iter().map(|value| i32::from(*value)).collect()),
             };
-            store.insert(kind, output.name.clone(), shape, values);
+            let dtype = init.ty(output.node).dtype;
+            store.insert(Carried { kind, name: output.name.clone(), dtype, shape }, values).unwrap();
         }
         Self { compiled, store, clock: Clock::default(), floats: BTreeMap::new(), ints: BTreeMap::new() }
     }
@@ -88,8 +89,7 @@ impl Run {
     }
 
     pub fn set_state(&mut self, name: &str, values: &[f64]) {
-        let state = self.store.find_mut(StoreKind::State, name).expect("a state of that name");
-        *state = Values::Float(values.to_vec());
+        self.store.set(StoreKind::State, name, Values::Float(values.to_vec())).unwrap();
     }
 
     /// Losses and metrics by name, sample weights as `weight NAME`.
@@ -122,7 +122,7 @@ impl Run {
                 executor.feed_int(at).expect("ints").copy_from_slice(&self.ints[&*feed.name]);
             }
         }
-        executor.run(&mut self.store, self.clock);
+        executor.run(&mut self.store, self.clock).unwrap();
         let mut out = BTreeMap::new();
         for (at, fetch) in executor.fetches().to_vec().into_iter().enumerate() {
             let name = match fetch.role {

@@ -2,7 +2,7 @@
 
 use anabranch::diag::{SourceMap, render_plain};
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
-use anabranch::ir::{DimSizes, Graph, Role};
+use anabranch::ir::{DimSizes, Graph};
 use anabranch::lower::Options;
 use anabranch::ops::Element;
 use anabranch::pipeline::{Compiled, compile};
@@ -27,21 +27,14 @@ pub fn compiled(text: &str) -> Compiled {
 /// The initial params and states of a spec.
 pub fn initial<T: Element>(compiled: &Compiled, mode: Mode) -> Store<T> {
     let mut executor = Executor::<T>::new(&compiled.simplified.init, &DimSizes::new(), &options(mode)).unwrap();
-    let mut store = Store::new();
-    for fetch in executor.fetches().to_vec() {
-        let kind = if fetch.role == Role::Param { StoreKind::Param } else { StoreKind::State };
-        store.insert(kind, fetch.name, fetch.shape.clone(), Values::zeros(fetch.dtype, fetch.shape.iter().product()));
-    }
-    executor.run(&mut store, Clock::default());
-    store
+    executor.initial_store(Clock::default()).unwrap()
 }
 
 /// Sets a param or state that the spec must have.
 pub fn set<T: Element>(store: &mut Store<T>, kind: StoreKind, name: &str, values: &[f64]) {
-    let known: Vec<String> = store.entries().map(|entry| entry.name.to_string()).collect();
-    let found = store.find_mut(kind, name).unwrap_or_else(|| panic!("no {name} among {known:?}"));
-    assert_eq!(found.len(), values.len(), "the size of {name}");
-    *found = Values::Float(values.iter().map(|value| T::of(*value)).collect());
+    let known: Vec<String> = store.entries().map(|entry| entry.name().to_string()).collect();
+    let values = Values::Float(values.iter().map(|value| T::of(*value)).collect());
+    store.set(kind, name, values).unwrap_or_else(|error| panic!("{error}, of {known:?}"));
 }
 
 pub fn executor<T: Element>(graph: &Graph, batch: usize, mode: Mode) -> Executor<T> {

@@ -177,10 +177,10 @@ fn all_directions_train_alike() {
             let mut step = executor::<f64>(&train_step(text, directions), rows, Mode::Planned);
             feed(&mut step, &Feeds::from([(field.into(), values.clone())]));
             for i in 0..2 {
-                step.run(&mut store, Clock { step: i, ..Clock::default() });
+                step.run(&mut store, Clock { step: i, ..Clock::default() }).unwrap();
             }
-            let params = store.entries().filter(|entry| entry.kind == StoreKind::Param);
-            params.flat_map(|entry| floats(&entry.values)).collect::<Vec<_>>()
+            let params = store.entries().filter(|entry| entry.kind() == StoreKind::Param);
+            params.flat_map(|entry| floats(entry.values())).collect::<Vec<_>>()
         };
         let wanted = steps(&[Direction::Reverse; 2]);
         for (first, second) in WAYS.into_iter().flat_map(|first| WAYS.map(|second| (first, second))) {

@@ -2,7 +2,7 @@
 
 use crate::common::random_graph::{Ops, build, choices, leaf_value, sizes};
 use anabranch::diag::{SourceMap, render_plain};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
+use anabranch::exec::{Carried, Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DimSizes, Graph, bind};
 use anabranch::lower::Options;
 use anabranch::ops::{InputKind, Op, Tensor};
@@ -138,13 +138,14 @@ fn results(graph: &Graph, options: &ExecutorOptions) -> Vec<Values<f64>> {
                 panic!("params are floats")
             };
             let values = Values::Float(value.iter().copied().collect());
-            store.insert(StoreKind::Param, node.provenance.name.clone(), value.shape().to_vec(), values);
+            let (kind, name, dtype) = (StoreKind::Param, node.provenance.name.clone(), node.ty.dtype);
+            store.insert(Carried { kind, name, dtype, shape: value.shape().to_vec() }, values).unwrap();
         }
     }
     let mut executor = Executor::<f64>::new(graph, &sizes(), options).expect("the sizes fit");
-    executor.run(&mut store, Clock::default());
+    executor.run(&mut store, Clock::default()).unwrap();
     // A second run finds the memory as the first one left it.
-    executor.run(&mut store, Clock::default());
+    executor.run(&mut store, Clock::default()).unwrap();
     (0..executor.fetches().len()).map(|fetch| executor.result(fetch).clone()).collect()
 }
 

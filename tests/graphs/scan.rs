@@ -55,7 +55,7 @@ fn trained(compiled: &Compiled, length: usize, mode: Mode, threads: usize) -> Ve
                     }
                 }
             }
-            executor.run(&mut store, Clock { step, ..Clock::default() });
+            executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
             for (at, fetch) in executor.fetches().iter().enumerate() {
                 if !matches!(fetch.role, Role::Param | Role::State) {
                     seen.extend(floats(executor.result(at)));
@@ -63,7 +63,7 @@ fn trained(compiled: &Compiled, length: usize, mode: Mode, threads: usize) -> Ve
             }
         }
     }
-    seen.extend(store.entries().flat_map(|entry| floats(&entry.values)));
+    seen.extend(store.entries().flat_map(|entry| floats(entry.values())));
     seen
 }
 
@@ -105,7 +105,7 @@ fn without_a_step_the_last_carry_is_the_first() {
         let mut store: Store<f64> = initial(&compiled, Mode::Reference);
         let sizes = DimSizes::from([("batch".into(), 2), ("T".into(), 0)]);
         let mut executor = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &options(mode)).unwrap();
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         let fetch = |name| executor.fetch(Role::Output, name).unwrap();
         assert_eq!(floats(executor.result(fetch("last"))), [0.3, 0.5, 0.3, 0.5]);
         assert!(floats(executor.result(fetch("all"))).is_empty());
@@ -280,7 +280,7 @@ fn draws_differ_from_step_to_step_and_are_the_same_on_the_way_back() {
         let sizes = DimSizes::from([("batch".into(), 1), ("T".into(), 4)]);
         let mut run = |graph: &Graph, role: Role, name: &str| {
             let mut executor = Executor::<f64>::new(graph, &sizes, &options(mode)).unwrap();
-            executor.run(&mut store, Clock::default());
+            executor.run(&mut store, Clock::default()).unwrap();
             floats(executor.result(executor.fetch(role, name).unwrap()))
         };
         let draws = run(&compiled.simplified.predict, Role::Output, "all");
@@ -329,7 +329,7 @@ fn missing_samples_stay_apart_in_a_loop() {
         let mut executor = values::executor::<f64>(&compiled.simplified.train, 2, Mode::Planned);
         let y = [vec![f64::NAN, 1.0, 2.0, 3.0, 4.0, 5.0], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]].concat();
         values::feed(&mut executor, &values::Feeds::from([("x".into(), vec![0.0; 6]), ("y".into(), y)]));
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         let loss = executor.scalar(executor.fetch(Role::Loss, "l").unwrap());
         (loss, floats(store.find(StoreKind::Param, "w").unwrap()))
     };
@@ -354,7 +354,7 @@ fn a_mask_by_time_is_read_step_by_step() {
             &mut executor,
             &values::Feeds::from([("x".into(), x), ("seen".into(), vec![1., 0., 1., 0., 0., 1.])]),
         );
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         assert_eq!(floats(executor.result(0)), [4.0, 6.0, 10.0, 11.0], "{mode:?}");
     }
 }
@@ -382,7 +382,7 @@ fn loops_nest() {
             let values = executor.feed_float(feed).unwrap();
             values.iter_mut().enumerate().for_each(|(i, value)| *value = (1.3 * i as f64).cos());
         }
-        (0..2).for_each(|step| executor.run(&mut store, Clock { step, ..Clock::default() }));
+        (0..2).for_each(|step| executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap());
         floats(store.find(StoreKind::Param, "w").unwrap())
     };
     let wanted = run(&spec("unroll", "3", "4"), Mode::Reference);
@@ -426,7 +426,7 @@ fn carries_that_change_places_are_set_aside() {
         let sizes = DimSizes::from([("batch".into(), 1), ("T".into(), 3)]);
         let mut executor = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &options(mode)).unwrap();
         values::feed(&mut executor, &values::Feeds::from([("x".into(), vec![5.0, 6.0, 7.0])]));
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         assert_eq!(floats(executor.result(0)), [2.0, 1.0, 7.0, 6.0], "{mode:?}");
     }
 }
@@ -446,7 +446,7 @@ fn states_that_change_places_are_set_aside() {
     for mode in [Mode::Planned, Mode::Reference] {
         let mut store: Store<f64> = initial(&compiled, Mode::Reference);
         let mut executor = values::executor::<f64>(&compiled.simplified.train, 1, mode);
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         let state = |name| floats(store.find(StoreKind::State, name).unwrap())[0];
         assert_eq!([state("a"), state("b")], [2.0, 1.0], "{mode:?}");
     }

@@ -2,7 +2,7 @@
 
 use crate::common::random_views::{build, choices};
 use crate::common::values::{Feeds, compiled, executor, feed, floats, initial};
-use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
+use anabranch::exec::{Carried, Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, DimSizes, Graph, Role, print};
 use anabranch::ops::{InputKind, Op};
 use anabranch_kernels::Level;
@@ -26,7 +26,8 @@ fn run(graph: &Graph, mode: Mode) -> Vec<(String, Vec<f64>)> {
         };
         let shape = input.ty.known_shape().unwrap();
         let values = (0..shape.iter().product()).map(|i| number(id.index(), i)).collect();
-        store.insert(kind, graph.node(id).provenance.name.clone(), shape, Values::Float(values));
+        let (name, dtype) = (graph.node(id).provenance.name.clone(), graph.ty(id).dtype);
+        store.insert(Carried { kind, name, dtype, shape }, Values::Float(values)).unwrap();
     }
     let mut executor = Executor::<f64>::new(graph, &DimSizes::new(), &options).expect("it fits");
     for i in 0..executor.feeds().len() {
@@ -41,14 +42,14 @@ fn run(graph: &Graph, mode: Mode) -> Vec<(String, Vec<f64>)> {
         }
     }
     // The second run finds the memory as the first one left it.
-    (0..2).for_each(|_| executor.run(&mut store, Clock::default()));
+    (0..2).for_each(|_| executor.run(&mut store, Clock::default()).unwrap());
     let mut found = Vec::new();
     for (at, fetch) in executor.fetches().iter().enumerate() {
         if !matches!(fetch.role, Role::Param | Role::State) {
             found.push((format!("{} {}", fetch.role.as_str(), fetch.name), floats(executor.result(at))));
         }
     }
-    found.extend(store.entries().map(|entry| (entry.name.to_string(), floats(&entry.values))));
+    found.extend(store.entries().map(|entry| (entry.name().to_string(), floats(entry.values()))));
     found
 }
 
@@ -93,7 +94,7 @@ fn same(text: &str, n_elements: usize) {
         let mut executor = executor::<f64>(&compiled.simplified.predict, 2, mode);
         let x = (0..n_elements).map(|i| number(3, i)).collect();
         feed(&mut executor, &Feeds::from([("x".into(), x)]));
-        executor.run(&mut store, Clock::default());
+        executor.run(&mut store, Clock::default()).unwrap();
         floats(executor.result(0))
     };
     let (planned, expected) = (run(Mode::Planned), run(Mode::Reference));
@@ -134,7 +135,7 @@ fn two_broadcasts_with_a_reshape_between_train_on_the_right_numbers() {
         feed(&mut executor, &feeds);
         let loss = executor.fetch(Role::Loss, "l").unwrap();
         let step = |step| {
-            executor.run(&mut store, Clock { step, ..Clock::default() });
+            executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
             executor.scalar(loss)
         };
         (0..5).map(step).collect::<Vec<f64>>()

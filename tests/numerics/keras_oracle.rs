@@ -49,7 +49,7 @@ fn evaluate(case: &Value, function: &str, arguments: &str) -> Vec<f64> {
     let mut store = initial::<f64>(&compiled, Mode::Reference);
     let mut program = executor::<f64>(&compiled.simplified.predict, extents(&case["pred"])[0], Mode::Planned);
     feed(&mut program, &Feeds::from([("t".into(), flat(&case["target"])), ("p".into(), flat(&case["pred"]))]));
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     floats(program.result(program.fetch(Role::Output, "y").unwrap()))
 }
 
@@ -179,7 +179,7 @@ fn optimizer_path(case: &Value) -> Vec<f64> {
     feed(&mut step, &Feeds::from([("a".into(), flat(&case["A"])), ("b".into(), flat(&case["b"]))]));
     let mut path = Vec::new();
     for i in 0..20 {
-        step.run(&mut store, Clock { step: i, ..Clock::default() });
+        step.run(&mut store, Clock { step: i, ..Clock::default() }).unwrap();
         path.extend(floats(store.find(StoreKind::Param, "x").unwrap()));
     }
     path
@@ -210,7 +210,7 @@ fn ctc_is_that_of_pytorch() {
         for mode in [Mode::Planned, Mode::Reference] {
             let mut executor = Executor::<f64>::new(&program, &sizes, &options(mode)).unwrap();
             feed(&mut executor, &feeds);
-            executor.run(&mut Store::new(), Clock::default());
+            executor.run(&mut Store::new(), Clock::default()).unwrap();
             for name in ["loss", "gradient"] {
                 let found = floats(executor.result(executor.fetch(Role::Output, name).unwrap()));
                 let error = difference(&found, &flat(&case[name]));

@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, reason = "the count of cases, for those who ask with --nocapture")]
 
 use crate::common::values::{Feeds, compiled, difference, exact, extents, feed, flat, floats, options};
-use anabranch::exec::{Clock, Executor, Mode, Store, StoreKind, Values};
+use anabranch::exec::{Carried, Clock, Executor, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, DimSizes, Graph, NodeId, Output, Role};
 use anabranch::ops::{InputKind, Op};
 use anabranch::passes::{gradients, prune, resolve_prediction, resolve_training, simplify};
@@ -226,14 +226,15 @@ fn run(case: &Value, mode: Mode) -> (f64, String) {
         let shape = graph.ty(node.unwrap()).known_shape().unwrap();
         assert_eq!(graph.ty(node.unwrap()).dtype, DType::F32);
         assert_eq!(shape.iter().product::<usize>(), flat(values).len(), "{name}");
-        store.insert(kind, name.into(), shape, Values::Float(flat(values)));
+        let what = Carried { kind, name: name.into(), dtype: DType::F32, shape };
+        store.insert(what, Values::Float(flat(values))).unwrap();
     }
     let sizes = DimSizes::from([("batch".into(), extents(&case["input"])[0])]);
     let mut executor = Executor::<f64>::new(&graph, &sizes, &options(mode)).unwrap();
     feed(&mut executor, &Feeds::from([("x".into(), flat(&case["input"])), ("c".into(), flat(&case["c"]))]));
     let names: Vec<(String, (StoreKind, String))> =
         case["weights"].as_object().unwrap().keys().map(|w| (w.clone(), owner(&graph, &path(w, &weights)))).collect();
-    executor.run(&mut store, Clock::default());
+    executor.run(&mut store, Clock::default()).unwrap();
     let result = |role: Role, name: &str| {
         let fetch = executor.fetch(role, name).unwrap_or_else(|| panic!("no result {name}"));
         floats(executor.result(fetch))

@@ -11,7 +11,7 @@ fn slopes(formula: &str, width: usize, x: &[f64]) -> Vec<f64> {
     let mut store = initial::<f64>(&spec, Mode::Planned);
     let mut program = executor::<f64>(&spec.simplified.predict, rows, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".into(), x.to_vec())]));
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     let written = floats(program.result(program.fetch(Role::Output, "slope").unwrap()));
 
     let trained = compiled(&format!(
@@ -24,7 +24,7 @@ fn slopes(formula: &str, width: usize, x: &[f64]) -> Vec<f64> {
     values::set(&mut store, anabranch::exec::StoreKind::Param, "x", x);
     let mut program = executor::<f64>(&trained.simplified.gradients, 1, Mode::Planned);
     feed(&mut program, &Feeds::from([("unused".into(), vec![0.0])]));
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     let found = floats(program.result(program.fetch(Role::Gradient, "x").unwrap()));
     assert_eq!(found, written, "{formula}");
     found
@@ -72,7 +72,7 @@ fn the_value_by_which_is_differentiated_is_not_looked_into() {
     let mut store = initial::<f64>(&spec, Mode::Planned);
     let mut program = executor::<f64>(&spec.simplified.predict, 2, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".into(), vec![0.0, 3.0])]));
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     let found = floats(program.result(program.fetch(Role::Output, "slope").unwrap()));
     let wanted = [2.0, 1.0 + (-3.0f64).exp()];
     assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");

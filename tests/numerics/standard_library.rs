@@ -14,7 +14,7 @@ fn predict(text: &str, batch: usize, feeds: &[(&str, Vec<f64>)]) -> impl Fn(&str
     let mut store = initial::<f64>(&compiled, Mode::Planned);
     let mut program = executor::<f64>(&compiled.simplified.predict, batch, Mode::Planned);
     feed(&mut program, &feeds.iter().map(|(name, values)| (name.to_string(), values.clone())).collect::<Feeds>());
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     move |name| floats(program.result(program.fetch(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))))
 }
 
@@ -25,7 +25,7 @@ fn train(text: &str, batch: usize, n_steps: i32, feeds: &Feeds) -> Store<f64> {
     let mut step = executor::<f64>(&compiled.simplified.train, batch, Mode::Planned);
     feed(&mut step, feeds);
     for i in 0..n_steps {
-        step.run(&mut store, Clock { step: i, ..Clock::default() });
+        step.run(&mut store, Clock { step: i, ..Clock::default() }).unwrap();
     }
     store
 }
@@ -97,7 +97,7 @@ fn schedule(call: &str, step: i32) -> f64 {
     let compiled = compiled(&text);
     let mut store = initial::<f64>(&compiled, Mode::Planned);
     let mut program = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
-    program.run(&mut store, Clock { step, ..Clock::default() });
+    program.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
     floats(store.find(StoreKind::State, "s").unwrap())[0]
 }
 
@@ -214,7 +214,7 @@ fn a_plateau_lowers_the_rate() {
         for (half, value) in [(0, loss - 1.0), (1, loss + 1.0)] {
             feed(&mut step, &Feeds::from([("x".to_string(), vec![value; 2])]));
             let clock = Clock { step: 2 * epoch as i32 + half, epoch: epoch as i32, epoch_end: half == 1, seed: 0 };
-            step.run(&mut store, clock);
+            step.run(&mut store, clock).unwrap();
         }
         rates.push(floats(store.find(StoreKind::State, &state).unwrap())[0]);
     }
@@ -244,9 +244,9 @@ fn carried_after(optimizer: &str, rows: usize, n: usize) -> BTreeMap<String, Vec
         let x = (2 * i * rows..2 * (i + 1) * rows).map(|k| (k as f64 * 0.7).sin()).collect();
         let t = (i * rows..(i + 1) * rows).map(|k| (k as f64 * 1.3).cos()).collect();
         feed(&mut step, &Feeds::from([("x".to_string(), x), ("t".to_string(), t)]));
-        step.run(&mut store, Clock { step: i as i32, ..Clock::default() });
+        step.run(&mut store, Clock { step: i as i32, ..Clock::default() }).unwrap();
     }
-    store.entries().map(|entry| (entry.name.to_string(), floats(&entry.values))).collect()
+    store.entries().map(|entry| (entry.name().to_string(), floats(entry.values()))).collect()
 }
 
 #[test]
@@ -313,13 +313,13 @@ fn averaged_params_predict_by_their_running_mean() {
     let mut step = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
     feed(&mut step, &Feeds::from([("x".to_string(), vec![1.0])]));
     for i in 0..3 {
-        step.run(&mut store, Clock { step: i, ..Clock::default() });
+        step.run(&mut store, Clock { step: i, ..Clock::default() }).unwrap();
     }
     // The param falls by 1 a step: steps start from 1, 0, -1.
     close(&param(&store, "y.line.w"), &[-2.0]);
     let mut program = executor::<f64>(&compiled.simplified.predict, 1, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".to_string(), vec![1.0])]));
-    program.run(&mut store, Clock::default());
+    program.run(&mut store, Clock::default()).unwrap();
     close(&floats(program.result(program.fetch(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
 }
 
@@ -337,7 +337,7 @@ fn averaging_predicts_and_evaluates_by_running_means() {
     let feeds = Feeds::from([("x".to_string(), vec![1.0, 2.0]), ("t".to_string(), vec![1.0])]);
     feed(&mut step, &feeds);
     for i in 0..3 {
-        step.run(&mut store, Clock { step: i, ..Clock::default() });
+        step.run(&mut store, Clock { step: i, ..Clock::default() }).unwrap();
     }
     // The kernel falls by x a step, the bias by 1. Steps start from 1, 0, -1; from 1, -1, -3; from 0, -1, -2.
     close(&param(&store, "hidden.dense.kernel"), &[-2.0, -5.0]);
@@ -348,7 +348,7 @@ fn averaging_predicts_and_evaluates_by_running_means() {
     {
         let mut program = executor::<f64>(program, 1, Mode::Planned);
         feed(&mut program, &feeds);
-        program.run(&mut store, Clock::default());
+        program.run(&mut store, Clock::default()).unwrap();
         close(&floats(program.result(program.fetch(role, name).unwrap())), &[wanted]);
     }
 }
@@ -554,11 +554,11 @@ fn ctc_sums_over_all_alignments() {
         let mut store = initial::<f64>(&compiled, mode);
         let mut program = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &values::options(mode)).unwrap();
         feed(&mut program, &feeds);
-        program.run(&mut store, Clock::default());
+        program.run(&mut store, Clock::default()).unwrap();
         close(&floats(program.result(0)), &wanted(&[0.1, -0.2, 0.3]));
         let mut program = Executor::<f64>::new(&compiled.simplified.gradients, &sizes, &values::options(mode)).unwrap();
         feed(&mut program, &feeds);
-        program.run(&mut store, Clock::default());
+        program.run(&mut store, Clock::default()).unwrap();
         let mean = |shift: [f64; 3]| wanted(&shift).iter().sum::<f64>() / 5.0;
         let slope = |class: usize| {
             let moved = |by: f64| std::array::from_fn(|i| [0.1, -0.2, 0.3][i] + if i == class { by } else { 0.0 });

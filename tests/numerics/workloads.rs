@@ -46,7 +46,7 @@ impl Workload {
 
     fn store<T: Element>(&self, compiled: &Compiled, mode: Mode) -> Store<T> {
         let mut store = initial::<T>(compiled, mode);
-        let n_params = store.entries().filter(|entry| entry.kind == StoreKind::Param).count();
+        let n_params = store.entries().filter(|entry| entry.kind() == StoreKind::Param).count();
         assert_eq!(n_params, self.params.len(), "{}: every param has a first value", self.name);
         for (array, path) in &self.params {
             set(&mut store, StoreKind::Param, path, &self.arrays[&format!("param/{array}")]);
@@ -72,7 +72,7 @@ impl Workload {
         let mut worst: f64 = 0.0;
         for (i, row) in oracle["steps"].as_array().unwrap().iter().take(n_steps).enumerate() {
             feed(&mut step, &self.feeds(i));
-            step.run(&mut store, Clock { step: i as i32, ..Clock::default() });
+            step.run(&mut store, Clock { step: i as i32, ..Clock::default() }).unwrap();
             for (name, wanted) in row.as_object().unwrap() {
                 let found = match step.fetch(Role::Loss, name) {
                     Some(fetch) => vec![step.scalar(fetch)],
@@ -96,7 +96,7 @@ impl Workload {
         let mut store = self.store::<f64>(&compiled, Mode::Planned);
         let mut program: Executor<f64> = executor(&compiled.simplified.gradients, self.batch, Mode::Planned);
         feed(&mut program, &self.feeds(0));
-        program.run(&mut store, Clock::default());
+        program.run(&mut store, Clock::default()).unwrap();
         let oracle = self.oracle();
         let wanted = oracle["grad0"].as_object().unwrap();
         assert_eq!(wanted.len(), self.params.len());

@@ -145,9 +145,17 @@ unsafe fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
     unsafe { kernel.run::<T::Avx512>() }
 }
 
+/// Nobody else's type is a vector.
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The most lanes of a vector.
+const MOST_LANES: usize = 16;
+
 /// A few numbers side by side. Comparisons follow IEEE 754 (false on NaN); `minimum` and `maximum` give NaN where an
-/// operand is NaN.
-pub trait Vector: Copy + 'static {
+/// operand is NaN. The types of this module are all there are: their sizes are relied on.
+pub trait Vector: sealed::Sealed + Copy + 'static {
     /// One number.
     type Element: Real;
     /// One bool per lane.
@@ -226,7 +234,7 @@ pub trait Vector: Copy + 'static {
     /// Applies a function lane by lane.
     #[inline(always)]
     fn map(self, function: fn(Self::Element) -> Self::Element) -> Self {
-        let mut lanes = [Self::Element::default(); 16];
+        let mut lanes = [Self::Element::default(); MOST_LANES];
         // SAFETY: 16 numbers are room for every vector type; a value of this type exists, so loading is allowed.
         unsafe {
             self.store(lanes.as_mut_ptr());
@@ -240,7 +248,7 @@ pub trait Vector: Copy + 'static {
     /// Applies a function of two numbers lane by lane.
     #[inline(always)]
     fn map2(self, other: Self, function: fn(Self::Element, Self::Element) -> Self::Element) -> Self {
-        let (mut left, mut right) = ([Self::Element::default(); 16], [Self::Element::default(); 16]);
+        let (mut left, mut right) = ([Self::Element::default(); MOST_LANES], [Self::Element::default(); MOST_LANES]);
         // SAFETY: as in `map`.
         unsafe {
             self.store(left.as_mut_ptr());
@@ -255,7 +263,7 @@ pub trait Vector: Copy + 'static {
     /// The lanes folded in a fixed order: halves onto each other.
     #[inline(always)]
     fn fold(self, function: fn(Self::Element, Self::Element) -> Self::Element) -> Self::Element {
-        let mut lanes = [Self::Element::default(); 16];
+        let mut lanes = [Self::Element::default(); MOST_LANES];
         // SAFETY: 16 numbers are room for every vector type.
         unsafe { self.store(lanes.as_mut_ptr()) };
         let mut width = Self::LANES;

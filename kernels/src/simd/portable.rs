@@ -1,6 +1,7 @@
 //! Vectors as small arrays: the compiler may or may not use vector instructions for them.
 
-use super::{Real, Vector};
+use super::sealed::Sealed;
+use super::{MOST_LANES, Real, Vector};
 
 /// `N` numbers, a multiply-add being two roundings (a fused one is a library call on machines without it).
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +24,15 @@ impl<T: Real, const N: usize> Lanes<T, N> {
     }
 }
 
+impl<T, const N: usize> Sealed for Lanes<T, N> {}
+
 impl<T: Real, const N: usize> Vector for Lanes<T, N> {
     type Element = T;
     type Mask = [bool; N];
-    const LANES: usize = N;
+    const LANES: usize = {
+        assert!(N <= MOST_LANES, "more lanes than any vector has");
+        N
+    };
     const MANY_REGISTERS: bool = false;
 
     #[inline(always)]

@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use super::sealed::Sealed;
 use super::{Single, Vector};
 use crate::math;
 
@@ -13,6 +14,8 @@ macro_rules! vector_type {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $name($raw);
+
+        impl Sealed for $name {}
     };
 }
 vector_type!(/// 16 single-precision numbers in an AVX-512 register.

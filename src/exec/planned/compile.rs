@@ -1,6 +1,8 @@
 //! Steps of a plan to kernels: extents, strides and workspace worked out once.
 
-use super::kernel::{ConvolutionPass, CopyPart, Kernel, MatrixOperand, PoolPass};
+use super::kernel::{
+    ConvolutionPass, CopyPart, IndexKernel, IndexWork, IntKernel, Kernel, MatrixOperand, PoolPass, RowKernel, RowWork,
+};
 use super::loops::LoopKernel;
 use crate::ir::{DType, TensorType};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
@@ -51,7 +53,7 @@ fn workspace<T>(kernel: &Kernel<T>) -> usize {
 
 fn compile_copy<T: Element>(plan: &Plan, from: BufferId, to: BufferId) -> Kernel<T> {
     if plan.buffers[from.0].storage == Storage::Float && plan.buffers[to.0].storage == Storage::Int {
-        return Kernel::MaskToInt { from, to };
+        return Kernel::Int(IntKernel::Truncate { from, to });
     }
     let dims = vec![Dim { extent: plan.buffers[to.0].len, from: 1, to: 1 }];
     Kernel::Copies { parts: vec![CopyPart { from, dims, from_offset: 0, to_offset: 0 }], zero: false, to }
@@ -238,7 +240,8 @@ fn compile_kernel<T: Element>(
         Op::Sum(sum) if storage == Storage::Float => compile_reduce(Reduction::Sum, &sum.axes, &operands[0], to),
         Op::MaxReduce(max) => compile_reduce(Reduction::Max, &max.axes, &operands[0], to),
         Op::ArgMax(argmax) if argmax.axis + 1 == operands[0].shape.len() => {
-            first.map(|from| Kernel::ArgMax { row: operands[0].shape[argmax.axis], from, to })
+            let work = RowWork::ArgMax { row: operands[0].shape[argmax.axis] };
+            first.map(|from| Kernel::Row(RowKernel { work, from, to }))
         }
         Op::Product(product) => compile_reduce(Reduction::Product, &product.axes, &operands[0], to),
         op @ (Op::Softmax(_)
@@ -254,7 +257,7 @@ fn compile_kernel<T: Element>(
             Some(Kernel::Random { op: random.clone(), seed, step, time: operands.get(2).map(|time| time.buffer), to })
         }
         Op::Cast(_) if storage == Storage::Int && operands[0].dtype != DType::I32 => {
-            first.map(|from| Kernel::Truncate { from, to })
+            first.map(|from| Kernel::Int(IntKernel::Truncate { from, to }))
         }
         op => compile_integers(op, operands, to).or_else(|| compile_layout(op, operands, to, shape)),
     };
@@ -290,7 +293,8 @@ fn compile_integers<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> 
         _ => None,
     };
     if let Some(comparison) = comparison {
-        return Some(Kernel::Compare { comparison, operands: [operands[0].buffer, operands[1].buffer], to });
+        let operands = [operands[0].buffer, operands[1].buffer];
+        return Some(Kernel::Int(IntKernel::Compare { comparison, operands, to }));
     }
     let operation = match op {
         Op::Add(_) => Arithmetic::Add,
@@ -302,11 +306,13 @@ fn compile_integers<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> 
         Op::Min(_) => Arithmetic::Min,
         Op::Select(_) => {
             let mask = operands[0].buffer;
-            return Some(Kernel::SelectInt { mask, operands: [operands[1].buffer, operands[2].buffer], to });
+            let operands = [operands[1].buffer, operands[2].buffer];
+            return Some(Kernel::Int(IntKernel::Select { mask, operands, to }));
         }
         _ => return None,
     };
-    Some(Kernel::Arithmetic { operation, operands: [operands[0].buffer, operands[1].buffer], to })
+    let operands = [operands[0].buffer, operands[1].buffer];
+    Some(Kernel::Int(IntKernel::Arithmetic { operation, operands, to }))
 }
 
 fn compile_matmul<T: Element>(
@@ -396,9 +402,13 @@ fn compile_reduce<T: Element>(
 /// Ops along one axis and by index.
 fn compile_along<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> Option<Kernel<T>> {
     let x = &operands[0];
+    let row = |work| Kernel::Row(RowKernel { work, from: x.buffer, to });
+    let by_index = |work, indices: &Operand, values: &Operand| {
+        Some(Kernel::Index(IndexKernel { work, indices: indices.buffer, values: values.buffer, to }))
+    };
     let softmax = |kind, axis: usize| {
         let is_last = axis + 1 == x.shape.len() && !x.shape.contains(&0);
-        is_last.then(|| Kernel::Softmax { kind, row: x.shape[axis], from: x.buffer, to })
+        is_last.then(|| row(RowWork::Softmax { kind, row: x.shape[axis] }))
     };
     let around = |shape: &[usize], axis: usize| (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
     match op {
@@ -408,25 +418,25 @@ fn compile_along<T: Element>(op: &Op, operands: &[Operand], to: BufferId) -> Opt
         Op::CumulativeSum(op) => {
             let (outer, inner) = around(&x.shape, op.axis);
             let dims = [outer, x.shape[op.axis], inner];
-            Some(Kernel::CumulativeSum { dims, reverse: op.reverse, exclusive: op.exclusive, from: x.buffer, to })
+            Some(row(RowWork::CumulativeSum { dims, reverse: op.reverse, exclusive: op.exclusive }))
         }
         Op::Gather(op) => {
             let row = x.shape[1..].iter().product();
-            Some(Kernel::GatherRows { row, fill: op.fill.0, table: x.buffer, indices: operands[1].buffer, to })
+            by_index(IndexWork::GatherRows { row, fill: op.fill.0 }, &operands[1], x)
         }
         Op::ScatterAdd(_) => {
             let row = operands[1].shape[x.shape.len()..].iter().product();
-            Some(Kernel::ScatterAddRows { row, indices: x.buffer, updates: operands[1].buffer, to })
+            by_index(IndexWork::ScatterAddRows { row }, x, &operands[1])
         }
         Op::TakeAlong(op) => {
             let (outer, inner) = around(&x.shape, op.axis);
             let along = Along { outer, extent: x.shape[op.axis], inner, picks: operands[1].shape[op.axis] };
-            Some(Kernel::TakeAlong { along, fill: op.fill.0, from: x.buffer, indices: operands[1].buffer, to })
+            by_index(IndexWork::TakeAlong { along, fill: op.fill.0 }, &operands[1], x)
         }
         Op::PutAlong(op) => {
             let (outer, inner) = around(&x.shape, op.axis);
             let along = Along { outer, extent: op.extent.as_known()?, inner, picks: x.shape[op.axis] };
-            Some(Kernel::PutAlong { along, indices: x.buffer, updates: operands[1].buffer, to })
+            by_index(IndexWork::PutAlong { along }, x, &operands[1])
         }
         _ => None,
     }

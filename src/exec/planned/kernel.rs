@@ -1,11 +1,13 @@
 //! The steps of a plan as calls of kernels.
 
 use super::loops::LoopKernel;
-use super::tables::Tables;
+use super::tables::{Memory, Tables, View, ViewMut};
+use crate::exec::Values;
+use crate::ir::DType;
 use crate::ops::{Element, Op, Random, Tensor};
-use crate::plan::{BufferId, Operand, Storage};
+use crate::plan::{BufferId, Operand};
 use anabranch_kernels::conv::{self, ConvGeometry};
-use anabranch_kernels::elementwise::{Destination, Program, Source};
+use anabranch_kernels::elementwise::Program;
 use anabranch_kernels::gemm::{self, Epilogue, Matrix, MatrixMut, Shape};
 use anabranch_kernels::index::{self, Along};
 use anabranch_kernels::integers::{self, Arithmetic, Comparison};
@@ -20,6 +22,13 @@ pub(super) struct MatrixOperand {
     pub batch_stride: usize,
     pub row_stride: usize,
     pub column_stride: usize,
+}
+
+impl MatrixOperand {
+    fn matrix<'a, T>(&self, data: View<'a, T>) -> Matrix<'a, T> {
+        let Self { batch_stride, row_stride, column_stride, .. } = *self;
+        Matrix { data: data.floats(), batch_stride, row_stride, column_stride }
+    }
 }
 
 /// One strided copy.
@@ -45,6 +54,74 @@ pub(super) enum PoolPass {
     MaxSelect,
     Average,
     AverageScatter,
+}
+
+/// What goes along one axis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowKernel {
+    pub work: RowWork,
+    pub from: BufferId,
+    pub to: BufferId,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RowWork {
+    /// along the last axis
+    ArgMax {
+        row: usize,
+    },
+    /// along the last axis
+    Softmax {
+        kind: Softmax,
+        row: usize,
+    },
+    CumulativeSum {
+        dims: [usize; 3],
+        reverse: bool,
+        exclusive: bool,
+    },
+}
+
+/// Elements picked from, or put to, where indices say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexKernel {
+    pub work: IndexWork,
+    pub indices: BufferId,
+    pub values: BufferId,
+    pub to: BufferId,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IndexWork {
+    GatherRows { row: usize, fill: f64 },
+    ScatterAddRows { row: usize },
+    TakeAlong { along: Along, fill: f64 },
+    PutAlong { along: Along },
+}
+
+/// Ints, and floats that become ints.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IntKernel {
+    Compare {
+        comparison: Comparison,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    Arithmetic {
+        operation: Arithmetic,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    Select {
+        mask: BufferId,
+        operands: [BufferId; 2],
+        to: BufferId,
+    },
+    /// towards zero; carried bools, which are 0 and 1, become ints by it too
+    Truncate {
+        from: BufferId,
+        to: BufferId,
+    },
 }
 
 /// A step, ready to run.
@@ -85,86 +162,20 @@ pub(super) enum Kernel<T> {
         from: BufferId,
         to: BufferId,
     },
-    ArgMax {
-        row: usize,
-        from: BufferId,
-        to: BufferId,
-    },
     /// strided copies into one result, zeroed first if they do not cover it
     Copies {
         parts: Vec<CopyPart>,
         zero: bool,
         to: BufferId,
     },
-    /// along the last axis
-    Softmax {
-        kind: Softmax,
-        row: usize,
-        from: BufferId,
-        to: BufferId,
-    },
-    CumulativeSum {
-        dims: [usize; 3],
-        reverse: bool,
-        exclusive: bool,
-        from: BufferId,
-        to: BufferId,
-    },
-    GatherRows {
-        row: usize,
-        fill: f64,
-        table: BufferId,
-        indices: BufferId,
-        to: BufferId,
-    },
-    ScatterAddRows {
-        row: usize,
-        indices: BufferId,
-        updates: BufferId,
-        to: BufferId,
-    },
-    TakeAlong {
-        along: Along,
-        fill: f64,
-        from: BufferId,
-        indices: BufferId,
-        to: BufferId,
-    },
-    PutAlong {
-        along: Along,
-        indices: BufferId,
-        updates: BufferId,
-        to: BufferId,
-    },
+    Row(RowKernel),
+    Index(IndexKernel),
+    Int(IntKernel),
     Random {
         op: Random,
         seed: BufferId,
         step: BufferId,
         time: Option<BufferId>,
-        to: BufferId,
-    },
-    Compare {
-        comparison: Comparison,
-        operands: [BufferId; 2],
-        to: BufferId,
-    },
-    Arithmetic {
-        operation: Arithmetic,
-        operands: [BufferId; 2],
-        to: BufferId,
-    },
-    SelectInt {
-        mask: BufferId,
-        operands: [BufferId; 2],
-        to: BufferId,
-    },
-    Truncate {
-        from: BufferId,
-        to: BufferId,
-    },
-    /// bools that are carried are stored as ints
-    MaskToInt {
-        from: BufferId,
         to: BufferId,
     },
     Loop(Box<LoopKernel<T>>),
@@ -178,198 +189,165 @@ pub(super) enum Kernel<T> {
 }
 
 impl<T: Element> Kernel<T> {
-    /// Runs the step. The plan's checker proved that what it writes is apart from what it reads.
+    /// Runs the step.
     pub fn run(&self, context: &Context<'_>, tables: &mut Tables<T>) {
-        // SAFETY (all blocks of this function): each step's results overlap none of its operands, and nothing else uses
-        // the plan's memory while a step runs; groups that write over an operand say so to their program.
         match self {
-            Self::Group { .. } => self.run_group(context, tables),
-            Self::Gemm { shape, x, y, epilogue, to, workspace } => {
-                let matrix = |operand: &MatrixOperand| Matrix {
-                    // SAFETY: see above.
-                    data: unsafe { tables.floats(operand.buffer) },
-                    batch_stride: operand.batch_stride,
-                    row_stride: operand.row_stride,
-                    column_stride: operand.column_stride,
-                };
-                let (x, y) = (matrix(x), matrix(y));
-                // SAFETY: see above.
-                let data = unsafe { tables.floats_mut(*to) };
-                let c = MatrixMut { data, batch_stride: shape.rows * shape.columns, row_stride: shape.columns };
-                let epilogue = match epilogue {
-                    // SAFETY: see above.
-                    Some(e) if e.relu => Epilogue::BiasRelu(unsafe { tables.floats(e.bias) }),
-                    // SAFETY: see above.
-                    Some(e) => Epilogue::Bias(unsafe { tables.floats(e.bias) }),
-                    None => Epilogue::None,
-                };
-                let workspace = &mut tables.workspace[..*workspace];
-                gemm::gemm(context, *shape, [x, y], T::zero(), c, epilogue, workspace);
+            Self::Group { program, n, sources, destinations, workspace } => {
+                let memory = tables.group(sources, destinations);
+                let workspace = &mut memory.workspace[..*workspace];
+                program.run(context, *n, memory.sources, memory.destinations, workspace);
             }
-            Self::Convolution { pass, geometry, operands, epilogue, to, workspace } => {
-                // SAFETY: see above.
-                let (a, b, to) =
-                    unsafe { (tables.floats(operands[0]), tables.floats(operands[1]), tables.floats_mut(*to)) };
-                // SAFETY: see above.
-                let bias = epilogue.map(|epilogue| unsafe { tables.floats(epilogue.bias) });
-                let relu = epilogue.is_some_and(|epilogue| epilogue.relu);
-                let workspace = &mut tables.workspace[..*workspace];
-                match pass {
-                    ConvolutionPass::Forward => conv::forward(context, geometry, a, b, (bias, relu), to, workspace),
-                    ConvolutionPass::InputGradient => conv::input_gradient(context, geometry, a, b, to, workspace),
-                    ConvolutionPass::KernelGradient => conv::kernel_gradient(context, geometry, a, b, to, workspace),
-                }
+            Self::Gemm { shape, x, y, epilogue, to, workspace } => {
+                let bias = epilogue.map_or(x.buffer, |epilogue| epilogue.bias);
+                let memory = tables.step([x.buffer, y.buffer, bias], *to);
+                run_gemm(context, *shape, [x, y], epilogue.map(|epilogue| epilogue.relu), memory, *workspace);
+            }
+            Self::Convolution { pass, geometry, operands: [a, b], epilogue, to, workspace } => {
+                let bias = epilogue.map_or(*a, |epilogue| epilogue.bias);
+                let memory = tables.step([*a, *b, bias], *to);
+                let relu = epilogue.map(|epilogue| epilogue.relu);
+                run_convolution(context, *pass, geometry, relu, memory, *workspace);
             }
             Self::Pool { pass, geometry, operands, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(operands[0]), tables.floats_mut(*to)) };
-                // SAFETY: see above.
-                let second = operands.get(1).map_or(x, |buffer| unsafe { tables.floats(*buffer) });
-                match pass {
-                    PoolPass::Max => pooling::max_forward(context, geometry, x, to),
-                    PoolPass::MaxScatter => pooling::max_scatter(context, geometry, x, second, to),
-                    PoolPass::MaxSelect => pooling::max_select(context, geometry, x, second, to),
-                    PoolPass::Average => pooling::average_forward(context, geometry, x, to),
-                    PoolPass::AverageScatter => pooling::average_scatter(context, geometry, x, to),
-                }
+                let second = operands.get(1).unwrap_or(&operands[0]);
+                run_pool(context, *pass, geometry, tables.step([operands[0], *second], *to));
             }
             Self::Reduce { reduction, dims, from, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
-                reduce::reduce(context, *reduction, dims, x, to);
-            }
-            Self::ArgMax { row, from, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
-                reduce::argmax(x, *row, to);
+                let Memory { reads: [x], write, .. } = tables.step([*from], *to);
+                reduce::reduce(context, *reduction, dims, x.floats(), write.floats());
             }
             Self::Copies { parts, zero, to } => run_copies(context.pool, tables, parts, *zero, *to),
-            Self::Loop(work) => work.run(context, tables),
+            Self::Row(kernel) => kernel.run(context, tables),
+            Self::Index(kernel) => kernel.run(tables),
+            Self::Int(kernel) => kernel.run(tables),
             Self::Random { op, seed, step, time, to } => {
-                // SAFETY: see above.
-                let time = time.map_or(0, |time| unsafe { tables.ints(time) }[0]);
-                // SAFETY: see above.
-                let (seed, step, to) = unsafe { (tables.ints(*seed), tables.ints(*step), tables.floats_mut(*to)) };
-                op.fill(seed[0], step[0], time, to);
+                let Memory { reads: [seed, step, at], write, .. } =
+                    tables.step([*seed, *step, time.unwrap_or(*step)], *to);
+                let time = time.map_or(0, |_| at.ints()[0]);
+                op.fill(seed.ints()[0], step.ints()[0], time, write.floats());
             }
-            _ => self.run_by_index(context, tables),
+            Self::Loop(work) => work.run(context, tables),
+            Self::Definition { op, operands, to, ty } => run_definition(tables, op, operands, *to, ty),
         }
     }
+}
 
-    fn run_group(&self, context: &Context<'_>, tables: &mut Tables<T>) {
-        let Self::Group { program, n, sources, destinations, workspace } = self else { return };
-        let (mut source_table, mut destination_table) =
-            (std::mem::take(&mut tables.sources), std::mem::take(&mut tables.destinations));
-        source_table.clear();
-        destination_table.clear();
-        for (buffer, is_int) in sources {
-            source_table.push(if *is_int {
-                // SAFETY: groups never write ints.
-                Source::integers(unsafe { tables.ints(*buffer) })
-            } else {
-                let (start, len) = tables.raw(*buffer);
-                // SAFETY: written only by a store declared over this load; the plan's checker proved it.
-                unsafe { Source::shared(start, len) }
-            });
+/// `relu` says whether there is a bias, the last operand, and whether a ReLU follows.
+fn run_gemm<T: Element>(
+    context: &Context<'_>,
+    shape: Shape,
+    operands: [&MatrixOperand; 2],
+    relu: Option<bool>,
+    memory: Memory<'_, T, 3>,
+    workspace: usize,
+) {
+    let [x, y, bias] = memory.reads;
+    let data = memory.write.floats();
+    let c = MatrixMut { data, batch_stride: shape.rows * shape.columns, row_stride: shape.columns };
+    let epilogue = match relu {
+        Some(true) => Epilogue::BiasRelu(bias.floats()),
+        Some(false) => Epilogue::Bias(bias.floats()),
+        None => Epilogue::None,
+    };
+    let operands = [operands[0].matrix(x), operands[1].matrix(y)];
+    gemm::gemm(context, shape, operands, T::zero(), c, epilogue, &mut memory.workspace[..workspace]);
+}
+
+/// `relu` as for [`run_gemm`].
+fn run_convolution<T: Element>(
+    context: &Context<'_>,
+    pass: ConvolutionPass,
+    geometry: &ConvGeometry,
+    relu: Option<bool>,
+    memory: Memory<'_, T, 3>,
+    workspace: usize,
+) {
+    let [a, b, bias] = memory.reads.map(View::floats);
+    let (to, workspace) = (memory.write.floats(), &mut memory.workspace[..workspace]);
+    match pass {
+        ConvolutionPass::Forward => {
+            let bias = (relu.map(|_| bias), relu.unwrap_or(false));
+            conv::forward(context, geometry, a, b, bias, to, workspace);
         }
-        for buffer in destinations {
-            let (start, len) = tables.raw(*buffer);
-            // SAFETY: as above, and no two stores share memory.
-            destination_table.push(unsafe { Destination::shared(start, len) });
-        }
-        program.run(context, *n, &source_table, &mut destination_table, &mut tables.workspace[..*workspace]);
-        (tables.sources, tables.destinations) = (source_table, destination_table);
+        ConvolutionPass::InputGradient => conv::input_gradient(context, geometry, a, b, to, workspace),
+        ConvolutionPass::KernelGradient => conv::kernel_gradient(context, geometry, a, b, to, workspace),
     }
+}
 
-    fn run_by_index(&self, context: &Context<'_>, tables: &mut Tables<T>) {
-        // SAFETY (all blocks of this function): as for `run`.
-        match self {
+fn run_pool<T: Element>(context: &Context<'_>, pass: PoolPass, geometry: &PoolGeometry, memory: Memory<'_, T, 2>) {
+    let [x, second] = memory.reads.map(View::floats);
+    let to = memory.write.floats();
+    match pass {
+        PoolPass::Max => pooling::max_forward(context, geometry, x, to),
+        PoolPass::MaxScatter => pooling::max_scatter(context, geometry, x, second, to),
+        PoolPass::MaxSelect => pooling::max_select(context, geometry, x, second, to),
+        PoolPass::Average => pooling::average_forward(context, geometry, x, to),
+        PoolPass::AverageScatter => pooling::average_scatter(context, geometry, x, to),
+    }
+}
+
+impl RowKernel {
+    fn run<T: Element>(&self, context: &Context<'_>, tables: &mut Tables<T>) {
+        let Memory { reads: [x], write, .. } = tables.step([self.from], self.to);
+        let x = x.floats();
+        match self.work {
+            RowWork::ArgMax { row } => reduce::argmax(x, row, write.ints()),
+            RowWork::Softmax { kind, row } => reduce::softmax(context, kind, row, x, write.floats()),
+            RowWork::CumulativeSum { dims, reverse, exclusive } => {
+                reduce::cumulative_sum(dims, reverse, exclusive, x, write.floats());
+            }
+        }
+    }
+}
+
+impl IndexKernel {
+    fn run<T: Element>(&self, tables: &mut Tables<T>) {
+        let Memory { reads: [indices, values], write, .. } = tables.step([self.indices, self.values], self.to);
+        let (at, values, to) = (indices.ints(), values.floats(), write.floats());
+        match self.work {
+            IndexWork::GatherRows { row, fill } => index::gather_rows(row, values, at, T::of(fill), to),
+            IndexWork::ScatterAddRows { row } => index::scatter_add_rows(row, at, values, to),
+            IndexWork::TakeAlong { along, fill } => index::take_along(along, values, at, T::of(fill), to),
+            IndexWork::PutAlong { along } => index::put_along(along, at, values, to),
+        }
+    }
+}
+
+impl IntKernel {
+    fn run<T: Element>(&self, tables: &mut Tables<T>) {
+        match *self {
             Self::Compare { comparison, operands, to } => {
-                // SAFETY: see above.
-                let (x, y, to) =
-                    unsafe { (tables.ints(operands[0]), tables.ints(operands[1]), tables.floats_mut(*to)) };
-                integers::compare(*comparison, x, y, to);
+                let Memory { reads: [x, y], write, .. } = tables.step(operands, to);
+                integers::compare(comparison, x.ints(), y.ints(), write.floats());
             }
             Self::Arithmetic { operation, operands, to } => {
-                // SAFETY: see above.
-                let (x, y, to) = unsafe { (tables.ints(operands[0]), tables.ints(operands[1]), tables.ints_mut(*to)) };
-                integers::arithmetic(*operation, x, y, to);
+                let Memory { reads: [x, y], write, .. } = tables.step(operands, to);
+                integers::arithmetic(operation, x.ints(), y.ints(), write.ints());
             }
-            Self::SelectInt { mask, operands, to } => {
-                // SAFETY: see above.
-                let (mask, x, y, to) = unsafe {
-                    (tables.floats(*mask), tables.ints(operands[0]), tables.ints(operands[1]), tables.ints_mut(*to))
-                };
-                integers::select(mask, x, y, to);
+            Self::Select { mask, operands: [x, y], to } => {
+                let Memory { reads: [mask, x, y], write, .. } = tables.step([mask, x, y], to);
+                integers::select(mask.floats(), x.ints(), y.ints(), write.ints());
             }
-            Self::Truncate { from, to } | Self::MaskToInt { from, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(*from), tables.ints_mut(*to)) };
-                integers::truncate(x, to);
+            Self::Truncate { from, to } => {
+                let Memory { reads: [x], write, .. } = tables.step([from], to);
+                integers::truncate(x.floats(), write.ints());
             }
-            Self::Softmax { kind, row, from, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
-                reduce::softmax(context, *kind, *row, x, to);
-            }
-            Self::CumulativeSum { dims, reverse, exclusive, from, to } => {
-                // SAFETY: see above.
-                let (x, to) = unsafe { (tables.floats(*from), tables.floats_mut(*to)) };
-                reduce::cumulative_sum(*dims, *reverse, *exclusive, x, to);
-            }
-            Self::GatherRows { row, fill, table, indices, to } => {
-                // SAFETY: see above.
-                let (table, at, to) = unsafe { (tables.floats(*table), tables.ints(*indices), tables.floats_mut(*to)) };
-                index::gather_rows(*row, table, at, T::of(*fill), to);
-            }
-            Self::ScatterAddRows { row, indices, updates, to } => {
-                // SAFETY: see above.
-                let (at, from, to) =
-                    unsafe { (tables.ints(*indices), tables.floats(*updates), tables.floats_mut(*to)) };
-                index::scatter_add_rows(*row, at, from, to);
-            }
-            Self::TakeAlong { along, fill, from, indices, to } => {
-                // SAFETY: see above.
-                let (x, at, to) = unsafe { (tables.floats(*from), tables.ints(*indices), tables.floats_mut(*to)) };
-                index::take_along(*along, x, at, T::of(*fill), to);
-            }
-            Self::PutAlong { along, indices, updates, to } => {
-                // SAFETY: see above.
-                let (at, from, to) =
-                    unsafe { (tables.ints(*indices), tables.floats(*updates), tables.floats_mut(*to)) };
-                index::put_along(*along, at, from, to);
-            }
-            Self::Definition { op, operands, to, ty } => run_definition(tables, op, operands, *to, ty),
-            _ => {}
         }
     }
 }
 
 fn run_copies<T: Element>(pool: &Pool, tables: &mut Tables<T>, parts: &[CopyPart], zero: bool, to: BufferId) {
-    match tables.storage(to) {
-        Storage::Float => {
-            // SAFETY: a step's result overlaps none of its operands.
-            let result = unsafe { tables.floats_mut(to) };
-            if zero {
-                result.fill(T::zero());
-            }
-            for part in parts {
-                // SAFETY: as above.
-                let from = unsafe { tables.floats(part.from) };
-                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
-            }
+    if zero {
+        match tables.step([], to).write {
+            ViewMut::Float(result) => result.fill(T::zero()),
+            ViewMut::Int(result) => result.fill(0),
         }
-        Storage::Int => {
-            // SAFETY: as above.
-            let result = unsafe { tables.ints_mut(to) };
-            if zero {
-                result.fill(0);
-            }
-            for part in parts {
-                // SAFETY: as above.
-                let from = unsafe { tables.ints(part.from) };
-                layout::copy_shared(pool, &part.dims, from, part.from_offset, result, part.to_offset);
-            }
+    }
+    for CopyPart { from, dims, from_offset, to_offset } in parts {
+        let Memory { reads: [from], write, .. } = tables.step([*from], to);
+        match write {
+            ViewMut::Float(to) => layout::copy_shared(pool, dims, from.floats(), *from_offset, to, *to_offset),
+            ViewMut::Int(to) => layout::copy_shared(pool, dims, from.ints(), *from_offset, to, *to_offset),
         }
     }
 }
@@ -382,42 +360,26 @@ fn run_definition<T: Element>(
     to: BufferId,
     ty: &crate::ir::TensorType,
 ) {
-    use crate::exec::Values;
-    use crate::ir::DType;
-    let tensors: Vec<Tensor<T>> = operands
-        .iter()
-        .map(|operand| {
-            let values = match tables.storage(operand.buffer) {
-                // SAFETY: nothing is written while operands are read.
-                Storage::Float => Values::Float(unsafe { tables.floats(operand.buffer) }.to_vec()),
-                // SAFETY: as above.
-                Storage::Int => Values::Int(unsafe { tables.ints(operand.buffer) }.to_vec()),
-            };
-            match (&values, operand.dtype) {
-                (Values::Float(masks), DType::Bool) => {
-                    let whole = masks.iter().map(|mask| i32::from(*mask != T::zero())).collect();
-                    Values::Int(whole).to_tensor(DType::Bool, &operand.shape)
-                }
-                _ => values.to_tensor(operand.dtype, &operand.shape),
+    let tensor = |operand: &Operand| {
+        let values = match (tables.read(operand.buffer), operand.dtype) {
+            (View::Float(masks), DType::Bool) => {
+                Values::Int(masks.iter().map(|m| i32::from(*m != T::zero())).collect())
             }
-        })
-        .collect();
+            (View::Float(values), _) => Values::Float(values.to_vec()),
+            (View::Int(values), _) => Values::Int(values.to_vec()),
+        };
+        values.to_tensor(operand.dtype, &operand.shape)
+    };
+    let tensors: Vec<Tensor<T>> = operands.iter().map(tensor).collect();
     let references: Vec<&Tensor<T>> = tensors.iter().collect();
-    match op.evaluate(&references, ty) {
-        Tensor::Float(array) => {
-            // SAFETY: operands are copies by now.
-            let result = unsafe { tables.floats_mut(to) };
-            result.iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value);
-        }
+    let result = op.evaluate(&references, ty);
+    let to = tables.step([], to).write;
+    match result {
+        Tensor::Float(array) => to.floats().iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value),
+        Tensor::Int(array) => to.ints().iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value),
         Tensor::Bool(array) => {
-            // SAFETY: as above.
-            let result = unsafe { tables.floats_mut(to) };
-            result.iter_mut().zip(array.iter()).for_each(|(to, v)| *to = if *v { T::one() } else { T::zero() });
-        }
-        Tensor::Int(array) => {
-            // SAFETY: as above.
-            let result = unsafe { tables.ints_mut(to) };
-            result.iter_mut().zip(array.iter()).for_each(|(to, value)| *to = *value);
+            let masks = to.floats().iter_mut().zip(array.iter());
+            masks.for_each(|(to, value)| *to = if *value { T::one() } else { T::zero() });
         }
     }
 }

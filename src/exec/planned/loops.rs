@@ -3,6 +3,7 @@
 use super::compile::compile;
 use super::kernel::Kernel;
 use super::tables::{Address, Tables};
+use crate::diag::Diagnostics;
 use crate::ops::Element;
 use crate::plan::{BufferId, Loop, Plan};
 use anabranch_kernels::Context;
@@ -25,7 +26,10 @@ impl<T: Element> LoopKernel<T> {
     }
 
     /// The memory of the body: its arenas are buffers of the plan that the loop stands in.
-    pub fn tables(&self, outer: &Tables<T>) -> Tables<T> {
+    ///
+    /// # Errors
+    /// E0702 when the system has no memory for it.
+    pub fn tables(&self, outer: &Tables<T>) -> Result<Tables<T>, Diagnostics> {
         let arenas = self.work.scratch.map(|scratch| outer.address(scratch));
         Tables::inside(self.plan(), &self.kernels, self.workspace, arenas)
     }
@@ -36,10 +40,10 @@ impl<T: Element> LoopKernel<T> {
 
     /// Runs the loop. Allocates nothing.
     pub fn run(&self, context: &Context<'_>, outer: &mut Tables<T>) {
-        let Some(mut inner) = outer.loops[self.at].take() else { return };
+        let mut inner = outer.loops[self.at].take().expect("internal: a body is back before its loop runs again");
         let work = &self.work;
         for carry in &work.carries {
-            outer.copy(outer.address(carry.first), outer.address(carry.home), outer.storage(carry.home));
+            outer.copy(outer.address(carry.first), outer.address(carry.home));
             if let Some(leaf) = carry.leaf {
                 inner.place(leaf, outer.address(carry.home));
             }
@@ -57,7 +61,7 @@ impl<T: Element> LoopKernel<T> {
             }
             for (carry, to) in &work.incoming {
                 let home = outer.address(work.carries[*carry].home);
-                outer.copy(home, self.slice(outer, *to, time), outer.storage(*to));
+                outer.copy(home, self.slice(outer, *to, time));
             }
             for kernel in &self.kernels {
                 kernel.run(context, &mut inner);
@@ -68,6 +72,6 @@ impl<T: Element> LoopKernel<T> {
 
     /// The part of a buffer that belongs to a step.
     fn slice(&self, outer: &Tables<T>, buffer: BufferId, time: usize) -> Address {
-        outer.address(buffer).part(time, self.work.length, outer.storage(buffer), size_of::<T>())
+        outer.address(buffer).part(time, self.work.length)
     }
 }

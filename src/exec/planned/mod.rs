@@ -3,19 +3,19 @@
 //! Takes a plan; [`compile`] gives each step its kernel with extents, strides and workspace worked out once. A run
 //! then only looks up where buffers are and calls the kernels in order.
 //!
-//! This folder hands out parts of the arena to kernels, which needs `unsafe`: the plan's checker has proved that what a
-//! step writes overlaps nothing else that it reads or writes, but for results declared `over` an operand.
+//! [`tables`] hands out parts of the arena to kernels, the only `unsafe` of this crate.
 
 mod compile;
 mod kernel;
 mod loops;
 mod tables;
 
-use super::{Clock, ExecutorOptions, Store, Values};
+use super::store::{Carried, StoreError};
+use super::{Clock, ExecutorOptions, Feed, Store, Values};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::ir::Graph;
+use crate::ir::{Graph, Role};
 use crate::ops::Element;
-use crate::plan::{Plan, plan};
+use crate::plan::{BufferId, Plan, plan};
 use anabranch_kernels::{Context, Level, Pool};
 use kernel::Kernel;
 use tables::Tables;
@@ -26,6 +26,8 @@ pub(super) struct Planned<T: Element> {
     pub plan: Plan,
     kernels: Vec<Kernel<T>>,
     tables: Tables<T>,
+    /// the outputs of the graph that are not carried, and where they are after a run
+    results: Vec<(usize, BufferId)>,
     pool: std::sync::Arc<Pool>,
     level: Level,
 }
@@ -38,33 +40,54 @@ impl<T: Element> Planned<T> {
     ///
     /// # Panics
     /// When the plan's checker finds a mistake in the plan: a bug in the planner.
-    pub fn new(graph: &Graph, options: &ExecutorOptions, feeds: &[super::Feed]) -> Result<Self, Diagnostics> {
+    pub fn new(
+        graph: &Graph,
+        options: &ExecutorOptions,
+        feeds: &[Feed],
+        carried: &[Carried],
+    ) -> Result<Self, Diagnostics> {
         let plan = plan(graph);
         fits_memory(&plan, graph, size_of::<T>())?;
         if let Err(mistake) = crate::plan::check(&plan) {
             panic!("internal: the plan is wrong: {mistake}");
         }
-        let pool = options.pool();
+        let pool = options.pool()?;
         let level = options.level.unwrap_or_else(Level::detect);
         let context = Context { level, pool: &pool };
         let (kernels, workspace) = compile::compile(&plan, &context);
-        let tables = Tables::new(&plan, &kernels, feeds, workspace);
-        Ok(Self { plan, kernels, tables, pool, level })
+        let tables = Tables::new(&plan, &kernels, workspace, feeds, carried)?;
+        let is_carried = |output: usize| matches!(graph.outputs[output].role, Role::Param | Role::State);
+        let results = plan.outputs.iter().filter(|output| !is_carried(output.output));
+        let results = results.map(|output| (output.output, output.buffer)).collect();
+        Ok(Self { plan, kernels, tables, results, pool, level })
     }
 
-    /// Runs the plan once. `after` is called with the number of each step when it is done.
-    pub fn run(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock, mut after: impl FnMut(usize)) {
-        self.tables.resolve(feeds, store, clock);
-        let context = Context { level: self.level, pool: &self.pool };
-        for (step, kernel) in self.kernels.iter().enumerate() {
-            kernel.run(&context, &mut self.tables);
-            after(step);
+    /// Runs the plan once. `after` is called with the number of each step when it is done; `results` are those of the graph's
+    /// outputs, of which the carried ones end in the store alone.
+    ///
+    /// # Errors
+    /// When the store lacks a param or state of the program, or has it in another type or shape. Nothing has run then.
+    pub fn run(
+        &mut self,
+        feeds: &mut [Values<T>],
+        store: &mut Store<T>,
+        clock: Clock,
+        mut after: impl FnMut(usize),
+        results: &mut [Values<T>],
+    ) -> Result<(), StoreError> {
+        let resolved = self.tables.resolve(feeds, store, clock);
+        if resolved.is_ok() {
+            let context = Context { level: self.level, pool: &self.pool };
+            for (step, kernel) in self.kernels.iter().enumerate() {
+                kernel.run(&context, &mut self.tables);
+                after(step);
+            }
+            for (output, buffer) in &self.results {
+                self.tables.copy_out(*buffer, &mut results[*output]);
+            }
         }
-    }
-
-    /// Copies a buffer's elements into a result.
-    pub fn read(&self, buffer: crate::plan::BufferId, result: &mut Values<T>) {
-        self.tables.read(buffer, result);
+        self.tables.release();
+        resolved
     }
 }
 

@@ -1,7 +1,13 @@
-//! Where the buffers of a plan are.
+//! Where the buffers of a plan are, and how a step gets at them.
+//!
+//! Relies on nothing but itself: an address is made only here, of memory that the tables own or were given for the run, and keeps
+//! its element type and length. [`Tables::step`] hands out what a step reads and writes after comparing their places, so a wrong plan
+//! ends in a panic and never in memory that two references share.
 
 use super::kernel::Kernel;
-use crate::exec::{Clock, Feed, Store, StoreKind, Values};
+use crate::diag::Diagnostics;
+use crate::exec::store::{Carried, StoreError};
+use crate::exec::{Clock, Feed, Store, StoreKind, Values, memory};
 use crate::ops::{Element, InputKind};
 use crate::plan::{BufferId, ConstantValue, Place, Plan, Storage};
 use anabranch_kernels::elementwise::{Destination, Source};
@@ -12,17 +18,137 @@ use std::sync::Arc;
 pub(super) struct Address {
     start: *mut u8,
     len: usize,
+    storage: Storage,
+    /// bytes
+    size: usize,
 }
 
 impl Address {
-    const NOWHERE: Self = Self { start: std::ptr::null_mut(), len: 0 };
+    fn of<T: Element>(start: *mut u8, len: usize, storage: Storage) -> Self {
+        let element = if storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
+        Self { start, len, storage, size: len * element }
+    }
+
+    fn nowhere(storage: Storage) -> Self {
+        Self { start: std::ptr::null_mut(), len: 0, storage, size: 0 }
+    }
+
+    fn floats<T: Element>(values: &mut [T]) -> Self {
+        Self::of::<T>(values.as_mut_ptr().cast(), values.len(), Storage::Float)
+    }
+
+    fn ints<T: Element>(values: &mut [i32]) -> Self {
+        Self::of::<T>(values.as_mut_ptr().cast(), values.len(), Storage::Int)
+    }
+
+    fn values<T: Element>(values: &mut Values<T>) -> Self {
+        match values {
+            Values::Float(values) => Self::floats(values),
+            Values::Int(values) => Self::ints::<T>(values),
+        }
+    }
 
     /// Part `at` of so many equal ones.
-    pub fn part(self, at: usize, parts: usize, storage: Storage, float_size: usize) -> Self {
-        let len = self.len / parts;
-        let size = if storage == Storage::Int { size_of::<i32>() } else { float_size };
-        Self { start: self.start.wrapping_add(at * len * size), len }
+    pub fn part(self, at: usize, parts: usize) -> Self {
+        assert!(at < parts && self.len.is_multiple_of(parts), "internal: a part of a buffer that has no such part");
+        let (len, size) = (self.len / parts, self.size / parts);
+        Self { start: self.start.wrapping_add(at * size), len, size, ..self }
     }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let (start, other_start) = (self.start.addr(), other.start.addr());
+        let is_something = self.size > 0 && other.size > 0;
+        is_something && start < other_start + other.size && other_start < start + self.size
+    }
+
+    /// The first element; aligned also where there is none.
+    fn first<E>(self) -> *mut E {
+        if self.len == 0 { std::ptr::dangling_mut() } else { self.start.cast() }
+    }
+
+    /// # Safety
+    /// The elements are alive for `'a`, and nothing writes them meanwhile.
+    unsafe fn view<'a, T>(self) -> View<'a, T> {
+        // SAFETY: an address is that of `len` elements of its storage; the rest is the caller's word.
+        unsafe {
+            match self.storage {
+                Storage::Float => View::Float(std::slice::from_raw_parts(self.first(), self.len)),
+                Storage::Int => View::Int(std::slice::from_raw_parts(self.first(), self.len)),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Address::view`], and nothing else reads them.
+    unsafe fn view_mut<'a, T>(self) -> ViewMut<'a, T> {
+        // SAFETY: as above.
+        unsafe {
+            match self.storage {
+                Storage::Float => ViewMut::Float(std::slice::from_raw_parts_mut(self.first(), self.len)),
+                Storage::Int => ViewMut::Int(std::slice::from_raw_parts_mut(self.first(), self.len)),
+            }
+        }
+    }
+}
+
+/// The elements of a buffer, to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View<'a, T> {
+    Float(&'a [T]),
+    Int(&'a [i32]),
+}
+
+impl<'a, T> View<'a, T> {
+    pub fn floats(self) -> &'a [T] {
+        match self {
+            Self::Float(values) => values,
+            Self::Int(_) => panic!("internal: ints where a step reads floats"),
+        }
+    }
+
+    pub fn ints(self) -> &'a [i32] {
+        match self {
+            Self::Int(values) => values,
+            Self::Float(_) => panic!("internal: floats where a step reads ints"),
+        }
+    }
+}
+
+/// The elements of a buffer, to write.
+#[derive(Debug)]
+pub(super) enum ViewMut<'a, T> {
+    Float(&'a mut [T]),
+    Int(&'a mut [i32]),
+}
+
+impl<'a, T> ViewMut<'a, T> {
+    pub fn floats(self) -> &'a mut [T] {
+        match self {
+            Self::Float(values) => values,
+            Self::Int(_) => panic!("internal: ints where a step writes floats"),
+        }
+    }
+
+    pub fn ints(self) -> &'a mut [i32] {
+        match self {
+            Self::Int(values) => values,
+            Self::Float(_) => panic!("internal: floats where a step writes ints"),
+        }
+    }
+}
+
+/// What a step works on.
+pub(super) struct Memory<'a, T, const READS: usize> {
+    pub reads: [View<'a, T>; READS],
+    pub write: ViewMut<'a, T>,
+    pub workspace: &'a mut [T],
+}
+
+/// What a fused group works on.
+pub(super) struct GroupMemory<'a, T: 'static> {
+    pub sources: &'a [Source<'static, T>],
+    pub destinations: &'a mut [Destination<'static, T>],
+    pub workspace: &'a mut [T],
 }
 
 /// Where a leaf's elements come from.
@@ -30,11 +156,9 @@ impl Address {
 enum Leaf {
     Feed(usize),
     /// a value of the store, and its position there the last time
-    Carried(StoreKind, Arc<str>, usize),
-    Step,
-    Epoch,
-    Seed,
-    EpochEnd,
+    Carried(Carried, usize),
+    /// a number of the clock
+    Clock(usize),
     /// placed by the loop whose body this is
     Placed,
 }
@@ -47,13 +171,14 @@ pub(super) struct Tables<T: Element> {
     /// contents of constant buffers; kept alive for the addresses below
     constants: Vec<Values<T>>,
     leaves: Vec<(usize, Leaf)>,
-    clock: Box<[i32; 4]>,
+    clock: Vec<i32>,
     places: Vec<Address>,
-    storage: Vec<Storage>,
-    pub workspace: Vec<T>,
+    /// elements of each buffer, by the plan
+    lens: Vec<usize>,
+    workspace: Vec<T>,
     /// reused by groups, so that a step allocates nothing
-    pub sources: Vec<Source<'static, T>>,
-    pub destinations: Vec<Destination<'static, T>>,
+    sources: Vec<Source<'static, T>>,
+    destinations: Vec<Destination<'static, T>>,
     /// the bodies of the plan's loops; a body is taken out while it runs
     pub loops: Vec<Option<Box<Tables<T>>>>,
 }
@@ -62,19 +187,36 @@ pub(super) struct Tables<T: Element> {
 unsafe impl<T: Element> Send for Tables<T> {}
 
 impl<T: Element> Tables<T> {
-    pub fn new(plan: &Plan, kernels: &[Kernel<T>], feeds: &[Feed], workspace: usize) -> Self {
-        let (mut floats, mut ints) = (vec![T::zero(); plan.float_len], vec![0; plan.int_len]);
-        let arenas = [
-            Address { start: floats.as_mut_ptr().cast(), len: floats.len() },
-            Address { start: ints.as_mut_ptr().cast(), len: ints.len() },
-        ];
-        let mut tables = Self::at(plan, kernels, workspace, arenas, |kind, name| leaf(kind, name, feeds));
+    /// The memory of a plan.
+    ///
+    /// # Errors
+    /// E0702 when the system has no memory for it.
+    pub fn new(
+        plan: &Plan,
+        kernels: &[Kernel<T>],
+        workspace: usize,
+        feeds: &[Feed],
+        carried: &[Carried],
+    ) -> Result<Self, Diagnostics> {
+        let mut floats = memory::zeros(plan.float_len, "the values between inputs and results")?;
+        let mut ints = memory::zeros(plan.int_len, "the ints between inputs and results")?;
+        let arenas = [Address::floats(&mut floats), Address::ints::<T>(&mut ints)];
+        let leaf = |kind: InputKind, name: &Arc<str>| leaf(kind, name, feeds, carried);
+        let mut tables = Self::at(plan, kernels, workspace, arenas, leaf)?;
         (tables.floats, tables.ints) = (floats, ints);
-        tables
+        Ok(tables)
     }
 
     /// The tables of a loop's body, whose arenas lie in memory of the plan around it.
-    pub fn inside(plan: &Plan, kernels: &[Kernel<T>], workspace: usize, arenas: [Address; 2]) -> Self {
+    ///
+    /// # Errors
+    /// As [`Tables::new`].
+    pub fn inside(
+        plan: &Plan,
+        kernels: &[Kernel<T>],
+        workspace: usize,
+        arenas: [Address; 2],
+    ) -> Result<Self, Diagnostics> {
         Self::at(plan, kernels, workspace, arenas, |_, _| Leaf::Placed)
     }
 
@@ -84,16 +226,16 @@ impl<T: Element> Tables<T> {
         workspace: usize,
         arenas: [Address; 2],
         leaf: impl Fn(InputKind, &Arc<str>) -> Leaf,
-    ) -> Self {
+    ) -> Result<Self, Diagnostics> {
         let mut tables = Self {
             floats: Vec::new(),
             ints: Vec::new(),
             constants: Vec::new(),
             leaves: Vec::new(),
-            clock: Box::new([0; 4]),
-            places: vec![Address::NOWHERE; plan.buffers.len()],
-            storage: plan.buffers.iter().map(|buffer| buffer.storage).collect(),
-            workspace: vec![T::zero(); workspace],
+            clock: vec![0; 4],
+            places: plan.buffers.iter().map(|buffer| Address::nowhere(buffer.storage)).collect(),
+            lens: plan.buffers.iter().map(|buffer| buffer.len).collect(),
+            workspace: memory::zeros(workspace, "the workspace of products and convolutions")?,
             sources: Vec::with_capacity(most(plan, |group| group.loads.len())),
             destinations: Vec::with_capacity(most(plan, |group| group.stores.len())),
             loops: Vec::new(),
@@ -102,27 +244,36 @@ impl<T: Element> Tables<T> {
             match &buffer.place {
                 Place::Arena { offset } => {
                     let arena = arenas[usize::from(buffer.storage == Storage::Int)];
-                    let size = if buffer.storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
                     // The checker keeps what steps write inside the arena. A buffer that a leaf took the place of is left over.
-                    if offset + buffer.len <= arena.len {
-                        tables.places[i] = Address { start: arena.start.wrapping_add(offset * size), len: buffer.len };
+                    if offset.checked_add(buffer.len).is_some_and(|end| end <= arena.len) {
+                        let element = arena.size.checked_div(arena.len).unwrap_or(0);
+                        let start = arena.start.wrapping_add(offset * element);
+                        tables.places[i] = Address::of::<T>(start, buffer.len, buffer.storage);
                     }
                 }
                 Place::Constant(value) => {
-                    tables.constants.push(contents(value, buffer.storage, buffer.len));
-                    let values = tables.constants.last_mut();
-                    tables.places[i] = values.map_or(Address::NOWHERE, |values| address(values, buffer.len));
+                    let mut values = contents(value, buffer.storage, buffer.len)?;
+                    tables.places[i] = Address::values(&mut values);
+                    tables.constants.push(values);
                 }
                 Place::Leaf { kind, name } => tables.leaves.push((i, leaf(*kind, name))),
             }
         }
+        let same = |(_, a): &(usize, Leaf), (_, b): &(usize, Leaf)| match (a, b) {
+            (Leaf::Feed(a), Leaf::Feed(b)) => a == b,
+            (Leaf::Carried(a, _), Leaf::Carried(b, _)) => a == b,
+            _ => false,
+        };
+        let distinct = (0..tables.leaves.len())
+            .all(|at| tables.leaves[..at].iter().all(|earlier| !same(earlier, &tables.leaves[at])));
+        assert!(distinct, "internal: two leaves of a graph are one value");
         for kernel in kernels {
             if let Kernel::Loop(work) = kernel {
-                let inner = work.tables(&tables);
+                let inner = work.tables(&tables)?;
                 tables.loops.push(Some(Box::new(inner)));
             }
         }
-        tables
+        Ok(tables)
     }
 
     /// Where a buffer is.
@@ -130,133 +281,120 @@ impl<T: Element> Tables<T> {
         self.places[buffer.0]
     }
 
-    /// Says where a leaf of a loop's body is.
+    /// Says where a leaf is.
     pub fn place(&mut self, leaf: BufferId, address: Address) {
-        self.places[leaf.0] = address;
-    }
-
-    /// Copies the elements of one place to another of the same length.
-    pub fn copy(&self, from: Address, to: Address, storage: Storage) {
-        assert_eq!(from.len, to.len, "internal: places of one length");
-        if from.len == 0 || from.start == to.start {
-            return;
-        }
-        let size = if storage == Storage::Int { size_of::<i32>() } else { size_of::<T>() };
-        // SAFETY: both are places of `len` live elements of this storage, and the plan's checker proved them apart.
-        unsafe { std::ptr::copy_nonoverlapping(from.start, to.start, from.len * size) }
+        let place = &mut self.places[leaf.0];
+        let fits = place.storage == address.storage && self.lens[leaf.0] == address.len;
+        assert!(fits, "internal: a leaf of another type or length than the plan has");
+        *place = address;
     }
 
     /// Looks up where leaves are for this run.
     ///
-    /// # Panics
-    /// When the store lacks a param or state, or has it in another size.
-    pub fn resolve(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) {
-        *self.clock = [clock.step, clock.epoch, clock.seed, i32::from(clock.epoch_end)];
-        for (buffer, leaf) in &mut self.leaves {
-            let place = match leaf {
-                Leaf::Feed(feed) => {
-                    let len = feeds[*feed].len();
-                    address(&mut feeds[*feed], len)
-                }
-                Leaf::Carried(kind, name, last) => {
-                    let Some(values) = store.find_again(last, *kind, name) else {
-                        panic!("internal: the store lacks {name}")
-                    };
-                    let len = values.len();
-                    address(values, len)
-                }
-                Leaf::Step => Address { start: self.clock[0..].as_mut_ptr().cast(), len: 1 },
-                Leaf::Epoch => Address { start: self.clock[1..].as_mut_ptr().cast(), len: 1 },
-                Leaf::Seed => Address { start: self.clock[2..].as_mut_ptr().cast(), len: 1 },
-                Leaf::EpochEnd => Address { start: self.clock[3..].as_mut_ptr().cast(), len: 1 },
+    /// # Errors
+    /// When the store lacks a param or state, or has it in another type or shape. Nothing has been written then.
+    pub fn resolve(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) -> Result<(), StoreError> {
+        self.clock.copy_from_slice(&[clock.step, clock.epoch, clock.seed, i32::from(clock.epoch_end)]);
+        let numbers = Address::ints::<T>(&mut self.clock);
+        let mut leaves = std::mem::take(&mut self.leaves);
+        let mut resolved = Ok(());
+        for (buffer, leaf) in &mut leaves {
+            let address = match leaf {
+                Leaf::Feed(feed) => Address::values(&mut feeds[*feed]),
+                Leaf::Carried(what, last) => match store.get_again(last, what) {
+                    Ok(values) => Address::values(values),
+                    Err(error) => {
+                        resolved = Err(error);
+                        break;
+                    }
+                },
+                Leaf::Clock(number) => numbers.part(*number, 4),
                 Leaf::Placed => continue,
             };
-            self.places[*buffer] = place;
+            self.place(BufferId(*buffer), address);
+        }
+        self.leaves = leaves;
+        resolved
+    }
+
+    /// Forgets where leaves were: what was fed or carried may be gone before the next run.
+    pub fn release(&mut self) {
+        for (buffer, _) in &self.leaves {
+            self.places[*buffer] = Address::nowhere(self.places[*buffer].storage);
         }
     }
 
-    /// The elements of a buffer of floats.
+    /// What a step reads and writes, and the workspace.
     ///
-    /// # Safety
-    /// No other reference to memory of the plan that this overlaps is used to write while this one lives.
-    pub unsafe fn floats<'a>(&self, buffer: BufferId) -> &'a [T] {
-        let place = self.places[buffer.0];
-        debug_assert_eq!(self.storage[buffer.0], Storage::Float);
-        if place.len == 0 {
-            return &[];
+    /// # Panics
+    /// When what it writes overlaps what it reads.
+    pub fn step<const READS: usize>(&mut self, reads: [BufferId; READS], write: BufferId) -> Memory<'_, T, READS> {
+        let to = self.places[write.0];
+        let apart = reads.iter().all(|read| !self.places[read.0].overlaps(&to));
+        assert!(apart, "internal: a step writes over what it reads");
+        // SAFETY: nothing else refers to the elements, since the table is borrowed for as long as what is handed out; what is
+        // written is apart from what is read, as was just compared, and from the workspace, which has no address.
+        unsafe {
+            let reads = reads.map(|read| self.places[read.0].view());
+            Memory { reads, write: to.view_mut(), workspace: &mut self.workspace }
         }
-        // SAFETY: the address is that of `len` live elements of the buffer's storage; the caller excludes writers.
-        unsafe { std::slice::from_raw_parts(place.start.cast(), place.len) }
     }
 
-    /// The elements of a buffer of floats, to write.
-    ///
-    /// # Safety
-    /// No other reference to memory of the plan that this overlaps is used while this one lives.
-    #[allow(clippy::mut_from_ref, reason = "the plan's checker proves results apart from operands")]
-    pub unsafe fn floats_mut<'a>(&self, buffer: BufferId) -> &'a mut [T] {
-        let place = self.places[buffer.0];
-        debug_assert_eq!(self.storage[buffer.0], Storage::Float);
-        if place.len == 0 {
-            return &mut [];
+    /// The elements of a buffer.
+    pub fn read(&self, buffer: BufferId) -> View<'_, T> {
+        // SAFETY: whatever writes elements borrows the table for itself.
+        unsafe { self.places[buffer.0].view() }
+    }
+
+    /// What a fused group reads and writes, and the workspace. A result may be the very buffer of an operand.
+    pub fn group(&mut self, sources: &[(BufferId, bool)], destinations: &[BufferId]) -> GroupMemory<'_, T> {
+        self.sources.clear();
+        self.destinations.clear();
+        for (buffer, is_int) in sources {
+            let from = self.places[buffer.0];
+            assert_eq!(from.storage == Storage::Int, *is_int, "internal: a group reads the other element type");
+            // SAFETY: ints are alive and groups write none; floats are alive and written only by a store declared over this
+            // load, as the plan's checker proved.
+            self.sources.push(unsafe {
+                if *is_int { Source::integers(from.view::<T>().ints()) } else { Source::shared(from.first(), from.len) }
+            });
         }
-        // SAFETY: as above, and the caller excludes every other use.
-        unsafe { std::slice::from_raw_parts_mut(place.start.cast(), place.len) }
-    }
-
-    /// The elements of a buffer of ints.
-    ///
-    /// # Safety
-    /// As for [`Tables::floats`].
-    pub unsafe fn ints<'a>(&self, buffer: BufferId) -> &'a [i32] {
-        let place = self.places[buffer.0];
-        debug_assert_eq!(self.storage[buffer.0], Storage::Int);
-        if place.len == 0 {
-            return &[];
+        for (at, buffer) in destinations.iter().enumerate() {
+            let to = self.places[buffer.0];
+            assert_eq!(to.storage, Storage::Float, "internal: a group writes ints");
+            let over = |from: &Address| from.start == to.start && from.len == to.len;
+            let mut read = sources.iter().map(|(buffer, _)| &self.places[buffer.0]);
+            debug_assert!(read.all(|from| !from.overlaps(&to) || over(from)), "internal: a group writes over a part");
+            let mut written = destinations[..at].iter().map(|other| &self.places[other.0]);
+            debug_assert!(written.all(|other| !other.overlaps(&to)), "internal: two results of a group overlap");
+            // SAFETY: as above, and no two stores share memory.
+            self.destinations.push(unsafe { Destination::shared(to.first(), to.len) });
         }
-        // SAFETY: as for floats.
-        unsafe { std::slice::from_raw_parts(place.start.cast(), place.len) }
+        GroupMemory { sources: &self.sources, destinations: &mut self.destinations, workspace: &mut self.workspace }
     }
 
-    /// The elements of a buffer of ints, to write.
-    ///
-    /// # Safety
-    /// As for [`Tables::floats_mut`].
-    #[allow(clippy::mut_from_ref, reason = "the plan's checker proves results apart from operands")]
-    pub unsafe fn ints_mut<'a>(&self, buffer: BufferId) -> &'a mut [i32] {
-        let place = self.places[buffer.0];
-        debug_assert_eq!(self.storage[buffer.0], Storage::Int);
-        if place.len == 0 {
-            return &mut [];
+    /// Copies the elements of one place to another of the same type and length.
+    pub fn copy(&mut self, from: Address, to: Address) {
+        assert!(from.len == to.len && from.storage == to.storage, "internal: places of one type and length");
+        if from.len == 0 || from.start == to.start {
+            return;
         }
-        // SAFETY: as for floats.
-        unsafe { std::slice::from_raw_parts_mut(place.start.cast(), place.len) }
-    }
-
-    /// Address and length of a buffer of floats, for a group that writes over an operand.
-    pub fn raw(&self, buffer: BufferId) -> (*mut T, usize) {
-        let place = self.places[buffer.0];
-        (place.start.cast(), place.len)
-    }
-
-    pub fn storage(&self, buffer: BufferId) -> Storage {
-        self.storage[buffer.0]
+        assert!(!from.overlaps(&to), "internal: a copy onto a part of itself");
+        // SAFETY: both are places of `len` live elements of this storage, apart as was just compared.
+        unsafe { std::ptr::copy_nonoverlapping(from.start, to.start, from.size) }
     }
 
     /// Copies a buffer out after a run.
-    pub fn read(&self, buffer: BufferId, result: &mut Values<T>) {
-        match (result, self.storage(buffer)) {
-            // SAFETY: nothing runs, so nothing writes.
-            (Values::Float(values), Storage::Float) => values.copy_from_slice(unsafe { self.floats(buffer) }),
-            // SAFETY: as above.
-            (Values::Int(values), Storage::Int) => values.copy_from_slice(unsafe { self.ints(buffer) }),
-            (Values::Int(values), Storage::Float) => {
-                // SAFETY: as above. Bools leave as ints.
-                for (value, mask) in values.iter_mut().zip(unsafe { self.floats(buffer) }) {
-                    *value = i32::from(*mask != T::zero());
-                }
+    pub fn copy_out(&self, buffer: BufferId, result: &mut Values<T>) {
+        match (result, self.read(buffer)) {
+            (Values::Float(values), View::Float(from)) => values.copy_from_slice(from),
+            (Values::Int(values), View::Int(from)) => values.copy_from_slice(from),
+            // Bools leave as ints.
+            (Values::Int(values), View::Float(masks)) => {
+                assert_eq!(values.len(), masks.len(), "internal: a result of the plan's length");
+                values.iter_mut().zip(masks).for_each(|(value, mask)| *value = i32::from(*mask != T::zero()));
             }
-            (Values::Float(_), Storage::Int) => {}
+            (Values::Float(_), View::Int(_)) => panic!("internal: ints where a result is floats"),
         }
     }
 }
@@ -270,37 +408,105 @@ fn most(plan: &Plan, count: impl Fn(&crate::plan::Group) -> usize) -> usize {
     groups.max().unwrap_or(0)
 }
 
-fn address<T: Element>(values: &mut Values<T>, len: usize) -> Address {
-    let start = match values {
-        Values::Float(values) => values.as_mut_ptr().cast(),
-        Values::Int(values) => values.as_mut_ptr().cast(),
-    };
-    Address { start, len }
-}
-
-fn contents<T: Element>(value: &ConstantValue, storage: Storage, len: usize) -> Values<T> {
+fn contents<T: Element>(value: &ConstantValue, storage: Storage, len: usize) -> Result<Values<T>, Diagnostics> {
     let at = |i: usize| match value {
         ConstantValue::Splat(value) => *value,
         ConstantValue::Iota { extent, inner } => (i / inner % extent) as f64,
     };
-    match storage {
-        Storage::Float => Values::Float((0..len).map(|i| T::of(at(i))).collect()),
-        Storage::Int => Values::Int((0..len).map(|i| at(i) as i32).collect()),
-    }
+    Ok(match storage {
+        Storage::Float => Values::Float(memory::filled(len, "a constant", |i| T::of(at(i)))?),
+        Storage::Int => Values::Int(memory::filled(len, "a constant", |i| at(i) as i32)?),
+    })
 }
 
-fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed]) -> Leaf {
+fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed], carried: &[Carried]) -> Leaf {
+    let stored = |kind: StoreKind| {
+        let found = carried.iter().find(|what| what.kind == kind && what.name == *name);
+        Leaf::Carried(found.unwrap_or_else(|| panic!("internal: nothing carries {name}")).clone(), 0)
+    };
     match kind {
-        InputKind::Step => Leaf::Step,
-        InputKind::Epoch => Leaf::Epoch,
-        InputKind::Seed => Leaf::Seed,
-        InputKind::EpochEnd => Leaf::EpochEnd,
+        InputKind::Step => Leaf::Clock(0),
+        InputKind::Epoch => Leaf::Clock(1),
+        InputKind::Seed => Leaf::Clock(2),
+        InputKind::EpochEnd => Leaf::Clock(3),
         InputKind::Port(_) => Leaf::Placed,
-        InputKind::Param => Leaf::Carried(StoreKind::Param, name.clone(), 0),
-        InputKind::State => Leaf::Carried(StoreKind::State, name.clone(), 0),
+        InputKind::Param => stored(StoreKind::Param),
+        InputKind::State => stored(StoreKind::State),
         InputKind::Input | InputKind::Target => {
             let feed = feeds.iter().position(|feed| feed.kind == kind && feed.name == *name);
             Leaf::Feed(feed.unwrap_or_else(|| panic!("internal: no feed for {name}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{SourceId, Span};
+    use crate::ir::{DType, Graph, Node, Provenance, TensorType};
+    use crate::ops::{Constant, Scalar};
+    use crate::plan::Buffer;
+
+    /// Tables of buffers of floats at these offsets and of these lengths, without steps.
+    fn tables(buffers: &[(usize, usize)]) -> Tables<f32> {
+        let ty = TensorType::scalar(DType::F32);
+        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
+        let op = Constant { value: Scalar(0.0), ty: ty.clone() }.into();
+        let node = Graph::new().push(Node { op, ty, provenance }, &[]);
+        let buffer = |&(offset, len)| {
+            let place = Place::Arena { offset };
+            Buffer { storage: Storage::Float, len, place, node, is_bool: false }
+        };
+        let buffers = buffers.iter().map(buffer).collect();
+        let plan = Plan { buffers, steps: Vec::new(), outputs: Vec::new(), float_len: 10, int_len: 0 };
+        Tables::new(&plan, &[], 4, &[], &[]).unwrap()
+    }
+
+    fn refuses<R>(act: impl FnOnce() -> R + std::panic::UnwindSafe) -> bool {
+        std::panic::catch_unwind(act).is_err()
+    }
+
+    #[test]
+    fn what_a_step_writes_is_apart_from_what_it_reads() {
+        let [a, b, c, empty] = [0, 1, 2, 3].map(BufferId);
+        let make = || tables(&[(0, 4), (4, 4), (3, 2), (2, 0)]);
+        let mut apart = make();
+        let memory = apart.step([a, empty], b);
+        memory.write.floats().fill(1.0);
+        assert_eq!(memory.reads[0].floats(), [0.0; 4]);
+        assert_eq!(apart.read(c).floats(), [0.0, 1.0]);
+        assert_eq!(apart.step([a], empty).write.floats().len(), 0);
+        for (read, write) in [(a, a), (a, c), (c, a), (b, c), (c, b)] {
+            assert!(refuses(move || make().step([read], write).write.floats().len()), "{read:?} {write:?}");
+            assert!(refuses(move || make().copy(make().address(read), make().address(b))) || read != c);
+        }
+        assert!(refuses(move || make().step([a], b).write.ints().len()));
+        assert!(refuses(move || make().read(a).ints().len()));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_group_writes_over_a_whole_operand_or_none() {
+        let [a, b, c] = [0, 1, 2].map(BufferId);
+        let make = || tables(&[(0, 4), (4, 4), (3, 2)]);
+        make().group(&[(a, false), (b, false)], &[b]);
+        for (read, write) in [(a, c), (c, a), (b, c)] {
+            assert!(refuses(move || make().group(&[(read, false)], &[write]).workspace.len()));
+            assert!(refuses(move || make().group(&[], &[read, write]).workspace.len()));
+        }
+    }
+
+    #[test]
+    fn places_have_the_length_of_their_buffers() {
+        let [a, c, outside] = [0, 1, 2].map(BufferId);
+        let make = || tables(&[(0, 4), (3, 2), (8, 3)]);
+        assert!(refuses(move || make().place(c, make().address(a))));
+        assert!(refuses(move || make().address(a).part(0, 3)));
+        assert!(refuses(move || make().address(a).part(2, 2)));
+        let mut it = make();
+        it.place(c, it.address(a).part(1, 2));
+        assert_eq!(it.read(c).floats().len(), 2);
+        // A buffer beyond the arena has no elements.
+        assert_eq!(it.read(outside).floats().len(), 0);
     }
 }

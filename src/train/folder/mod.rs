@@ -116,8 +116,8 @@ fn write_params<T: Element>(
         .store
         .entries()
         .map(|entry| {
-            let values = to_data_values(&entry.values, config.precision);
-            (stored_name(entry.kind, &entry.name), entry.shape.as_slice(), values)
+            let values = to_data_values(entry.values(), config.precision);
+            (stored_name(entry.kind(), entry.name()), entry.shape(), values)
         })
         .collect();
     let tensors: Vec<TensorRef<'_>> =

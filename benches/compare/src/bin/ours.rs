@@ -84,7 +84,7 @@ impl Training {
                 }
             }
         }
-        self.executor.run(&mut self.store, Clock { step: self.step as i32, ..Clock::default() });
+        self.executor.run(&mut self.store, Clock { step: self.step as i32, ..Clock::default() }).unwrap();
         self.step += 1;
         self.executor.scalar(self.total)
     }
@@ -118,22 +118,12 @@ fn first_values(
     executor: &Executor<f32>,
     archive: &mut NpzReader<BufReader<File>>,
 ) -> Result<Store<f32>, Failure> {
-    let mut store = Store::new();
-    for fetch in executor.fetches() {
-        let kind = match fetch.role {
-            Role::Param => StoreKind::Param,
-            Role::State => StoreKind::State,
-            _ => continue,
-        };
-        let mut values = Values::zeros(fetch.dtype, fetch.shape.iter().product());
-        if kind == StoreKind::Param {
-            let key = workload.params.iter().find(|param| *param.1 == *fetch.name);
-            let key = key.ok_or_else(|| format!("no first value for {}", fetch.name))?.0;
-            let array: ArrayD<f32> = archive.by_name(&format!("param/{key}"))?;
-            assert_eq!(array.len(), values.len(), "{key}");
-            values = Values::Float(array.into_raw_vec_and_offset().0);
-        }
-        store.insert(kind, fetch.name.clone(), fetch.shape.clone(), values);
+    let mut store = Store::zeros(executor.carried())?;
+    for param in executor.carried().iter().filter(|carried| carried.kind == StoreKind::Param) {
+        let key = workload.params.iter().find(|(_, name)| **name == *param.name);
+        let key = key.ok_or_else(|| format!("no first value for {}", param.name))?.0;
+        let array: ArrayD<f32> = archive.by_name(&format!("param/{key}"))?;
+        store.set(StoreKind::Param, &param.name, Values::Float(array.into_raw_vec_and_offset().0))?;
     }
     Ok(store)
 }

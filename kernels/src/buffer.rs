@@ -1,0 +1,43 @@
+//! Buffers of zeros, asked for so that a system without memory for one can say no.
+
+use std::alloc::{Layout, alloc_zeroed};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for i32 {}
+}
+
+/// A number whose zero is all bits zero: `f32`, `f64` or `i32`, and no other.
+pub trait Number: sealed::Sealed + Copy + Send + Sync + 'static {}
+impl Number for f32 {}
+impl Number for f64 {}
+impl Number for i32 {}
+
+/// So many zeros, or none where the system has no memory for them. Pages that nobody touches cost nothing.
+pub fn zeros<N: Number>(length: usize) -> Option<Vec<N>> {
+    if length == 0 {
+        return Some(Vec::new());
+    }
+    let layout = Layout::array::<N>(length).ok()?;
+    // SAFETY: the layout is not empty.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<N>();
+    // SAFETY: where it is not null, `start` is an allocation of exactly this layout by the global allocator, and its zero
+    // bits are `length` numbers.
+    (!start.is_null()).then(|| unsafe { Vec::from_raw_parts(start, length, length) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_or_nothing() {
+        assert_eq!(zeros::<f32>(0), Some(Vec::new()));
+        assert_eq!(zeros::<f64>(5), Some(vec![0.0; 5]));
+        assert_eq!(zeros::<i32>(70_000), Some(vec![0; 70_000]));
+        assert_eq!(zeros::<f64>(usize::MAX / 8), None);
+        assert_eq!(zeros::<f32>(usize::MAX), None);
+    }
+}
