@@ -2,15 +2,10 @@
 
 use std::alloc::{Layout, alloc_zeroed};
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-    impl Sealed for i32 {}
-}
+use super::entry::NumberEntry;
 
 /// A number whose zero is all bits zero: `f32`, `f64` or `i32`, and no other.
-pub trait Number: sealed::Sealed + Copy + Send + Sync + 'static {}
+pub trait Number: NumberEntry + Copy + Send + Sync + 'static {}
 impl Number for f32 {}
 impl Number for f64 {}
 impl Number for i32 {}

@@ -61,7 +61,17 @@ const PRODUCTS_OF_A_CHUNK: usize = 1 << 21;
 const ROWS_OF_A_COPY: usize = 98;
 
 /// How many numbers of workspace [`gemm`] needs for these operands.
+#[inline]
 pub fn workspace_len<T: Real>(context: &Context<'_>, shape: Shape, a: (usize, usize), b: (usize, usize)) -> usize {
+    T::gemm_workspace_len(context, shape, a, b)
+}
+
+pub(crate) fn run_workspace_len<T: Real>(
+    context: &Context<'_>,
+    shape: Shape,
+    a: (usize, usize),
+    b: (usize, usize),
+) -> usize {
     let share = share_len::<T>(context, shape, a, b.1);
     if swaps_roles(shape, a.0) {
         // Whether roles are swapped also depends on the result and the epilogue.
@@ -128,7 +138,20 @@ fn packs(shape: Shape, b_column_stride: usize) -> bool {
 ///
 /// # Panics
 /// Where an operand, the result, the bias or the workspace is shorter than shape and strides reach.
+#[inline]
 pub fn gemm<T: Real>(
+    context: &Context<'_>,
+    shape: Shape,
+    operands: [Matrix<'_, T>; 2],
+    beta: T,
+    c: MatrixMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    workspace: &mut [T],
+) {
+    T::gemm(context, shape, operands, beta, c, epilogue, workspace)
+}
+
+pub(crate) fn run<T: Real>(
     context: &Context<'_>,
     shape: Shape,
     [a, b]: [Matrix<'_, T>; 2],

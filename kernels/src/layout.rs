@@ -6,6 +6,7 @@
 //! along different dimensions the copy goes tile by tile, so that both stay in the cache.
 
 use super::Pool;
+use super::buffer::Number;
 use super::share::{Shared, block};
 
 /// The dimensions a copy may have.
@@ -40,7 +41,19 @@ pub fn copy<T: Copy>(dims: &[Dim], from: &[T], from_offset: usize, to: &mut [T],
 ///
 /// # Panics
 /// As [`copy`].
-pub fn copy_shared<T: Copy + Send + Sync>(
+#[inline]
+pub fn copy_shared<T: Number>(
+    pool: &Pool,
+    dims: &[Dim],
+    from: &[T],
+    from_offset: usize,
+    to: &mut [T],
+    to_offset: usize,
+) {
+    T::copy_shared(pool, dims, from, from_offset, to, to_offset)
+}
+
+pub(crate) fn run_shared<T: Number>(
     pool: &Pool,
     dims: &[Dim],
     from: &[T],

@@ -15,6 +15,7 @@
 pub mod buffer;
 pub mod conv;
 pub mod elementwise;
+mod entry;
 pub mod gemm;
 pub mod index;
 pub mod integers;

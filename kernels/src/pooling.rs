@@ -132,7 +132,7 @@ macro_rules! each_pixel {
 
 /// What is done with the vectors of channels of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+pub enum Operation {
     Max,
     /// Whether windows are apart, so that nothing has to be added to.
     MaxScatter {
@@ -272,7 +272,7 @@ unsafe fn largest<V: Vector>(window: &Window, x: *const V::Element, rest: usize)
     }
 }
 
-fn run<T: Real>(
+pub(crate) fn run<T: Real>(
     context: &Context<'_>,
     geometry: &PoolGeometry,
     operation: Operation,
@@ -304,28 +304,33 @@ fn run<T: Real>(
 ///
 /// # Panics
 /// Where a slice has another length than the geometry says; so do all functions here.
+#[inline]
 pub fn max_forward<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], y: &mut [T]) {
-    run(context, geometry, Operation::Max, Some(x), None, y);
+    T::pool(context, geometry, Operation::Max, Some(x), None, y);
 }
 
 /// Adds `g`, one number per window, at the first largest element of the window in `x`; `dx` is overwritten.
+#[inline]
 pub fn max_scatter<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], g: &[T], dx: &mut [T]) {
-    run(context, geometry, Operation::MaxScatter { apart: geometry.windows_are_apart() }, Some(x), Some(g), dx);
+    T::pool(context, geometry, Operation::MaxScatter { apart: geometry.windows_are_apart() }, Some(x), Some(g), dx);
 }
 
 /// Takes from `v`, shaped as `x`, what stands at the first largest element of each window in `x`.
+#[inline]
 pub fn max_select<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], v: &[T], y: &mut [T]) {
-    run(context, geometry, Operation::MaxSelect, Some(x), Some(v), y);
+    T::pool(context, geometry, Operation::MaxSelect, Some(x), Some(v), y);
 }
 
 /// The mean of the real elements of each window.
+#[inline]
 pub fn average_forward<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, x: &[T], y: &mut [T]) {
-    run(context, geometry, Operation::Average, Some(x), None, y);
+    T::pool(context, geometry, Operation::Average, Some(x), None, y);
 }
 
 /// Spreads `g`, one number per window, over the real elements of the window; `dx` is overwritten.
+#[inline]
 pub fn average_scatter<T: Real>(context: &Context<'_>, geometry: &PoolGeometry, g: &[T], dx: &mut [T]) {
-    run(context, geometry, Operation::AverageScatter, None, Some(g), dx);
+    T::pool(context, geometry, Operation::AverageScatter, None, Some(g), dx);
 }
 
 #[cfg(test)]

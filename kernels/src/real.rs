@@ -4,10 +4,11 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
 use super::buffer::Number;
+use super::entry::Entry;
 use super::simd::{self, Vector};
 
 /// A floating-point element: `f32` or `f64`, and no other.
-pub trait Real: Number + num_traits::Float + Default + Debug + Display + Sum {
+pub trait Real: Number + Entry + num_traits::Float + Default + Debug + Display + Sum {
     /// The vector of the portable level.
     type Portable: Vector<Element = Self>;
     /// The vector of the AVX2 level.

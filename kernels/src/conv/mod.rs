@@ -50,7 +50,12 @@ fn split(batch: usize, rows: usize, tasks: usize, task: usize) -> (std::ops::Ran
 }
 
 /// How many numbers of workspace [`forward`] needs.
+#[inline]
 pub fn forward_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    T::forward_workspace_len(context, geometry)
+}
+
+pub(crate) fn run_forward_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
     if winograd::suits::<T>(geometry) {
         return winograd::forward_workspace_len::<T>(context, geometry);
     }
@@ -61,7 +66,20 @@ pub fn forward_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeom
 ///
 /// # Panics
 /// Where a slice has another length than the geometry says, or the workspace is too short.
+#[inline]
 pub fn forward<T: Real>(
+    context: &Context<'_>,
+    geometry: &ConvGeometry,
+    x: &[T],
+    kernel: &[T],
+    epilogue: (Option<&[T]>, bool),
+    y: &mut [T],
+    workspace: &mut [T],
+) {
+    T::forward(context, geometry, x, kernel, epilogue, y, workspace)
+}
+
+pub(crate) fn run_forward<T: Real>(
     context: &Context<'_>,
     geometry: &ConvGeometry,
     x: &[T],
@@ -76,7 +94,7 @@ pub fn forward<T: Real>(
     if y.is_empty() {
         return;
     }
-    assert!(workspace.len() >= forward_workspace_len::<T>(context, g), "the workspace is too short");
+    assert!(workspace.len() >= run_forward_workspace_len::<T>(context, g), "the workspace is too short");
     if winograd::suits::<T>(g) {
         return winograd::forward(context, g, x, kernel, epilogue, y, workspace);
     }
@@ -185,7 +203,12 @@ unsafe fn each_group<T: Real>(level: Level, g: &ConvGeometry, first: Panel<'_, T
 }
 
 /// How many numbers of workspace [`input_gradient`] needs.
+#[inline]
 pub fn input_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    T::input_gradient_workspace_len(context, geometry)
+}
+
+pub(crate) fn run_input_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
     if winograd::suits::<T>(geometry) {
         return geometry.kernel_len() + winograd::input_gradient_workspace_len::<T>(context, geometry);
     }
@@ -197,7 +220,19 @@ pub fn input_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &C
 ///
 /// # Panics
 /// Where a slice has another length than the geometry says, or the workspace is too short.
+#[inline]
 pub fn input_gradient<T: Real>(
+    context: &Context<'_>,
+    geometry: &ConvGeometry,
+    dy: &[T],
+    kernel: &[T],
+    dx: &mut [T],
+    workspace: &mut [T],
+) {
+    T::input_gradient(context, geometry, dy, kernel, dx, workspace)
+}
+
+pub(crate) fn run_input_gradient<T: Real>(
     context: &Context<'_>,
     geometry: &ConvGeometry,
     dy: &[T],
@@ -207,7 +242,7 @@ pub fn input_gradient<T: Real>(
 ) {
     let g = geometry;
     assert!(dx.len() == g.input_len() && kernel.len() == g.kernel_len() && dy.len() == g.output_len(), "lengths");
-    assert!(workspace.len() >= input_gradient_workspace_len::<T>(context, g), "the workspace is too short");
+    assert!(workspace.len() >= run_input_gradient_workspace_len::<T>(context, g), "the workspace is too short");
     if dy.is_empty() {
         return dx.fill(T::zero());
     }
@@ -321,7 +356,12 @@ fn image_groups(g: &ConvGeometry) -> usize {
 }
 
 /// How many numbers of workspace [`kernel_gradient`] needs.
+#[inline]
 pub fn kernel_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
+    T::kernel_gradient_workspace_len(context, geometry)
+}
+
+pub(crate) fn run_kernel_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
     if winograd::suits::<T>(geometry) {
         return winograd::kernel_gradient_workspace_len::<T>(context, geometry);
     }
@@ -335,7 +375,19 @@ pub fn kernel_gradient_workspace_len<T: Real>(context: &Context<'_>, geometry: &
 ///
 /// # Panics
 /// Where a slice has another length than the geometry says, or the workspace is too short.
+#[inline]
 pub fn kernel_gradient<T: Real>(
+    context: &Context<'_>,
+    geometry: &ConvGeometry,
+    x: &[T],
+    dy: &[T],
+    dk: &mut [T],
+    workspace: &mut [T],
+) {
+    T::kernel_gradient(context, geometry, x, dy, dk, workspace)
+}
+
+pub(crate) fn run_kernel_gradient<T: Real>(
     context: &Context<'_>,
     geometry: &ConvGeometry,
     x: &[T],
@@ -345,7 +397,7 @@ pub fn kernel_gradient<T: Real>(
 ) {
     let g = geometry;
     assert!(x.len() == g.input_len() && dk.len() == g.kernel_len() && dy.len() == g.output_len(), "lengths");
-    assert!(workspace.len() >= kernel_gradient_workspace_len::<T>(context, g), "the workspace is too short");
+    assert!(workspace.len() >= run_kernel_gradient_workspace_len::<T>(context, g), "the workspace is too short");
     if dy.is_empty() {
         return dk.fill(T::zero());
     }

@@ -237,7 +237,12 @@ impl<T: Real> GroupBuilder<T> {
     /// # Panics
     /// Where a value is used before it is defined, `over` is no contiguous load, a period, `inner` or extent is 0, or
     /// two sums have different lengths.
+    #[inline]
     pub fn finish(self) -> Program<T> {
+        T::finish_program(self)
+    }
+
+    pub(crate) fn run_finish(self) -> Program<T> {
         compile::compile(self)
     }
 }

@@ -79,7 +79,12 @@ impl<'a, T: Real> Destination<'a, T> {
 
 impl<T: Real> Program<T> {
     /// How many numbers of workspace [`Program::run`] needs for `n` elements.
+    #[inline]
     pub fn workspace_len(&self, context: &Context<'_>, n: usize) -> usize {
+        T::program_workspace_len(self, context, n)
+    }
+
+    pub(crate) fn run_workspace_len(&self, context: &Context<'_>, n: usize) -> usize {
         self.tasks(context, n) * self.task_len(n)
     }
 
@@ -110,7 +115,19 @@ impl<T: Real> Program<T> {
     /// # Panics
     /// Where a source, destination or the workspace is missing or too short, a source holds integers where the program
     /// expects numbers or the other way round, or `n` is no multiple of the length of the program's sums.
+    #[inline]
     pub fn run(
+        &self,
+        context: &Context<'_>,
+        n: usize,
+        sources: &[Source<'_, T>],
+        destinations: &mut [Destination<'_, T>],
+        workspace: &mut [T],
+    ) {
+        T::run_program(self, context, n, sources, destinations, workspace)
+    }
+
+    pub(crate) fn run_blocks(
         &self,
         context: &Context<'_>,
         n: usize,

@@ -62,7 +62,12 @@ pub enum Softmax {
 ///
 /// # Panics
 /// Where the lengths do not fit.
+#[inline]
 pub fn softmax<T: Real>(context: &Context<'_>, kind: Softmax, row: usize, x: &[T], y: &mut [T]) {
+    T::softmax(context, kind, row, x, y)
+}
+
+pub(crate) fn run_softmax<T: Real>(context: &Context<'_>, kind: Softmax, row: usize, x: &[T], y: &mut [T]) {
     if x.is_empty() {
         return y.fill(T::neg_infinity());
     }

@@ -14,6 +14,7 @@ mod tests;
 use super::simd::{self, Kernel, Vector};
 use super::{Context, Level, Real};
 
+pub(crate) use along::run_softmax;
 pub use along::{Softmax, argmax, cumulative_sum, softmax};
 
 /// What is folded.
@@ -88,7 +89,12 @@ pub type Dim = (usize, bool);
 ///
 /// # Panics
 /// Where the lengths do not fit the dimensions, or there are more than 16 of them.
+#[inline]
 pub fn reduce<T: Real>(context: &Context<'_>, reduction: Reduction, dims: &[Dim], x: &[T], y: &mut [T]) {
+    T::reduce(context, reduction, dims, x, y)
+}
+
+pub(crate) fn run<T: Real>(context: &Context<'_>, reduction: Reduction, dims: &[Dim], x: &[T], y: &mut [T]) {
     assert!(dims.len() <= MOST_DIMS, "more than 16 dimensions");
     assert_eq!(x.len(), dims.iter().map(|dim| dim.0).product::<usize>(), "the length of the operand");
     let kept = dims.iter().filter(|dim| !dim.1).map(|dim| dim.0).product::<usize>();
