@@ -131,7 +131,9 @@ impl<T: Element> Executor<T> {
 
     /// The plan as text, when the program runs by one.
     pub fn plan_text(&self, title: &str) -> Option<String> {
-        self.planned.as_ref().map(|planned| crate::plan::print(&planned.plan, &self.graph, title))
+        self.planned
+            .as_ref()
+            .map(|planned| crate::plan::print(&planned.plan, &self.graph, title, planned::runs_by_definition))
     }
 
     /// What to feed, in order.

@@ -263,3 +263,19 @@ fn too_many_threads_are_refused() {
     }
     assert_eq!(ExecutorOptions { threads: 0, ..ExecutorOptions::default() }.pool().unwrap().threads(), cores);
 }
+
+#[test]
+fn the_plan_says_what_runs_by_definition() {
+    let text = "input x: f32[batch, 4, 3]\noutput y = sort(x, axis=1) @ transpose(exp(x), [0, 2, 1])";
+    let mut sources = SourceMap::default();
+    let id = sources.add("test.anb", text);
+    let compiled = compile(&mut sources, id, &Options::default())
+        .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
+    let sizes = DimSizes::from([("batch".into(), 2)]);
+    let options = ExecutorOptions { threads: 1, ..ExecutorOptions::default() };
+    let plan =
+        Executor::<f32>::new(&compiled.simplified.predict, &sizes, &options).unwrap().plan_text("predict").unwrap();
+    let line = |word: &str| plan.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{plan}"));
+    assert!(line("= sort(").contains(" by definition  #"), "{plan}");
+    assert_eq!(plan.matches("by definition").count(), 1, "{plan}");
+}

@@ -4,8 +4,9 @@ use super::{BufferId, ConstantValue, IndexMap, Pattern, Place, Plan, Reference, 
 use crate::ir::Graph;
 use std::fmt::Write as _;
 
-/// The plan as text, stable to the byte. `graph` is the graph that was planned. Bytes are those of an f32 run.
-pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
+/// The plan as text, stable to the byte. `graph` is the graph that was planned, `is_slow` tells of a plan's step whether its op
+/// has no kernel and runs by its definition. Bytes are those of an f32 run.
+pub fn print(plan: &Plan, graph: &Graph, title: &str, is_slow: impl Fn(&Plan, &Work) -> bool) -> String {
     let mut text = format!("{title} {{\n");
     let flops: u64 = plan.steps.iter().map(|step| step.flops).sum();
     let elements: u64 = plan.steps.iter().map(|step| step.elements).sum();
@@ -17,7 +18,7 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
         4 * elements
     );
     let _ = writeln!(text, "  peak {} bytes of floats, {} bytes of ints", 4 * plan.float_len, 4 * plan.int_len);
-    steps(&mut text, plan, "");
+    steps(&mut text, plan, "", &is_slow);
     for output in &plan.outputs {
         let named = &graph.outputs[output.output];
         let _ = writeln!(text, "  return {} {} = {}", named.role.as_str(), named.name, place(plan, output.buffer));
@@ -27,7 +28,7 @@ pub fn print(plan: &Plan, graph: &Graph, title: &str) -> String {
 }
 
 /// The steps of a plan or of the body of a loop.
-fn steps(text: &mut String, plan: &Plan, indent: &str) {
+fn steps(text: &mut String, plan: &Plan, indent: &str, is_slow: &impl Fn(&Plan, &Work) -> bool) {
     for (i, step) in plan.steps.iter().enumerate() {
         let cost = format!("{} flop, {} bytes", step.flops, 4 * step.elements);
         match &step.work {
@@ -40,9 +41,10 @@ fn steps(text: &mut String, plan: &Plan, indent: &str) {
                     let relu = if epilogue.relu { ", then max(0)" } else { "" };
                     format!(" + {}{relu}", place(plan, epilogue.bias))
                 });
+                let how = if is_slow(plan, &step.work) { " by definition" } else { "" };
                 let _ = writeln!(
                     text,
-                    "{indent}  {i:3} {} {}{shape:?} = {}({}){after}  # {cost}",
+                    "{indent}  {i:3} {} {}{shape:?} = {}({}){how}{after}  # {cost}",
                     step.name,
                     place(plan, *result),
                     op.name(),
@@ -68,7 +70,7 @@ fn steps(text: &mut String, plan: &Plan, indent: &str) {
                     let leaf = place(&work.step, *leaf);
                     let _ = writeln!(text, "{indent}        slice of {} = {leaf}", place(plan, *to));
                 }
-                steps(text, &work.step, &format!("{indent}        "));
+                steps(text, &work.step, &format!("{indent}        "), is_slow);
             }
             Work::Copy { from, to } => {
                 let _ = writeln!(

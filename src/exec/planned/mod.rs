@@ -8,6 +8,7 @@
 mod compile;
 mod kernel;
 mod loops;
+mod routine;
 mod tables;
 
 use super::store::{Carried, StoreError};
@@ -18,6 +19,7 @@ use crate::ops::Element;
 use crate::plan::{BufferId, Plan, plan};
 use anabranch_kernels::{Context, Level, Pool};
 use kernel::Kernel;
+pub(super) use routine::runs_by_definition;
 use tables::Tables;
 
 /// A plan with its kernels and memory.
