@@ -211,18 +211,6 @@ fn a_changed_program_is_refused() {
     }
 }
 
-#[test]
-fn stages_of_the_examples() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for example in ["localizer", "digits"] {
-        let spec = format!("examples/{example}/{example}.anb");
-        for stage in ["ast", "ir", "predict", "train", "simplified", "plan", "yaml", "dot"] {
-            let text = succeeds(root, &["compile", &spec, "--emit", stage]);
-            insta::assert_snapshot!(format!("{example}_{stage}"), text);
-        }
-    }
-}
-
 /// Of the larger examples, the stage that says most in few lines; that nothing is found in any of them; that all are
 /// formatted.
 #[test]

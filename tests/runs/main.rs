@@ -6,4 +6,5 @@ mod examples;
 mod files;
 mod hostile;
 mod mutations;
+mod stages;
 mod watch;
