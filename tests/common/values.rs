@@ -101,3 +101,31 @@ pub fn difference(found: &[f64], wanted: &[f64]) -> f64 {
     let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / scale);
     worst.fold(0.0, |worst: f64, next| if next.is_nan() { f64::INFINITY } else { worst.max(next) })
 }
+
+/// The largest of some numbers, at least 0. Unlike a fold with `f64::max`, it keeps NaN.
+pub fn largest(numbers: impl IntoIterator<Item = f64>) -> f64 {
+    numbers
+        .into_iter()
+        .fold(0.0, |largest: f64, x| if largest.is_nan() || x.is_nan() { f64::NAN } else { largest.max(x) })
+}
+
+/// Moves the number of nested lists that is largest by such a part of it (or of 1e-3, where it is smaller).
+pub fn disturb_largest(value: &mut Value, part: f64) {
+    let numbers = flat(value);
+    let largest = numbers.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let at = numbers.iter().position(|x| x.abs() == largest).expect("there are numbers");
+    let moved = numbers[at] + part * largest.max(1e-3);
+    *nth_number(value, &mut { at }).expect("that many") = moved.into();
+}
+
+/// The number with `at` others before it.
+fn nth_number<'v>(value: &'v mut Value, at: &mut usize) -> Option<&'v mut Value> {
+    match value {
+        Value::Array(items) => items.iter_mut().find_map(|item| nth_number(item, at)),
+        value if *at == 0 => Some(value),
+        _ => {
+            *at -= 1;
+            None
+        }
+    }
+}

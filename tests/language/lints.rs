@@ -24,27 +24,45 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
+/// What a case of the field is told, which must be what it says it expects.
+fn told(text: &str) -> Result<String, String> {
+    let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let expected = said("# expect:").ok_or("the case does not say what it expects")?;
+    let watched = said("# monitor:").map(|name| Watched { name: name.to_string(), span: None });
+    let (sources, compiled) = compile(text, &[], &Options { watched, ..Options::default() });
+    let findings = match &compiled {
+        Ok(compiled) => compiled.findings.clone(),
+        Err(errors) => errors.0.clone(),
+    };
+    let found: BTreeSet<String> = findings.iter().map(name).collect();
+    let expected = if expected == "nothing" { BTreeSet::new() } else { set(&expected.split(", ").collect::<Vec<_>>()) };
+    let rendered = render_plain(&findings, &sources);
+    if found == expected { Ok(rendered) } else { Err(format!("{found:?}, not {expected:?}:\n{rendered}")) }
+}
+
 #[test]
 fn mistakes_of_the_field_are_caught_and_their_corrections_are_clean() {
     insta::glob!("../field", "*.anb", |path| {
         let text = std::fs::read_to_string(path).expect("the case is readable");
-        let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-        let expected = said("# expect:").expect("a case says what it expects");
-        let watched = said("# monitor:").map(|name| Watched { name: name.to_string(), span: None });
-        let (sources, compiled) = compile(&text, &[], &Options { watched, ..Options::default() });
-        let findings = match &compiled {
-            Ok(compiled) => compiled.findings.clone(),
-            Err(errors) => errors.0.clone(),
-        };
-        let found: BTreeSet<String> = findings.iter().map(name).collect();
-        let expected =
-            if expected == "nothing" { BTreeSet::new() } else { set(&expected.split(", ").collect::<Vec<_>>()) };
-        let rendered = render_plain(&findings, &sources);
-        assert_eq!(found, expected, "{}:\n{rendered}", path.display());
-        if !found.is_empty() {
+        let rendered = told(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if !rendered.is_empty() {
             insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(rendered); });
         }
     });
+}
+
+#[test]
+fn a_case_that_expects_something_else_fails() {
+    let silent = "input x: f32[batch]\noutput y = x\n";
+    assert_eq!(told(&format!("# expect: nothing\n{silent}")), Ok(String::new()));
+    assert!(told(&format!("# expect: unused\n{silent}")).is_err_and(|error| error.starts_with("{}, not")));
+    let idle = "input x: f32[batch]\noutput y = x\nlet z = 2 * x\n";
+    assert!(told(&format!("# expect: unused\n{idle}")).is_ok());
+    for other in ["nothing", "unused, unstable", "unstable"] {
+        let outcome = told(&format!("# expect: {other}\n{idle}"));
+        assert!(outcome.is_err_and(|error| error.starts_with("{\"unused\"}, not")), "{other}");
+    }
+    assert_eq!(told(idle), Err("the case does not say what it expects".to_string()));
 }
 
 /// A model with two losses `a` and `b`, and what combines them.

@@ -7,7 +7,9 @@
 
 #![allow(clippy::print_stdout, reason = "the count of cases, for those who ask with --nocapture")]
 
-use crate::common::values::{Feeds, compiled, difference, exact, extents, feed, flat, floats, options};
+use crate::common::values::{
+    Feeds, compiled, difference, disturb_largest, exact, extents, feed, flat, floats, options,
+};
 use anabranch::exec::{Carried, Clock, Executor, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, DimSizes, Graph, NodeId, Output, Role};
 use anabranch::ops::{InputKind, Op};
@@ -261,25 +263,48 @@ fn run(case: &Value, mode: Mode) -> (f64, String) {
     differences.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
 }
 
-#[test]
-fn layers_are_those_of_keras() {
+fn cases() -> Vec<Value> {
     let path = format!("{}/tests/oracle/layers.json", env!("CARGO_MANIFEST_DIR"));
     let mut cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let exact = exact("layers");
     for (i, numbers) in &exact {
         cases[*i].as_object_mut().unwrap().extend(numbers.as_object().unwrap().clone());
     }
+    assert_eq!((cases.len(), exact.len()), (64, 13));
+    cases
+}
+
+/// The largest relative difference that passes.
+const TOLERANCE: f64 = 1e-9;
+
+#[test]
+fn layers_are_those_of_keras() {
+    let cases = cases();
     let mut failed = Vec::new();
     for (i, case) in cases.iter().enumerate() {
         let name = case["layer"].as_str().unwrap();
         for mode in [Mode::Planned, Mode::Reference] {
             let (worst, of) = run(case, mode);
-            if worst > 1e-9 {
+            if worst > TOLERANCE {
                 failed.push(format!("{i} {name} {mode:?}: {of} differs by {worst:.1e}; {}", case["config"]));
             }
         }
     }
     assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
     println!("{} cases agree", cases.len());
-    assert_eq!((cases.len(), exact.len()), (64, 13));
+}
+
+#[test]
+fn a_wrong_number_of_a_layer_is_seen() {
+    for (i, case) in cases().into_iter().enumerate() {
+        for wanted in ["output", "grad_input"] {
+            let mut case = case.clone();
+            if case[wanted].is_null() {
+                continue;
+            }
+            disturb_largest(&mut case[wanted], 1e-8);
+            let (worst, of) = run(&case, Mode::Planned);
+            assert!(worst > TOLERANCE, "case {i}: its {wanted} is wrong, and {of} differs by {worst:.1e} at most");
+        }
+    }
 }

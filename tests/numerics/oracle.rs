@@ -62,10 +62,14 @@ fn trainer<T: Element>(compiled: &Compiled, options: &ExecutorOptions) -> Traine
     trainer
 }
 
-#[track_caller]
-fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
+fn close(what: &str, found: f64, expected: f64, tolerance: f64) -> Result<(), String> {
     let error = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
-    assert!(error <= tolerance, "{what}: found {found}, expected {expected}, relative error {error:e}");
+    // Written so that NaN fails.
+    if error <= tolerance {
+        Ok(())
+    } else {
+        Err(format!("{what}: found {found}, expected {expected}, relative error {error:e}"))
+    }
 }
 
 fn alpha<T: Element>(trainer: &Trainer<T>) -> f64 {
@@ -79,7 +83,17 @@ fn follows<T: Element>(spec: &str, trajectory: &str, mode: Mode, tolerance: f64)
 }
 
 fn follows_with<T: Element>(spec: &str, trajectory: &str, options: &ExecutorOptions, tolerance: f64) {
-    let (compiled, expected) = (compiled(spec), expected(trajectory));
+    let outcome = comparison::<T>(spec, &expected(trajectory), options, tolerance);
+    outcome.unwrap_or_else(|error| panic!("{trajectory}: {error}"));
+}
+
+fn comparison<T: Element>(
+    spec: &str,
+    expected: &Value,
+    options: &ExecutorOptions,
+    tolerance: f64,
+) -> Result<(), String> {
+    let compiled = compiled(spec);
     let mut trainer = trainer::<T>(&compiled, options);
     let data = data(&compiled);
     let rows: Vec<u32> = (0..7).collect();
@@ -96,10 +110,26 @@ fn follows_with<T: Element>(spec: &str, trajectory: &str, options: &ExecutorOpti
         };
         for (key, name) in LOSSES {
             let found = losses[names.iter().position(|known| known == name).unwrap()];
-            close(&format!("{trajectory}, {name} at step {at}"), found, row[key].as_f64().unwrap(), tolerance);
+            close(&format!("{name} at step {at}"), found, row[key].as_f64().unwrap(), tolerance)?;
         }
-        let what = format!("{trajectory}, alpha after step {at}");
-        close(&what, alpha(&trainer), row["alpha"].as_f64().unwrap(), tolerance);
+        close(&format!("alpha after step {at}"), alpha(&trainer), row["alpha"].as_f64().unwrap(), tolerance)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_number_of_a_trajectory_is_seen() {
+    let right = expected("tests/oracle/w1.json");
+    let last = right["steps"].as_array().unwrap().len() - 1;
+    let keys: Vec<&str> = LOSSES.iter().map(|(key, _)| *key).chain(["alpha"]).collect();
+    for (step, key) in [0, last].into_iter().flat_map(|step| keys.iter().map(move |key| (step, *key))) {
+        let mut wrong = right.clone();
+        let number = wrong["steps"][step][key].as_f64().unwrap() * (1.0 + 1e-9);
+        wrong["steps"][step][key] = number.into();
+        let outcome = comparison::<f64>("examples/localizer/localizer.anb", &wrong, &options(Mode::Planned), 1e-10);
+        let what = LOSSES.iter().find(|(loss, _)| *loss == key).map_or(key, |(_, name)| name);
+        let seen = outcome.as_ref().is_err_and(|error| error.starts_with(what) && error.contains("relative error"));
+        assert!(seen, "{key} at step {step}: {outcome:?}");
     }
 }
 
@@ -112,7 +142,7 @@ fn gradients_agree<T: Element>(mode: Mode, tolerance: f64) {
         let (found, expected) = (&gradients[name], &expected["grad0"][key]);
         let norm = found.iter().map(|value| value * value).sum::<f64>().sqrt();
         let expected_norm = expected["norm"].as_f64().unwrap();
-        close(name, norm, expected_norm, tolerance);
+        close(name, norm, expected_norm, tolerance).unwrap();
         // Elements that nearly cancel are held against the whole gradient's size.
         for (at, value) in expected["full"].as_array().into_iter().flatten().enumerate() {
             let error = (found[at] - value.as_f64().unwrap()).abs();

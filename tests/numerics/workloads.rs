@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout, reason = "how near the oracle is, for those who ask with --nocapture")]
 
 use crate::common::numpy::Generator;
-use crate::common::values::{Feeds, compiled, executor, executor_with, feed, flat, floats, initial, options, set};
+use crate::common::values::{
+    Feeds, compiled, disturb_largest, executor, executor_with, feed, flat, floats, initial, largest, options, set,
+};
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store, StoreKind};
 use anabranch::ir::Role;
 use anabranch::ops::Element;
@@ -65,10 +67,22 @@ impl Workload {
     }
 
     fn follow_with<T: Element>(&self, options: &ExecutorOptions, n_steps: usize, tolerance: f64) {
+        let worst = self.comparison::<T>(&self.oracle(), options, n_steps, tolerance);
+        let worst = worst.unwrap_or_else(|error| panic!("{} {error}", self.name));
+        println!("{} {options:?}, {n_steps} steps: within {worst:.1e}", self.name);
+    }
+
+    /// The largest relative difference, or the first beyond the tolerance.
+    fn comparison<T: Element>(
+        &self,
+        oracle: &Value,
+        options: &ExecutorOptions,
+        n_steps: usize,
+        tolerance: f64,
+    ) -> Result<f64, String> {
         let compiled = compiled(self.text);
         let mut store = self.store::<T>(&compiled, Mode::Planned);
         let mut step = executor_with::<T>(&compiled.simplified.train, self.batch, options);
-        let oracle = self.oracle();
         let mut worst: f64 = 0.0;
         for (i, row) in oracle["steps"].as_array().unwrap().iter().take(n_steps).enumerate() {
             feed(&mut step, &self.feeds(i));
@@ -80,10 +94,12 @@ impl Workload {
                 };
                 let error = relative(&found, &flat(wanted));
                 worst = worst.max(error);
-                assert!(error <= tolerance, "{} step {i}: {name} is {found:?}, not {wanted}", self.name);
+                if error.is_nan() || error > tolerance {
+                    return Err(format!("step {i}: {name} is {found:?}, not {wanted}"));
+                }
             }
         }
-        println!("{} {options:?}, {n_steps} steps: within {worst:.1e}", self.name);
+        Ok(worst)
     }
 
     fn path(&self, array: &str) -> String {
@@ -112,16 +128,34 @@ impl Workload {
             assert!(error <= tolerance, "{}: |d{array}| is {norm}, not {wanted}", self.name);
             if let Some(full) = gradient.get("full").map(flat) {
                 let scale = full.iter().fold(floor, |scale: f64, value| scale.max(value.abs()));
-                let error = found.iter().zip(&full).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f64::max);
+                let error = largest(found.iter().zip(&full).map(|(a, b)| (a - b).abs() / scale));
                 assert!(found.len() == full.len() && error <= tolerance, "{}: d{array} is {found:?}", self.name);
             }
         }
     }
 }
 
+/// The largest relative difference; NaN where there is one.
 fn relative(found: &[f64], wanted: &[f64]) -> f64 {
     assert_eq!(found.len(), wanted.len());
-    found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / b.abs()).fold(0.0, f64::max)
+    largest(found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / b.abs()))
+}
+
+#[test]
+fn a_wrong_number_of_a_workload_is_seen() {
+    let (workload, steps) = (w6(), 3);
+    let right = workload.oracle();
+    for (step, name) in (0..steps).flat_map(|step| {
+        let row = right["steps"][step].as_object().unwrap();
+        row.keys().map(move |name| (step, name.clone())).collect::<Vec<_>>()
+    }) {
+        let mut wrong = right.clone();
+        disturb_largest(&mut wrong["steps"][step][&name], 1e-6);
+        let outcome = workload.comparison::<f64>(&wrong, &options(Mode::Planned), steps, 1e-8);
+        let seen = outcome.as_ref().is_err_and(|error| error.starts_with(&format!("step {step}: {name} is")));
+        assert!(seen, "{name} at {step}: {outcome:?}");
+    }
+    assert!(relative(&[1.0, f64::NAN], &[1.0, 1.0]).is_nan() && relative(&[f64::NAN, 1.0], &[1.0, 1.0]).is_nan());
 }
 
 /// The arrays of a workload's file, widened.

@@ -70,15 +70,27 @@ impl Draws {
     }
 }
 
+/// What derivatives are multiplied by before they are judged: 1, but where it is asked whether a wrong one is seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Bent(pub f64);
+
+pub const STRAIGHT: Bent = Bent(1.0);
+
 /// A graph under construction whose leaves have values.
 struct Scene {
     graph: Graph,
     leaves: Vec<(NodeId, Tensor<f64>)>,
+    bent: Bent,
 }
 
 impl Scene {
-    fn new() -> Self {
-        Self { graph: Graph::new(), leaves: Vec::new() }
+    fn new(bent: Bent) -> Self {
+        Self { graph: Graph::new(), leaves: Vec::new(), bent }
+    }
+
+    fn bend(&mut self, derivative: NodeId) -> NodeId {
+        let Bent(factor) = self.bent;
+        if factor == 1.0 { derivative } else { self.builder("bent").scale(factor, derivative) }
     }
 
     fn builder(&mut self, name: &str) -> Builder<'_> {
@@ -188,11 +200,12 @@ fn close(what: &str, found: f64, expected: f64, tolerance: f64) -> Result<(), St
 }
 
 /// The gradient of `Σ c · op(x)` along random directions against differences.
-pub fn check_vjp(case: &Case, slot: usize) -> Result<(), String> {
-    let mut scene = Scene::new();
+pub fn check_vjp(case: &Case, slot: usize, bent: Bent) -> Result<(), String> {
+    let mut scene = Scene::new(bent);
     let (xs, y) = scene.apply(case);
     let s = scene.project("c", y, 1);
     let g = scene.gradient(s, xs[slot]);
+    let g = scene.bend(g);
     scene.output("s", s);
     scene.output("g", g);
     let program = scene.finish();
@@ -205,15 +218,16 @@ pub fn check_vjp(case: &Case, slot: usize) -> Result<(), String> {
 }
 
 /// The jvp against differences element by element, and against the vjp by duality.
-pub fn check_jvp(case: &Case, slot: usize) -> Result<(), String> {
+pub fn check_jvp(case: &Case, slot: usize, bent: Bent) -> Result<(), String> {
     for direction in directions(case, slot) {
-        let mut scene = Scene::new();
+        let mut scene = Scene::new(bent);
         let (xs, y) = scene.apply(case);
         let tangent = scene.leaf("t", &case.operands[slot].ty, Tensor::Float(direction.clone()));
         let moved = case.op.jvp(&mut scene.builder("jvp"), Site { operands: &xs, result: y }, tangent, slot);
         if scene.graph.ty(moved) != scene.graph.ty(y) {
             return Err(format!("the jvp has type {}, the result {}", scene.graph.ty(moved), scene.graph.ty(y)));
         }
+        let moved = scene.bend(moved);
         let s = scene.project("c", y, 1);
         let dual = scene.project("d", moved, 1);
         let g = scene.gradient(s, xs[slot]);
@@ -232,14 +246,15 @@ pub fn check_jvp(case: &Case, slot: usize) -> Result<(), String> {
 }
 
 /// The gradient of `Σ d · gradient` by every operand against differences of the gradient.
-pub fn check_second(case: &Case, slot: usize) -> Result<(), String> {
+pub fn check_second(case: &Case, slot: usize, bent: Bent) -> Result<(), String> {
     for other in case.differentiable_slots() {
-        let mut scene = Scene::new();
+        let mut scene = Scene::new(bent);
         let (xs, y) = scene.apply(case);
         let s = scene.project("c", y, 1);
         let g = scene.gradient(s, xs[slot]);
         let s2 = scene.project("d", g, 2);
         let g2 = scene.gradient(s2, xs[other]);
+        let g2 = scene.bend(g2);
         scene.output("s2", s2);
         scene.output("g2", g2);
         let program = scene.finish();
@@ -255,7 +270,7 @@ pub fn check_second(case: &Case, slot: usize) -> Result<(), String> {
 
 /// The gradient by a closed operand is one zero constant: no node is built for it.
 pub fn check_closed(case: &Case, slot: usize) {
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(STRAIGHT);
     let (xs, y) = scene.apply(case);
     let y = match scene.graph.ty(y).dtype {
         DType::F32 => y,

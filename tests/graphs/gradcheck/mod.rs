@@ -12,6 +12,7 @@ mod harness;
 
 use anabranch::ops::{Flow, Op};
 use cases::all_cases;
+use harness::{Bent, Case};
 use std::collections::BTreeSet;
 
 #[test]
@@ -23,16 +24,51 @@ fn every_op_has_a_case() {
     assert!(missing.is_empty(), "ops without a gradient case: {missing:?}");
 }
 
-fn check_all(check: impl Fn(&harness::Case, usize) -> Result<(), String>) {
-    let mut failures = Vec::new();
+type Check = fn(&Case, usize, Bent) -> Result<(), String>;
+
+/// The operands for which a check fails, and the number of all that were checked.
+fn failures(check: Check, bent: Bent) -> (Vec<String>, usize) {
+    let (mut failures, mut count) = (Vec::new(), 0);
     for case in all_cases() {
         for slot in case.differentiable_slots() {
-            if let Err(message) = check(&case, slot) {
+            count += 1;
+            if let Err(message) = check(&case, slot, bent) {
                 failures.push(format!("{case}, operand {slot}: {message}"));
             }
         }
     }
+    (failures, count)
+}
+
+fn check_all(check: Check) {
+    let (failures, _) = failures(check, harness::STRAIGHT);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// A derivative that is off by a thousandth is seen, except where it is zero: in so many of 100 cases at most.
+fn sees_wrong_ones(check: Check, zero_in_100: usize) {
+    let (seen, count) = failures(check, Bent(1.001));
+    let unseen = count - seen.len();
+    assert!(100 * unseen <= zero_in_100 * count, "{unseen} of {count} wrong derivatives are not seen");
+}
+
+#[test]
+fn wrong_derivatives_are_seen() {
+    sees_wrong_ones(harness::check_vjp, 30);
+    sees_wrong_ones(harness::check_jvp, 30);
+    // Many ops are linear.
+    sees_wrong_ones(harness::check_second, 80);
+}
+
+#[test]
+fn a_zero_for_a_derivative_is_seen() {
+    // By design nothing passes, and differences do not know that.
+    let case = all_cases().into_iter().find(|case| case.op.name() == "stop" && !case.operands[0].ty.is_scalar());
+    let case = case.expect("it has a case");
+    let vjp = harness::check_vjp(&case, 0, harness::STRAIGHT).expect_err("zero is wrong");
+    assert!(vjp.starts_with("the vjp is 0,"), "{vjp}");
+    let jvp = harness::check_jvp(&case, 0, harness::STRAIGHT).expect_err("zero is wrong");
+    assert!(jvp.starts_with("an element of the jvp is 0,"), "{jvp}");
 }
 
 #[test]
