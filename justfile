@@ -2,6 +2,7 @@
 ready:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --no-default-features --lib -- -D warnings
     cargo test --workspace --profile ci
 
 # Whole trainings that take minutes.

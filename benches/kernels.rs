@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench kernels -- gemm` runs a part; `ANABRANCH_BENCH_THREADS` is the number of threads (2).
 
+#![allow(unsafe_code, reason = "buffers that are read and written in place, and vector instructions")]
+
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

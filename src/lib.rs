@@ -34,6 +34,7 @@
 
 pub mod analyse;
 pub mod autodiff;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
 pub mod diag;

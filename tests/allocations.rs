@@ -1,5 +1,7 @@
 //! A training step allocates nothing: counted by the allocator of this test binary, on every thread.
 
+#![allow(unsafe_code, reason = "an allocator that counts")]
+
 use anabranch::diag::{SourceMap, render_plain};
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Store};
 use anabranch::ir::DimSizes;

@@ -12,21 +12,31 @@
 //! This crate holds the vector intrinsics, the threads, and output slices that several of them write: what is `unsafe`
 //! about arithmetic. The crate `anabranch` is the compiler and runtime above it.
 
+#[allow(unsafe_code, reason = "zeroed memory that may be refused")]
 pub mod buffer;
+#[allow(unsafe_code, reason = "results that threads write in parts")]
 pub mod conv;
 pub mod elementwise;
 mod entry;
+#[allow(unsafe_code, reason = "results that threads write in parts")]
 pub mod gemm;
 pub mod index;
 pub mod integers;
+#[allow(unsafe_code, reason = "results that threads write in parts")]
 pub mod layout;
 pub mod math;
+#[allow(unsafe_code, reason = "hands a borrowed task to threads and waits for them")]
 pub mod pool;
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 pub mod pooling;
 pub mod real;
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 pub mod reduce;
+#[allow(unsafe_code, reason = "results that threads write in parts")]
 mod share;
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 pub mod simd;
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 mod tile;
 
 pub use pool::Pool;

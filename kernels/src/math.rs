@@ -331,6 +331,7 @@ const ERF_FAR: [f64; 16] = [
 ];
 
 #[cfg(test)]
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 mod tests {
     use super::*;
     use crate::simd::{self, Kernel, Level, Vector};

@@ -12,16 +12,26 @@
 //! Rows are the first axis of every array and are numbered from 0, as in `rows: 0..100` of a run config.
 
 mod batch;
+#[cfg(feature = "files")]
 mod check;
+#[cfg(feature = "files")]
 mod csv;
+#[cfg(feature = "files")]
 pub(crate) mod files;
+#[cfg(feature = "files")]
 mod load;
+#[cfg(feature = "files")]
 mod npy;
+#[cfg(feature = "files")]
 mod npz;
+#[cfg(feature = "files")]
 pub mod params;
+#[cfg(feature = "files")]
 mod write;
 
+#[cfg(feature = "files")]
 use std::fs::File;
+#[cfg(feature = "files")]
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +41,11 @@ use crate::diag::Span;
 
 pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
+#[cfg(feature = "files")]
 pub use files::{Existing, check_output};
+#[cfg(feature = "files")]
 pub use load::load;
+#[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
 
 /// Named fields with one row count.
@@ -213,6 +226,7 @@ fn split_suffix(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Opens a regular file and gives its length. Anything else is refused before it is opened: opening a pipe would wait.
+#[cfg(feature = "files")]
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -223,6 +237,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 }
 
 /// `1 row`, `2 rows`.
+#[cfg(feature = "files")]
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -22,7 +22,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 
 use fields::Reader;
 
-pub use monitor::{Better, Monitor};
+pub use super::monitor::{Better, Monitor};
 
 /// The element type of floats in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -4,9 +4,9 @@
 //! [`Finished`] run. A loss that is no finite number ends it (E0607); what is given then is the model as it was after the last
 //! epoch in which every loss and param was finite.
 
-use super::config::Monitor;
 use super::history::{EpochRecord, History, PartRecord};
 use super::judge::{Best, Judge, Verdict};
+use super::monitor::Monitor;
 use super::trainer::{Reported, RunState, Trainer, Weighted};
 use super::watch::WeightWatch;
 use crate::data::{Batcher, Dataset};

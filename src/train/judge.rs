@@ -1,7 +1,7 @@
 //! Judging epochs by the value that a run watches: which one is the best, and when to end.
 
-use super::config::Monitor;
 use super::history::EpochRecord;
+use super::monitor::Monitor;
 use serde::{Deserialize, Serialize};
 
 /// The best epoch of a run by the value that it watches.

@@ -7,14 +7,19 @@
 //!
 //! Results depend on the spec, the config and the data alone, so no time of day is kept in any of them.
 
+#[cfg(feature = "files")]
 pub mod config;
 mod fields;
 mod fit;
+#[cfg(feature = "files")]
 mod folder;
 mod history;
 mod judge;
+mod monitor;
+#[cfg(feature = "files")]
 mod predictor;
 mod program;
+#[cfg(feature = "files")]
 mod run;
 mod sums;
 mod trainer;
@@ -22,11 +27,15 @@ mod watch;
 
 pub use fields::Fields;
 pub use fit::{Event, Finished, Observer, Parts, Settings, fit};
+#[cfg(feature = "files")]
 pub use folder::{RunRecord, check_target, save};
 pub use history::{EpochRecord, History};
 pub use judge::Best;
+pub use monitor::{Better, Monitor};
+#[cfg(feature = "files")]
 pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram, files_of_run};
 pub use program::Program;
+#[cfg(feature = "files")]
 pub use run::{RunData, load_data, overrides, run};
 pub use trainer::{LossWeight, Reported, RunState, Trainer, Weighted};
 pub use watch::WeightWatch;

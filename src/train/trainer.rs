@@ -6,6 +6,7 @@
 use super::fields::Fields;
 use super::program::Program;
 use super::sums::Sums;
+#[cfg(feature = "files")]
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::Diagnostics;
@@ -178,6 +179,7 @@ impl<T: Element> Trainer<T> {
     ///
     /// # Errors
     /// E0601, E0606.
+    #[cfg(feature = "files")]
     pub fn load_params(&mut self, source: &ParamsSource) -> Result<(), Diagnostics> {
         let tensors = params::read(source)?;
         let entries = self.store.entries().filter(|entry| entry.kind() == StoreKind::Param);

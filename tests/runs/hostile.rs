@@ -4,6 +4,7 @@
 //! The time is the processor's, not the clock's, so that a busy machine changes nothing. It is a guard against what grows faster
 //! than its text (which takes minutes), not a measurement: a slow machine must not fail it.
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code, reason = "the system's count of what a process used")]
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};

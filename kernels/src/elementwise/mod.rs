@@ -23,9 +23,12 @@
 
 mod compile;
 mod fill;
+#[allow(unsafe_code, reason = "vector instructions, which a machine must have")]
 mod loops;
+#[allow(unsafe_code, reason = "buffers that are read and written in place")]
 mod run;
 #[cfg(test)]
+#[allow(unsafe_code, reason = "buffers that are read and written in place")]
 mod tests;
 mod update;
 

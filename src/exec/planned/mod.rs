@@ -9,6 +9,7 @@ mod compile;
 mod kernel;
 mod loops;
 mod routine;
+#[allow(unsafe_code, reason = "hands out parts of one arena, whose places it compares")]
 mod tables;
 
 use super::store::{Carried, StoreError};
