@@ -10,7 +10,7 @@ pub use directions::Derivative;
 pub use simple::Simple;
 
 use crate::analyse::{self, Policy};
-use crate::diag::{Diagnostic, Diagnostics, SourceId, SourceMap};
+use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Library, Module, Options};
 use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, split};
@@ -93,6 +93,7 @@ pub fn compile_with(
     options: &Options,
     read: Reader<'_>,
 ) -> Result<Compiled, Diagnostics> {
+    is_at_hand(sources, spec)?;
     let loaded = load(sources, spec, read)?;
     let library = library_of(sources, &loaded)?;
     let mut compiled = compile_loaded(loaded, &library, options)?;
@@ -110,6 +111,7 @@ pub fn check_with(
     options: &Options,
     read: Reader<'_>,
 ) -> Result<Vec<Diagnostic>, Diagnostics> {
+    is_at_hand(sources, spec)?;
     let loaded = load(sources, spec, read)?;
     let library = library_of(sources, &loaded)?;
     let lowered = lower::lower(&loaded.spec, &loaded.used, &library, options, &[])?;
@@ -190,6 +192,17 @@ fn shown(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
         }
     }
     findings
+}
+
+/// An id of another map has no text in this one.
+fn is_at_hand(sources: &SourceMap, spec: SourceId) -> Result<(), Diagnostics> {
+    match sources.get(spec) {
+        Some(_) => Ok(()),
+        None => Err(Diagnostic::error(Code::E0601, "the spec is not among the texts at hand")
+            .with_note("found: an id that this `SourceMap` did not give out")
+            .with_help("add the text to the map that is passed, and pass the id that `add` gives")
+            .into()),
+    }
 }
 
 /// What a spec and the files that it uses can reach of the standard library.

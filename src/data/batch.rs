@@ -84,17 +84,15 @@ fn draw_below(random: &mut ChaCha8Rng, bound: u32) -> u32 {
 }
 
 impl Field {
-    /// Number of elements in one row.
+    /// Number of elements in one row; the largest number there is when it is beyond that.
     pub fn row_len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |product, dim| product.saturating_mul(*dim))
     }
 
     /// Gathers rows into `out`, converting to its type; missing values are NaN (see
-    /// [`MISSING_INT`](super::MISSING_INT) for integer fields, which convert as they are).
-    ///
-    /// # Panics
-    /// When `out` does not hold `rows.len() * row_len()` elements or a row is out of range.
-    pub fn fill_float<T: Float>(&self, rows: &[u32], out: &mut [T]) {
+    /// [`MISSING_INT`](super::MISSING_INT) for integer fields, which convert as they are). False, with `out` as it was, when
+    /// `out` does not hold `rows.len() * row_len()` elements or the field has no such row.
+    pub fn fill_float<T: Float>(&self, rows: &[u32], out: &mut [T]) -> bool {
         match &self.values {
             Numbers::F32(values) => gather(values, self.row_len(), rows, out, float),
             Numbers::F64(values) => gather(values, self.row_len(), rows, out, float),
@@ -102,12 +100,9 @@ impl Field {
         }
     }
 
-    /// Gathers rows of integers into `out`. Floats, which [`load`](super::load) never leaves in an integer field, are
-    /// truncated.
-    ///
-    /// # Panics
-    /// As [`Field::fill_float`].
-    pub fn fill_int(&self, rows: &[u32], out: &mut [i32]) {
+    /// Gathers rows of integers into `out`, as [`Field::fill_float`] does. Floats, which [`load`](super::load) never leaves in
+    /// an integer field, are truncated.
+    pub fn fill_int(&self, rows: &[u32], out: &mut [i32]) -> bool {
         match &self.values {
             Numbers::F32(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
             Numbers::F64(values) => gather(values, self.row_len(), rows, out, |value| value as i32),
@@ -117,14 +112,14 @@ impl Field {
 }
 
 impl Dataset {
-    /// [`Field::fill_float`] of a field by name; false when there is none of that name.
+    /// [`Field::fill_float`] of a field by name; false also when there is none of that name.
     pub fn fill_float<T: Float>(&self, field: &str, rows: &[u32], out: &mut [T]) -> bool {
-        self.fields.get(field).map(|field| field.fill_float(rows, out)).is_some()
+        self.fields.get(field).is_some_and(|field| field.fill_float(rows, out))
     }
 
-    /// [`Field::fill_int`] of a field by name; false when there is none of that name.
+    /// [`Field::fill_int`] of a field by name; false also when there is none of that name.
     pub fn fill_int(&self, field: &str, rows: &[u32], out: &mut [i32]) -> bool {
-        self.fields.get(field).map(|field| field.fill_int(rows, out)).is_some()
+        self.fields.get(field).is_some_and(|field| field.fill_int(rows, out))
     }
 }
 
@@ -133,10 +128,13 @@ fn float<S: num_traits::ToPrimitive, T: Float>(value: S) -> T {
     T::from(value).unwrap_or_else(T::nan)
 }
 
-fn gather<S: Copy, T>(values: &[S], row_len: usize, rows: &[u32], out: &mut [T], convert: impl Fn(S) -> T) {
-    assert_eq!(out.len(), rows.len() * row_len, "the buffer holds one row for each index");
+fn gather<S: Copy, T>(values: &[S], row_len: usize, rows: &[u32], out: &mut [T], convert: impl Fn(S) -> T) -> bool {
+    let n_rows = values.len().checked_div(row_len).unwrap_or(usize::MAX);
+    if Some(out.len()) != rows.len().checked_mul(row_len) || rows.iter().any(|row| *row as usize >= n_rows) {
+        return false;
+    }
     if row_len == 0 {
-        return;
+        return true;
     }
     for (&row, out) in rows.iter().zip(out.chunks_exact_mut(row_len)) {
         let start = row as usize * row_len;
@@ -144,6 +142,7 @@ fn gather<S: Copy, T>(values: &[S], row_len: usize, rows: &[u32], out: &mut [T],
             *out = convert(value);
         }
     }
+    true
 }
 
 #[cfg(test)]
@@ -198,12 +197,15 @@ mod tests {
     fn rows_are_gathered_and_converted() {
         let field = Field { shape: vec![2], values: Numbers::F64(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.5]) };
         let mut out = [0_f32; 4];
-        field.fill_float(&[2, 0], &mut out);
+        assert!(field.fill_float(&[2, 0], &mut out));
         assert_eq!(out, [4.0, 5.5, 0.0, 1.0]);
         let labels = Field { shape: vec![], values: Numbers::I32(vec![5, 6, 7]) };
         let (mut ints, mut floats) = ([0; 2], [0_f64; 2]);
-        labels.fill_int(&[1, 2], &mut ints);
-        labels.fill_float(&[1, 2], &mut floats);
+        assert!(labels.fill_int(&[1, 2], &mut ints) && labels.fill_float(&[1, 2], &mut floats));
         assert_eq!((ints, floats), ([6, 7], [6.0, 7.0]));
+        for (rows, n_values) in [(&[3, 0][..], 2), (&[0], 2), (&[0, 1], 1), (&[u32::MAX], 1)] {
+            let mut ints = vec![0; n_values];
+            assert!(!labels.fill_int(rows, &mut ints), "{rows:?}");
+        }
     }
 }

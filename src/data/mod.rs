@@ -214,7 +214,7 @@ impl ColumnSpec {
         match self {
             Self::One(_) => 1,
             Self::List(names) => names.len(),
-            Self::Range { first, last, .. } => (last - first) as usize + 1,
+            Self::Range { first, last, .. } => last.saturating_sub(*first) as usize + 1,
         }
     }
 }
@@ -240,6 +240,18 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 #[cfg(feature = "files")]
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The first few names, for a note.
+pub(crate) fn listed(names: impl Iterator<Item = impl AsRef<str>>) -> String {
+    const MOST: usize = 12;
+    let names: Vec<_> = names.collect();
+    let shown: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
+    match names.len() {
+        0 => "none".into(),
+        len if len > MOST => format!("{}, and {} more", shown.join(", "), len - MOST),
+        _ => shown.join(", "),
+    }
 }
 
 /// A shape as the language writes it: `[8, 8, 1]`.

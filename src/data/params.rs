@@ -14,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 
 use super::npz::Archive;
-use super::{Numbers, TensorRef, open_regular, shape_text};
+use super::{Numbers, TensorRef, listed, open_regular, shape_text};
 
 /// A file of tensors and how its names map to the program's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -237,18 +237,6 @@ fn rename(
         diagnostics.push(source.mistake(format!("no key of `{file}` begins with the prefix `{prefix}`")));
     }
     if diagnostics.is_empty() { Ok(NamedTensors { tensors, metadata }) } else { Err(Diagnostics(diagnostics)) }
-}
-
-/// The first few names, for a note.
-fn listed(names: impl Iterator<Item = impl AsRef<str>>) -> String {
-    const MOST: usize = 12;
-    let names: Vec<_> = names.collect();
-    let shown: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
-    match names.len() {
-        0 => "none".into(),
-        len if len > MOST => format!("{}, and {} more", shown.join(", "), len - MOST),
-        _ => shown.join(", "),
-    }
 }
 
 #[cfg(test)]

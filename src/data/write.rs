@@ -177,7 +177,8 @@ fn check_consistent(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagno
         return Err(cannot_write(path, "a tensor is named `__metadata__`, which the format reserves"));
     }
     for tensor in tensors {
-        if tensor.shape.iter().product::<usize>() != tensor.values.len() {
+        let n_elements = tensor.shape.iter().try_fold(1_usize, |product, dim| product.checked_mul(*dim));
+        if n_elements != Some(tensor.values.len()) {
             let (shape, len) = (shape_text(tensor.shape), tensor.values.len());
             return Err(cannot_write(path, format!("tensor `{}` has {len} values for the shape {shape}", tensor.name)));
         }

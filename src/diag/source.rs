@@ -4,7 +4,7 @@
 //! library, a run config). A [`Span`] is a half-open range of *byte* offsets in one of them. Spans are copied
 //! freely: every syntax node, graph node and diagnostic carries one.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// One text in a [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,9 +56,17 @@ impl SourceMap {
         id
     }
 
-    /// The file of an id that this map gave out.
+    /// The file of an id; none when this map gave out no such id.
+    pub fn get(&self, id: SourceId) -> Option<&SourceFile> {
+        self.files.get(id.0 as usize)
+    }
+
+    /// The file of an id; an empty one without a name when this map gave out no such id, so that findings about another
+    /// map's texts can be shown all the same.
     pub fn file(&self, id: SourceId) -> &SourceFile {
-        &self.files[id.0 as usize]
+        static NONE: LazyLock<SourceFile> =
+            LazyLock::new(|| SourceFile { name: "a text that is not at hand".into(), text: "".into() });
+        self.get(id).unwrap_or(&NONE)
     }
 
     /// The text under a span; empty when the span does not fit the text.

@@ -7,7 +7,7 @@
 use super::history::{EpochRecord, History, PartRecord};
 use super::judge::{Best, Judge, Verdict};
 use super::monitor::Monitor;
-use super::trainer::{Reported, RunState, Trainer, Weighted};
+use super::trainer::{Reported, RunState, Trainer, Weighted, count_rows};
 use super::watch::WeightWatch;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -75,7 +75,7 @@ pub struct Finished<T> {
 /// Trains a model from where it stands, for so many more epochs.
 ///
 /// # Errors
-/// Those of [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
+/// E0602 and E0603 when there is no batch at all; those of [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
 pub fn fit<T: Element>(
     trainer: &mut Trainer<T>,
     mut watch: Option<WeightWatch<T>>,
@@ -84,11 +84,14 @@ pub fn fit<T: Element>(
     observe: &mut Observer<'_>,
 ) -> Result<Finished<T>, Diagnostics> {
     let batcher = Batcher {
-        rows: u32::try_from(data.train.rows).unwrap_or(u32::MAX),
+        rows: count_rows(data.train.rows, settings.batch_size)?,
         batch_size: settings.batch_size,
         shuffle: settings.shuffle,
         drop_last: settings.drop_last,
     };
+    if batcher.batches_per_epoch() == 0 {
+        return Err(no_batch(data.train.rows, settings.batch_size).into());
+    }
     let first = trainer.n_epochs();
     let mut good = trainer.state();
     let mut goes_on =
@@ -140,6 +143,13 @@ pub fn fit<T: Element>(
     let RunState { store, n_steps, n_epochs } = kept.unwrap_or(good);
     let best = judge.and_then(|judge| judge.best());
     Ok(Finished { store, history, n_steps, n_epochs, best, stopped_early, diverged: None })
+}
+
+pub(super) fn no_batch(n_rows: usize, batch_size: u32) -> Diagnostic {
+    Diagnostic::error(Code::E0602, "`drop_last` leaves no batch at all")
+        .with_note(format!("found: {n_rows} rows in batches of {batch_size}"))
+        .with_note("expected: at least one batch")
+        .with_help("take a smaller `batch_size`")
 }
 
 /// A run that ended with a loss or param that is no finite number: the model is as it was before.

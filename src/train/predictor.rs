@@ -170,7 +170,7 @@ impl<T: Element> Predictor<T> {
     /// The outputs for every row of a dataset. Random draws differ from batch to batch and are the same at each call.
     ///
     /// # Errors
-    /// Those of [`Program::run`].
+    /// E0602 for a batch size of 0, E0603 for data without rows, and those of [`Program::run`].
     pub fn predict(&mut self, data: &Dataset, batch_size: u32) -> Result<IndexMap<Arc<str>, Prediction>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
         let graph = self.program.graph();

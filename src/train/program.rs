@@ -3,10 +3,10 @@
 //! Takes a graph and gives its results on rows of a dataset. Relies on the dataset having been loaded by the program's own
 //! [`FieldSpec`](crate::data::FieldSpec)s. The last short batch of an epoch is another executor, kept like the first.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Field, Numbers, counted, listed, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{Clock, Executor, ExecutorOptions, Store};
-use crate::ir::{BATCH, DimSizes, Graph};
+use crate::exec::{Clock, Executor, ExecutorOptions, Feed, Store};
+use crate::ir::{BATCH, DType, DimSizes, Graph};
 use crate::ops::{Element, Op};
 use crate::pipeline::Simple;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ impl<T: Element> Program<T> {
     /// Runs the program on rows of a dataset.
     ///
     /// # Errors
-    /// Those of [`Program::executor`]; E0603 when the dataset lacks a field, E0606 when the store does not fit the program.
+    /// Those of [`Program::executor`]; E0603 when there are no rows, a row is not in the dataset, or the dataset lacks a field
+    /// or has it in another shape or element type; E0606 when the store does not fit the program.
     pub fn run(
         &mut self,
         data: &Dataset,
@@ -64,6 +65,7 @@ impl<T: Element> Program<T> {
         store: &mut Store<T>,
         clock: Clock,
     ) -> Result<&Executor<T>, Diagnostics> {
+        check_rows(data, rows)?;
         let executor = self.executor(rows.len(), sizes)?;
         feed(executor, data, rows)?;
         executor.run(store, clock)?;
@@ -73,10 +75,8 @@ impl<T: Element> Program<T> {
 
 fn feed<T: Element>(executor: &mut Executor<T>, data: &Dataset, rows: &[u32]) -> Result<(), Diagnostics> {
     for at in 0..executor.feeds().len() {
-        let Some(field) = data.fields.get(&*executor.feeds()[at].name) else {
-            let name = &executor.feeds()[at].name;
-            return Err(Diagnostic::error(Code::E0603, format!("the data has no field `{name}`")).into());
-        };
+        let field = fitting(&executor.feeds()[at], data, rows.len())?;
+        // Both fill: the rows and the shape were checked.
         if let Some(buffer) = executor.feed_float(at) {
             field.fill_float(rows, buffer);
         } else if let Some(buffer) = executor.feed_int(at) {
@@ -84,6 +84,56 @@ fn feed<T: Element>(executor: &mut Executor<T>, data: &Dataset, rows: &[u32]) ->
         }
     }
     Ok(())
+}
+
+fn check_rows(data: &Dataset, rows: &[u32]) -> Result<(), Diagnostic> {
+    if rows.is_empty() {
+        return Err(no_rows("a batch has no rows"));
+    }
+    match rows.iter().find(|row| **row as usize >= data.rows) {
+        None => Ok(()),
+        Some(row) => Err(Diagnostic::error(Code::E0603, format!("there is no row {row}"))
+            .with_note(format!("found: data of {}", counted(data.rows, "row")))
+            .with_note("expected: rows counted from 0")),
+    }
+}
+
+pub(super) fn no_rows(headline: &str) -> Diagnostic {
+    Diagnostic::error(Code::E0603, headline).with_note("found: 0 rows").with_note("expected: at least 1")
+}
+
+/// The field that a feed takes its values from, held against what the program was made for.
+fn fitting<'d>(feed: &Feed, data: &'d Dataset, n_rows: usize) -> Result<&'d Field, Diagnostic> {
+    let mistake = |headline: String, found: String, expected: String| {
+        Diagnostic::error(Code::E0603, headline)
+            .with_note(format!("found: {found}"))
+            .with_note(format!("expected: {expected}"))
+    };
+    let name = &feed.name;
+    let Some(field) = data.fields.get(&**name) else {
+        let found = if data.fields.is_empty() { "none".to_string() } else { listed(data.fields.keys()) };
+        return Err(mistake(format!("the data has no field `{name}`"), found, format!("a field `{name}`")));
+    };
+    let wanted = feed.shape.get(1..).unwrap_or_default();
+    if feed.shape.first() != Some(&n_rows) {
+        let headline = format!("`{name}` has no `batch` axis, so rows of data cannot be fed to it");
+        return Err(mistake(headline, shape_text(&feed.shape), "`batch` as the first axis".into()));
+    }
+    if field.shape != wanted {
+        let headline = format!("a row of the field `{name}` has another shape");
+        return Err(mistake(headline, shape_text(&field.shape), shape_text(wanted)));
+    }
+    if field.row_len().checked_mul(data.rows) != Some(field.values.len()) {
+        let headline = format!("the field `{name}` does not hold {} of its shape", counted(data.rows, "row"));
+        let expected = format!("{} for each row", counted(field.row_len(), "value"));
+        return Err(mistake(headline, counted(field.values.len(), "value"), expected));
+    }
+    let is_whole = matches!(field.values, Numbers::I32(_));
+    if feed.dtype != DType::F32 && !is_whole {
+        let headline = format!("the field `{name}` has another element type");
+        return Err(mistake(headline, field.values.type_name().into(), "i32".into()));
+    }
+    Ok(field)
 }
 
 /// Beyond this many elements a tensor is a mistake, and its buffer would end the process instead of being refused.

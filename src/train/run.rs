@@ -5,7 +5,7 @@
 
 use super::config::{ConstValue, RunConfig};
 use super::fields::Fields;
-use super::fit::{Finished, Observer, Parts, fit};
+use super::fit::{Finished, Observer, Parts, fit, no_batch};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
 use crate::analyse::weight_steps;
@@ -65,10 +65,7 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     let train = load(&config.train, &specs).and_then(|data| not_empty(data, &config.train))?;
     let data = RunData { train, validation: part(&config.validation)?, test: part(&config.test)? };
     if config.drop_last && data.train.rows < config.batch_size as usize {
-        let finding = Diagnostic::error(Code::E0602, "`drop_last` leaves no batch at all")
-            .with_note(format!("found: {} rows in batches of {}", data.train.rows, config.batch_size))
-            .with_help("take a smaller `batch_size`");
-        return Err(finding.into());
+        return Err(no_batch(data.train.rows, config.batch_size).into());
     }
     Ok(data)
 }

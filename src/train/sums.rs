@@ -49,9 +49,24 @@ impl Sums {
             return Vec::new();
         }
         let program = bind(&self.finals, sizes);
+        if !self.fits(&program) {
+            return Vec::new();
+        }
         let values = reference::evaluate::<f64>(&program, |id| self.leaf(&program, id, store, clock));
         let names = program.outputs.iter().map(|output| output.name.clone());
         names.zip(values.iter().map(|value| value.float().first().copied().unwrap_or(f64::NAN))).collect()
+    }
+
+    /// Whether the sums are those of data of these sizes.
+    fn fits(&self, program: &Graph) -> bool {
+        program.ids().all(|id| match program.op(id) {
+            Op::Input(Input { kind: InputKind::Input | InputKind::Target, ty }) => {
+                let n_elements = ty.known_shape().map(|shape| shape.iter().product::<usize>());
+                let sum = self.sums.get(&program.node(id).provenance.name);
+                sum.is_some() && sum.map(Vec::len) == n_elements
+            }
+            _ => true,
+        })
     }
 
     fn leaf<T: Element>(&self, program: &Graph, id: NodeId, store: &Store<T>, clock: Clock) -> Tensor<f64> {

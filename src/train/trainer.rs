@@ -4,12 +4,12 @@
 //! training steps since the start, `epoch` the epochs that ended before this one.
 
 use super::fields::Fields;
-use super::program::Program;
+use super::program::{Program, no_rows};
 use super::sums::Sums;
 #[cfg(feature = "files")]
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
-use crate::diag::Diagnostics;
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
 use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
@@ -236,7 +236,7 @@ impl<T: Element> Trainer<T> {
     /// over the rows of the batches' values else; none where no row has the value. Params and states stay as they are.
     ///
     /// # Errors
-    /// Those of [`Program::run`].
+    /// E0602 for a batch size of 0, E0603 for data without rows, and those of [`Program::run`].
     pub fn evaluate(&mut self, data: &Dataset, batch_size: u32) -> Result<Vec<Option<f64>>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
         let mut means = Weighted::default();
@@ -303,16 +303,35 @@ impl<T: Element> Trainer<T> {
     }
 }
 
+/// The number of rows that are to be visited in batches.
+///
+/// # Errors
+/// E0603 when there are none or too many, E0602 when a batch is to have none.
+pub(super) fn count_rows(n_rows: usize, batch_size: u32) -> Result<u32, Diagnostic> {
+    if batch_size == 0 {
+        return Err(Diagnostic::error(Code::E0602, "a batch size of 0")
+            .with_note("found: 0")
+            .with_note("expected: at least 1 row in a batch"));
+    }
+    match u32::try_from(n_rows) {
+        Ok(0) => Err(no_rows("the data has no rows")),
+        Ok(rows) => Ok(rows),
+        Err(_) => Err(Diagnostic::error(Code::E0603, "the data has more rows than one run reads")
+            .with_note(format!("found: {n_rows} rows"))
+            .with_note(format!("expected: at most {}", u32::MAX))),
+    }
+}
+
 /// Calls `visit` for the rows of each batch, in the order of the file.
 ///
 /// # Errors
-/// The first error of `visit`.
+/// Those of [`count_rows`], and the first error of `visit`.
 pub(super) fn for_each_batch(
     n_rows: usize,
     batch_size: u32,
     visit: impl FnMut(&[u32]) -> Result<(), Diagnostics>,
 ) -> Result<(), Diagnostics> {
-    let rows = u32::try_from(n_rows).unwrap_or(u32::MAX);
+    let rows = count_rows(n_rows, batch_size)?;
     let batcher = Batcher { rows, batch_size, shuffle: None, drop_last: false };
     let order = batcher.order(0);
     batcher.batches(&order).try_for_each(visit)

@@ -105,7 +105,7 @@ fn empty_cells_are_missing_values_of_optional_fields() {
     let dataset = load(&source, &[float("age", &[]).optional(), int("digit").optional()]).unwrap();
     assert_eq!(dataset.fields["digit"].values, Numbers::I32(vec![1, MISSING_INT]));
     let mut age = [0_f64; 2];
-    dataset.fill_float("age", &[0, 1], &mut age);
+    assert!(dataset.fill_float("age", &[0, 1], &mut age));
     assert!(age[0] == 30.0 && age[1].is_nan());
 }
 

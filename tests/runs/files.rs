@@ -112,19 +112,9 @@ fn a_folder_without_a_marker_is_never_touched() {
     let message = refused(folder, &["run", "run.yaml", "--output", "thesis"]);
     assert!(message.contains("no run wrote") && message.contains("--output"), "{message}");
     // The folders of the config, of the data, of everything.
-    for place in [
-        ".",
-        "..",
-        "/",
-        "",
-        "runs/..",
-        folder.to_str().unwrap(),
-        "/dev/null",
-        "/proc",
-        "/dev",
-        "line.npz",
-        "line.npz/run",
-    ] {
+    for place in
+        [".", "..", "/", "runs/..", folder.to_str().unwrap(), "/dev/null", "/proc", "/dev", "line.npz", "line.npz/run"]
+    {
         refused(folder, &["run", "run.yaml", "--output", place]);
     }
     std::fs::write(folder.join("here.yaml"), CONFIG.replace("runs/line", ".")).unwrap();

@@ -1,5 +1,6 @@
 //! The program as a user meets it: commands, files, whole examples, and inputs that nobody means well with.
 
+mod callers;
 mod cli;
 mod data;
 mod examples;
