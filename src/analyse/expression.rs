@@ -1,10 +1,10 @@
 //! A node of a graph as an expression in the spec's own names: `total.alpha / batch`.
 //!
-//! For people: shapes and stops are left out, factors of 1 and terms of 0 go, a slice of one element is an index. Long
-//! expressions end in `…`.
+//! For people: shapes and stops are left out, factors of 1 and terms of 0 go, an element of a value is said by its index,
+//! so two elements read differently. Long expressions end in `…`.
 
-use crate::ir::{Graph, NodeId};
-use crate::ops::Op;
+use crate::ir::{Dim, Graph, NodeId, TensorType};
+use crate::ops::{Locality, Op, Types};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const LONGEST: usize = 60;
 /// The expression of a node; nodes in `names` are shown by their names.
 pub fn expression(graph: &Graph, id: NodeId, names: &BTreeMap<NodeId, Arc<str>>) -> String {
     let mut reader = Reader { graph, names, left: LONGEST };
-    reader.term(id, None).text(Level::Sum)
+    reader.whole(id).text(Level::Sum)
 }
 
 /// The longest number that is shown as such where a quotient would do.
@@ -141,6 +141,16 @@ fn product_text(factor: f64, above: &[Term], below: &[Term], level: Level) -> St
     if level == Level::Atom && !(is_plain && factor >= 0.0) { format!("({text})") } else { text }
 }
 
+/// Which part of a value is meant: for each axis one position, or all of them.
+type Place = Vec<Option<usize>>;
+
+/// `[1, :, 0]`; nothing where all of the value is meant.
+fn place_text(place: &[Option<usize>]) -> String {
+    let Some(last) = place.iter().rposition(Option::is_some) else { return String::new() };
+    let one = |at: &Option<usize>| at.map_or(":".to_string(), |at| at.to_string());
+    format!("[{}]", place[..=last].iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 struct Reader<'g> {
     graph: &'g Graph,
     names: &'g BTreeMap<NodeId, Arc<str>>,
@@ -148,60 +158,113 @@ struct Reader<'g> {
 }
 
 impl Reader<'_> {
-    /// The term of a node; with `index`, of that element along its first axis.
-    fn term(&mut self, id: NodeId, index: Option<usize>) -> Term {
-        let indexed = |name: &str| match index {
-            Some(index) => Term::Atom(format!("{name}[{index}]")),
-            None => Term::Atom(name.to_string()),
-        };
+    /// The term of a node's value.
+    fn whole(&mut self, id: NodeId) -> Term {
+        let place = vec![None; self.graph.ty(id).rank()];
+        self.term(id, &place)
+    }
+
+    /// The term of a part of a node's value.
+    fn term(&mut self, id: NodeId, place: &[Option<usize>]) -> Term {
+        let placed = |name: &str| Term::Atom(format!("{name}{}", place_text(place)));
         if let Some(name) = self.names.get(&id) {
-            return indexed(name);
+            return placed(name);
         }
         if self.left == 0 {
             return Term::Atom("…".to_string());
         }
         self.left -= 1;
         if let Some((name, value)) = self.missing(id) {
-            return self.call(name, &[value], None);
+            return self.call(name, &[value]);
         }
         let operands = self.graph.operands(id);
         let op = self.graph.op(id);
         match op {
-            Op::Input(_) => indexed(&self.graph.node(id).provenance.name),
+            Op::Input(_) => placed(&self.graph.node(id).provenance.name),
             Op::Constant(constant) => Term::number(constant.value.0),
             Op::Size(size) => Term::Atom(size.dim.to_string()),
-            Op::Neg(_) => Term::number(-1.0).times(self.term(operands[0], index)),
-            Op::Add(_) => self.term(operands[0], index).plus(self.term(operands[1], index)),
+            Op::Neg(_) => Term::number(-1.0).times(self.term(operands[0], place)),
+            Op::Add(_) => self.term(operands[0], place).plus(self.term(operands[1], place)),
             Op::Sub(_) => {
-                let right = Term::number(-1.0).times(self.term(operands[1], index));
-                self.term(operands[0], index).plus(right)
+                let right = Term::number(-1.0).times(self.term(operands[1], place));
+                self.term(operands[0], place).plus(right)
             }
-            Op::Mul(_) => self.term(operands[0], index).times(self.term(operands[1], index)),
-            Op::Div(_) => self.term(operands[0], index).over(self.term(operands[1], index)),
-            Op::StopGradient(_) | Op::Cast(_) => self.term(operands[0], index),
-            Op::Broadcast(broadcast) => self.term(operands[0], index.filter(|_| broadcast.axes.first() == Some(&0))),
-            Op::Reshape(_) => {
-                let rank = self.graph.ty(operands[0]).rank();
-                let single = rank == 1 && self.graph.ty(operands[0]).shape[0].is_one();
-                self.term(operands[0], if single { Some(0) } else { index })
-            }
-            Op::Slice(slice) if self.graph.ty(id).rank() == 1 => {
-                let start = slice.starts[0].as_known().unwrap_or(0);
-                self.term(operands[0], Some(start + index.unwrap_or(0)))
-            }
-            Op::Concat(_) => match index {
-                // Parts of a stack have one element each.
-                Some(index) if index < operands.len() => self.term(operands[index], None),
-                _ => self.call("stack", &operands, None),
-            },
+            Op::Mul(_) => self.term(operands[0], place).times(self.term(operands[1], place)),
+            Op::Div(_) => self.term(operands[0], place).over(self.term(operands[1], place)),
+            Op::StopGradient(_) | Op::Cast(_) => self.term(operands[0], place),
             Op::Sum(sum) if sum.axes.iter().all(|axis| self.graph.ty(operands[0]).shape[*axis].is_one()) => {
-                self.term(operands[0], None)
+                self.whole(operands[0])
             }
-            op => {
-                let elementwise = op.attributes().is_empty();
-                self.call(op.name(), &operands, index.filter(|_| elementwise))
+            op if self.is_pointwise(id) => {
+                let arguments: Vec<Term> = operands.iter().map(|operand| self.term(*operand, place)).collect();
+                call_text(op.name(), &arguments)
             }
+            op => match self.moved(id, place) {
+                Some((operand, place)) => self.term(operand, &place),
+                None => {
+                    let name = if let Op::Concat(_) = op { "stack" } else { op.name() };
+                    let call = self.call(name, &operands).text(Level::Atom);
+                    Term::Atom(format!("{call}{}", place_text(place)))
+                }
+            },
         }
+    }
+
+    fn is_pointwise(&self, id: NodeId) -> bool {
+        let operands: Vec<NodeId> = self.graph.operands(id);
+        let types: Vec<&TensorType> = operands.iter().map(|operand| self.graph.ty(*operand)).collect();
+        let types = Types { operands: &types, result: self.graph.ty(id) };
+        self.graph.op(id).locality(types) == Locality::Pointwise
+    }
+
+    /// The part of an operand that a part of a rearranged value is, where it is one.
+    fn moved(&self, id: NodeId, place: &[Option<usize>]) -> Option<(NodeId, Place)> {
+        let operands = self.graph.operands(id);
+        let x = *operands.first()?;
+        let shape = &self.graph.ty(x).shape;
+        let is_all = place.iter().all(Option::is_none);
+        let place = match self.graph.op(id) {
+            Op::Broadcast(broadcast) => broadcast.axes.iter().map(|axis| place[*axis]).collect(),
+            Op::Transpose(transpose) => transpose.inverse().iter().map(|axis| place[*axis]).collect(),
+            Op::Reshape(reshape) if is_all && !reshape.shape.is_empty() => vec![None; shape.len()],
+            Op::Reshape(reshape) => reshaped(&reshape.shape, place, shape)?,
+            Op::Slice(slice) => {
+                let at = |axis: usize| {
+                    let (start, extent) = (slice.starts[axis].as_known(), slice.extents[axis].as_known());
+                    let is_whole = slice.starts[axis].is_zero() && slice.extents[axis] == shape[axis];
+                    match (place[axis].or((extent == Some(1)).then_some(0)), start) {
+                        (None, _) if is_whole => Some(None),
+                        (Some(at), Some(start)) => Some(Some(start + at * slice.strides[axis])),
+                        _ => None,
+                    }
+                };
+                (0..shape.len()).map(at).collect::<Option<_>>()?
+            }
+            Op::Concat(concat) => {
+                let mut at = place[concat.axis]?;
+                for operand in operands {
+                    let extent = self.graph.ty(operand).shape[concat.axis].as_known()?;
+                    if at < extent {
+                        let mut place = place.to_vec();
+                        // Of a part of one element all is meant.
+                        place[concat.axis] = (extent > 1).then_some(at);
+                        return Some((operand, place));
+                    }
+                    at -= extent;
+                }
+                return None;
+            }
+            Op::Reverse(reverse) => {
+                let at = |axis: usize| match (place[axis], reverse.axes.contains(&axis)) {
+                    (None, true) => None,
+                    (Some(at), true) => Some(Some(shape[axis].as_known()?.checked_sub(at + 1)?)),
+                    (at, false) => Some(at),
+                };
+                (0..shape.len()).map(at).collect::<Option<_>>()?
+            }
+            _ => return None,
+        };
+        Some((x, place))
     }
 
     /// The marks of missing values as what they mean: NaN, which differs from itself, and the least int are
@@ -234,9 +297,29 @@ impl Reader<'_> {
         }
     }
 
-    fn call(&mut self, name: &str, operands: &[NodeId], index: Option<usize>) -> Term {
-        let arguments: Vec<String> =
-            operands.iter().map(|operand| self.term(*operand, index).text(Level::Sum)).collect();
-        Term::Atom(format!("{name}({})", arguments.join(", ")))
+    fn call(&mut self, name: &str, operands: &[NodeId]) -> Term {
+        let arguments: Vec<Term> = operands.iter().map(|operand| self.whole(*operand)).collect();
+        call_text(name, &arguments)
     }
+}
+
+fn call_text(name: &str, arguments: &[Term]) -> Term {
+    let arguments: Vec<String> = arguments.iter().map(|argument| argument.text(Level::Sum)).collect();
+    Term::Atom(format!("{name}({})", arguments.join(", ")))
+}
+
+/// Where a single element of a reshaped value stood before; axes of one element need not be said.
+fn reshaped(to: &[Dim], place: &[Option<usize>], from: &[Dim]) -> Option<Place> {
+    let known = |dims: &[Dim]| dims.iter().map(Dim::as_known).collect::<Option<Vec<usize>>>();
+    let (to, from) = (known(to)?, known(from).filter(|from| !from.contains(&0))?);
+    let mut position = 0;
+    for (extent, at) in to.iter().zip(place) {
+        position = position * extent + at.or((*extent == 1).then_some(0))?;
+    }
+    let mut place = vec![None; from.len()];
+    for (axis, extent) in from.iter().enumerate().rev() {
+        place[axis] = Some(position % extent);
+        position /= extent;
+    }
+    Some(place)
 }

@@ -7,7 +7,7 @@
 //! their update allow. Everything is read off the graph, so names, the order of terms and the way a weight is written do
 //! not matter.
 
-use super::interval::{Interval, Intervals, intervals};
+use super::interval::{Interval, Intervals, OTHER_SIZES, intervals};
 use crate::diag::Span;
 use crate::ir::{Copier, Graph, Node, NodeId, Role};
 use crate::lower::{Constraint, Module};
@@ -51,6 +51,8 @@ pub struct Study {
     pub weights: Vec<Weight>,
     /// bounds with losses not negative
     pub usual: Vec<Interval>,
+    /// those where run-time dims are small, and where they are large
+    pub usual_at_other_sizes: Vec<Vec<Interval>>,
     /// bounds where every branch loss is 0
     pub at_zero: Vec<Interval>,
 }
@@ -92,17 +94,24 @@ fn study(module: &Module, base: &Graph, known: &BTreeMap<NodeId, Interval>, name
         weighs: (0..branches.len()).filter(|i| enters[*i][param.node.index()]).collect(),
     });
     let weights = weights.collect();
-    let intervals = Intervals::new(&graph);
-    let base_bounds = intervals.given(known);
-    let bounds = |of_loss: &dyn Fn(Interval) -> Interval| {
+    let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
+        let base_bounds = intervals.given(known);
         let mut known = known.clone();
         known.extend(losses.iter().map(|loss| (*loss, of_loss(base_bounds[loss.index()]))));
         intervals.given(&known)
     };
-    let usual = bounds(&|found| if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found });
-    let at_zero = bounds(&|_| Interval::ZERO);
+    let not_negative =
+        |found: Interval| if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found };
+    let mut intervals = Intervals::new(&graph);
+    let usual = bounds(&intervals, &not_negative);
+    let at_zero = bounds(&intervals, &|_| Interval::ZERO);
+    let mut usual_at_other_sizes = Vec::new();
+    for size in OTHER_SIZES {
+        intervals = intervals.of_size(size);
+        usual_at_other_sizes.push(bounds(&intervals, &not_negative));
+    }
     let span = module.losses.get(&name).map_or(module.graph.node(node).provenance.span, |(_, span)| *span);
-    Study { name, node, span, graph, branches, weights, usual, at_zero }
+    Study { name, node, span, graph, branches, weights, usual, usual_at_other_sizes, at_zero }
 }
 
 /// The losses that an objective combines: named ones and what combiners were given, each once.
@@ -163,6 +172,14 @@ pub(super) fn unclamped(graph: &Graph, mut next: NodeId) -> NodeId {
         next = value;
     }
     next
+}
+
+impl Study {
+    /// The bounds of a node whatever the sizes of run-time dims.
+    pub fn at_any_size(&self, id: NodeId) -> Interval {
+        let others = self.usual_at_other_sizes.iter().map(|bounds| bounds[id.index()]);
+        others.fold(self.usual[id.index()], Interval::hull)
+    }
 }
 
 /// The bounds of params and states: constraints, and for states and projected params what their updates keep.

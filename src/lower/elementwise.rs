@@ -24,39 +24,32 @@ impl Emitter<'_> {
         if let Some(folded) = self.fold(op, &left.0, &right.0, span)? {
             return Ok(folded);
         }
-        match op {
-            BinaryOp::MatMul => self.matmul(frame, left, right, span).map(Value::Tensor),
-            BinaryOp::Power => self.power(frame, left, right, span).map(Value::Tensor),
-            BinaryOp::NotEqual | BinaryOp::GreaterEqual | BinaryOp::Greater => {
-                // Written by the closed set: `a > b` is `b < a`, `a != b` is `not (a == b)`.
-                let verb = verb(op);
-                let aligned = self.align(frame, verb, vec![left, right], span)?;
-                let tensor = match op {
-                    BinaryOp::Greater => self.add(frame, span, ops::Less, &[aligned[1], aligned[0]])?,
-                    BinaryOp::GreaterEqual => self.add(frame, span, ops::LessEqual, &[aligned[1], aligned[0]])?,
-                    _ => {
-                        let equal = self.add(frame, span, ops::Equal, &aligned)?;
-                        self.add(frame, span, ops::Not, &[equal])?
-                    }
-                };
-                Ok(Value::Tensor(tensor))
-            }
-            _ => {
-                let aligned = self.align(frame, verb(op), vec![left, right], span)?;
-                let primitive: Op = match op {
-                    BinaryOp::Add => ops::Add.into(),
-                    BinaryOp::Subtract => ops::Sub.into(),
-                    BinaryOp::Multiply => ops::Mul.into(),
-                    BinaryOp::Divide => ops::Div.into(),
-                    BinaryOp::Less => ops::Less.into(),
-                    BinaryOp::LessEqual => ops::LessEqual.into(),
-                    BinaryOp::Equal => ops::Equal.into(),
-                    BinaryOp::And => ops::And.into(),
-                    _ => ops::Or.into(),
-                };
-                self.add(frame, span, primitive, &aligned).map(Value::Tensor)
-            }
+        // What the closed set of ops lacks is written by it: `a > b` is `b < a`, `a != b` is `not (a == b)`.
+        let (primitive, is_swapped, is_negated): (Op, bool, bool) = match op {
+            BinaryOp::MatMul => return self.matmul(frame, left, right, span).map(Value::Tensor),
+            BinaryOp::Power => return self.power(frame, left, right, span).map(Value::Tensor),
+            BinaryOp::Add => (ops::Add.into(), false, false),
+            BinaryOp::Subtract => (ops::Sub.into(), false, false),
+            BinaryOp::Multiply => (ops::Mul.into(), false, false),
+            BinaryOp::Divide => (ops::Div.into(), false, false),
+            BinaryOp::Less => (ops::Less.into(), false, false),
+            BinaryOp::LessEqual => (ops::LessEqual.into(), false, false),
+            BinaryOp::Greater => (ops::Less.into(), true, false),
+            BinaryOp::GreaterEqual => (ops::LessEqual.into(), true, false),
+            BinaryOp::Equal => (ops::Equal.into(), false, false),
+            BinaryOp::NotEqual => (ops::Equal.into(), false, true),
+            BinaryOp::And => (ops::And.into(), false, false),
+            BinaryOp::Or => (ops::Or.into(), false, false),
+        };
+        let mut aligned = self.align(frame, verb(op), vec![left, right], span)?;
+        if is_swapped {
+            aligned.reverse();
         }
+        let mut tensor = self.add(frame, span, primitive, &aligned)?;
+        if is_negated {
+            tensor = self.add(frame, span, ops::Not, &[tensor])?;
+        }
+        Ok(Value::Tensor(tensor))
     }
 
     /// Arithmetic on compile-time values; `None` when a tensor takes part.
@@ -362,6 +355,11 @@ fn verb(op: BinaryOp) -> &'static str {
         BinaryOp::Power => "raise",
         BinaryOp::MatMul => "multiply matrices",
         BinaryOp::And | BinaryOp::Or => "combine",
-        _ => "compare",
+        BinaryOp::Equal
+        | BinaryOp::NotEqual
+        | BinaryOp::Less
+        | BinaryOp::LessEqual
+        | BinaryOp::Greater
+        | BinaryOp::GreaterEqual => "compare",
     }
 }

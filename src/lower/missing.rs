@@ -12,13 +12,14 @@ use super::Lowered;
 use super::emit::Emitter;
 use super::value::{Frame, TensorValue, Which};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Builder, DType, MISSING_INT, NodeId};
-use crate::ops::{self, Op};
+use crate::ir::{Builder, DType, MISSING_INT, NodeId, TensorType};
+use crate::ops::{self, Along, Op, Types};
 
 /// What stands for a missing float inside the graph.
 const FILLER: f64 = 0.5;
 
 /// What an op does with operands that may be missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     /// The samples stay apart: the result is missing where an operand is.
     Keep,
@@ -93,38 +94,26 @@ impl Emitter<'_> {
         }
     }
 
+    /// What the op does, judged by where the samples of its masked operands go. An op that cannot take the operands fits any
+    /// rule: adding it fails.
     fn rule(&self, op: &Op, operands: &[TensorValue]) -> Rule {
-        let keep = |condition: bool| if condition { Rule::Keep } else { Rule::Refuse };
-        let only_first = operands.iter().skip(1).all(|operand| self.mask(*operand).is_none());
-        let shape = |slot: usize| &self.ty(operands[slot]).shape;
-        match op {
-            Op::Cast(_) => Rule::Keep,
-            Op::Reshape(op) => keep(op.shape.first().is_some_and(crate::ir::Dim::is_batch)),
-            Op::Broadcast(op) => keep(op.axes.first() == Some(&0)),
-            Op::Sum(op) if op.axes.contains(&0) => Rule::SumSamples,
-            Op::Sum(_) => Rule::Keep,
-            Op::MaxReduce(op) => keep(!op.axes.contains(&0)),
-            Op::ArgMax(op) => keep(op.axis != 0),
-            Op::MatMul(_) => keep(only_first || shape(0).len() > 2),
-            Op::Transpose(op) => keep(op.permutation.first() == Some(&0)),
-            Op::Concat(op) => keep(op.axis != 0),
-            Op::Slice(op) => keep(op.starts[0].is_zero() && op.extents[0] == shape(0)[0] && op.strides[0] == 1),
-            Op::Convolution(_) | Op::MaxPool(_) | Op::AveragePool(_) => keep(only_first),
-            Op::Product(op) => keep(!op.axes.contains(&0)),
-            Op::LogSumExp(op) => keep(!op.axes.contains(&0)),
-            Op::Reverse(op) => keep(!op.axes.contains(&0)),
-            Op::Softmax(op) => keep(op.axis != 0),
-            Op::LogSoftmax(op) => keep(op.axis != 0),
-            Op::CumulativeSum(op) => keep(op.axis != 0),
-            Op::Sort(op) => keep(op.axis != 0),
-            Op::ArgSort(op) => keep(op.axis != 0),
-            Op::TakeAlong(op) => keep(op.axis != 0),
-            // Rows of a table by the samples' own indices; the table itself is no sample.
-            Op::Gather(_) => keep(self.mask(operands[0]).is_none()),
-            Op::Solve(_) | Op::SimplexQp(_) | Op::NonnegQp(_) => Rule::Refuse,
-            // Element by element: operands of one shape and nothing that names an axis.
-            op => keep(op.attributes().is_empty() && (1..operands.len()).all(|slot| shape(slot) == shape(0))),
+        let types: Vec<&TensorType> = operands.iter().map(|operand| self.ty(*operand)).collect();
+        let Ok(result) = op.infer(&types) else { return Rule::Keep };
+        let locality = op.locality(Types { operands: &types, result: &result });
+        let has_samples = result.shape.first().is_some_and(crate::ir::Dim::is_batch);
+        let mut rule = None;
+        for slot in (0..operands.len()).filter(|slot| self.mask(operands[*slot]).is_some()) {
+            let next = match locality.along(slot, 0) {
+                Along::Apart(0) if has_samples => Rule::Keep,
+                Along::Added => Rule::SumSamples,
+                Along::Apart(_) | Along::Mixed => Rule::Refuse,
+            };
+            rule = match rule {
+                Some(rule) if rule != next => return Rule::Refuse,
+                _ => Some(next),
+            };
         }
+        rule.unwrap_or(Rule::Keep)
     }
 
     pub(super) fn all_of(&mut self, frame: &Frame, masks: &[NodeId], span: Span) -> Option<NodeId> {

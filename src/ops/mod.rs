@@ -6,145 +6,51 @@
 //!
 //! Derivative rules build nodes of the same set, so derivatives can be printed, simplified and differentiated again.
 
-mod argmax;
-mod argsort;
-pub mod binary;
-mod broadcast;
-mod by_mode;
-mod cast;
-pub mod compare;
-mod concat;
-mod constant;
-pub mod convolution;
-mod cumulative_sum;
+mod algebra;
+mod along;
+mod classes;
 pub mod dense;
 mod element;
-mod gather;
-mod gradient;
-mod input;
-mod iota;
-mod is_nan;
-mod linear_recurrence;
-mod log_softmax;
-mod log_sum_exp;
-pub mod logic;
-mod matmul;
-mod max_reduce;
-mod pad;
-pub mod pooling;
-mod product;
-mod put_along;
-mod random;
+mod error;
+mod gradients;
+mod index;
+mod interval;
+mod layout;
+mod leaves;
+mod locality;
+pub mod pointwise;
+mod prelude;
+mod products;
+mod ranges;
+mod reductions;
 pub mod reference;
-mod reshape;
-mod reverse;
 pub mod scan;
-mod scatter_add;
-mod select;
-mod size;
-mod slice;
-mod softmax;
-mod sort;
-mod stop;
-mod sum;
-mod take_along;
 mod tensor;
-mod transpose;
-pub mod unary;
+pub mod windows;
+mod work;
 
-pub use argmax::ArgMax;
-pub use argsort::ArgSort;
-pub use binary::{Add, Atan2, Div, Max, Min, Mul, Pow, Rem, Sub};
-pub use broadcast::Broadcast;
-pub use by_mode::ByMode;
-pub use cast::Cast;
-pub use compare::{Equal, Less, LessEqual};
-pub use concat::Concat;
-pub use constant::{Constant, Scalar};
-pub use convolution::{Convolution, ConvolutionInputGradient, ConvolutionKernelGradient};
-pub use cumulative_sum::CumulativeSum;
+pub use algebra::{Algebra, Monotone, Parity};
+pub use along::*;
 pub use dense::{NonnegQp, SimplexQp, Solve};
 pub use element::Element;
-pub use gather::Gather;
-pub use gradient::Gradient;
-pub use input::{Input, InputKind};
-pub use iota::Iota;
-pub use is_nan::IsNan;
-pub use linear_recurrence::LinearRecurrence;
-pub use log_softmax::LogSoftmax;
-pub use log_sum_exp::LogSumExp;
-pub use logic::{And, Not, Or};
-pub use matmul::MatMul;
-pub use max_reduce::MaxReduce;
-pub use pad::Pad;
-pub use pooling::{AveragePool, AveragePoolScatter, MaxPool, MaxPoolScatter, MaxPoolSelect};
-pub use product::Product;
-pub use put_along::PutAlong;
-pub use random::{Distribution, Random};
-pub use reshape::Reshape;
-pub use reverse::Reverse;
+pub use error::{OpError, OpErrorKind};
+pub(crate) use error::{check_axes, one_float, show_list, take};
+pub use gradients::*;
+pub use index::*;
+pub use interval::Interval;
+pub use layout::*;
+pub use leaves::*;
+pub use locality::{Along, Locality, Types};
+pub use pointwise::*;
+pub use products::*;
+pub use ranges::Ranges;
+pub use reductions::*;
 pub use scan::{LoopResult, Scan};
-pub use scatter_add::ScatterAdd;
-pub use select::Select;
-pub use size::Size;
-pub use slice::Slice;
-pub use softmax::Softmax;
-pub use sort::Sort;
-pub use stop::StopGradient;
-pub use sum::Sum;
-pub use take_along::TakeAlong;
 pub use tensor::Tensor;
-pub use transpose::Transpose;
-pub use unary::{
-    Abs, Acos, Acosh, Asin, Asinh, Atan, Atanh, Ceil, Cos, Cosh, Erf, Exp, Expm1, Floor, Log, Log1p, Neg, Round, Rsqrt,
-    Sigmoid, Sign, Sin, Sinh, Softplus, Sqrt, Tan, Tanh,
-};
+pub use windows::{AveragePool, AveragePoolScatter, MaxPool, MaxPoolScatter, MaxPoolSelect};
+pub use work::{Extents, Work};
 
-use crate::ir::{Builder, DimSizes, NodeId, TensorType};
-
-/// Why an op does not accept its operands.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{message}")]
-pub struct OpError {
-    pub kind: OpErrorKind,
-    pub message: String,
-    pub help: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpErrorKind {
-    /// operands' shapes do not fit together
-    Shape,
-    /// an operand has the wrong element type
-    DType,
-    /// an attribute or extent breaks a rule of the op
-    Constraint,
-    /// beyond what the compiler accepts
-    Limit,
-}
-
-impl OpError {
-    pub fn shape(message: impl Into<String>) -> Self {
-        Self { kind: OpErrorKind::Shape, message: message.into(), help: None }
-    }
-
-    pub fn dtype(message: impl Into<String>) -> Self {
-        Self { kind: OpErrorKind::DType, message: message.into(), help: None }
-    }
-
-    pub fn constraint(message: impl Into<String>) -> Self {
-        Self { kind: OpErrorKind::Constraint, message: message.into(), help: None }
-    }
-
-    pub fn limit(message: impl Into<String>) -> Self {
-        Self { kind: OpErrorKind::Limit, message: message.into(), help: None }
-    }
-
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
+use crate::ir::{Builder, DType, DimSizes, NodeId, TensorType};
 
 /// How gradients pass from a result to one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +95,21 @@ pub trait Primitive: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash 
 
     /// The op with run-time sizes put into its attributes.
     fn bind(&self, sizes: &DimSizes) -> Self;
+
+    /// The laws that rewrites make use of.
+    const ALGEBRA: Algebra;
+
+    /// Where positions along the operands' axes go.
+    fn locality(&self, types: Types<'_>) -> Locality;
+
+    /// The op in the operations of the register machine that runs fused groups; `None` when it has a kernel of its own.
+    fn pointwise(&self) -> Option<Pointwise>;
+
+    /// The bounds of the result's elements, given those of the operands' elements (see [`Interval`]).
+    fn bounds(&self, ranges: &Ranges<'_>) -> Interval;
+
+    /// The arithmetic of one evaluation.
+    fn work(&self, extents: Extents<'_>) -> Work<'_>;
 }
 
 impl Op {
@@ -202,6 +123,15 @@ impl Op {
 }
 
 macro_rules! table {
+    ($($before:ident,)*; $($elementwise:ident,)*; $($behind:ident,)*) => {
+        table!($($before,)* $($elementwise,)* $($behind,)*);
+
+        /// The pattern of the ops of elements, for matches over all ops.
+        macro_rules! elementwise {
+            () => { $($crate::ops::Op::$elementwise(_))|* };
+        }
+        pub(crate) use elementwise;
+    };
     ($($op:ident,)*) => {
         /// A primitive op with its attributes.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -247,6 +177,31 @@ macro_rules! table {
             pub fn bind(&self, sizes: &DimSizes) -> Op {
                 match self { $(Op::$op(op) => Op::$op(op.bind(sizes)),)* }
             }
+
+            pub fn algebra(&self) -> Algebra {
+                match self { $(Op::$op(_) => <$op as Primitive>::ALGEBRA,)* }
+            }
+
+            pub fn locality(&self, types: Types<'_>) -> Locality {
+                match self { $(Op::$op(op) => op.locality(types),)* }
+            }
+
+            pub fn pointwise(&self) -> Option<Pointwise> {
+                match self { $(Op::$op(op) => op.pointwise(),)* }
+            }
+
+            pub fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+                let found = match self { $(Op::$op(op) => op.bounds(ranges),)* };
+                match ranges.types.result.dtype {
+                    DType::F32 => found,
+                    DType::I32 => found.whole(),
+                    DType::Bool => found.clamp(Interval::UNIT),
+                }
+            }
+
+            pub fn work(&self, extents: Extents<'_>) -> Work<'_> {
+                match self { $(Op::$op(op) => op.work(extents),)* }
+            }
         }
     };
 }
@@ -254,11 +209,13 @@ macro_rules! table {
 table! {
     // leaves
     Input, Constant, Size, Iota, Random,
+    ;
     // element by element
     Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Rsqrt, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh,
     Atanh, Sigmoid, Softplus, Erf, Floor, Ceil, Round,
     Add, Sub, Mul, Div, Rem, Pow, Max, Min, Atan2,
     Less, LessEqual, Equal, IsNan, And, Or, Not, Select, Cast,
+    ;
     // products
     MatMul, Convolution, ConvolutionInputGradient, ConvolutionKernelGradient,
     // windows
@@ -279,28 +236,4 @@ table! {
     ByMode,
     // gradients
     StopGradient, Gradient,
-}
-
-/// Checks the number of operands. Lowering checks calls, so a miss here is a bug.
-pub(crate) fn take<'a, const N: usize>(
-    name: &str,
-    operands: &[&'a TensorType],
-) -> Result<[&'a TensorType; N], OpError> {
-    let noun = if N == 1 { "operand" } else { "operands" };
-    operands.try_into().map_err(|_| OpError::constraint(format!("{name} takes {N} {noun}, got {}", operands.len())))
-}
-
-/// Checks that axes are in range, distinct and ascending.
-pub(crate) fn check_axes(name: &str, axes: &[usize], rank: usize) -> Result<(), OpError> {
-    if let Some(axis) = axes.iter().find(|axis| **axis >= rank) {
-        return Err(OpError::constraint(format!("{name}: axis {axis} of a value of rank {rank} (C1)")));
-    }
-    if !axes.is_sorted_by(|a, b| a < b) {
-        return Err(OpError::constraint(format!("{name}: axes {axes:?} must be distinct and in order (C1)")));
-    }
-    Ok(())
-}
-
-pub(crate) fn show_list(values: &[usize]) -> String {
-    format!("{values:?}")
 }

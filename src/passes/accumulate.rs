@@ -8,8 +8,8 @@
 //! random numbers below a sum, is left as it is.
 
 use super::rows::{Paths, Rows, rows};
-use crate::ir::{Dim, Graph, NodeId, Role};
-use crate::ops::{Input, InputKind, Op};
+use crate::ir::{Dim, Graph, NodeId, Role, TensorType};
+use crate::ops::{Along, Input, InputKind, Op, Types};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -126,31 +126,23 @@ impl<'g> Study<'g> {
         if operands.iter().any(|operand| self.depends_on_cut[operand.index()]) {
             return false;
         }
-        let rows = |slot: usize| self.rows[operands[slot].index()];
-        let extent = |slot: usize, axis: usize| &self.graph.ty(operands[slot]).shape[axis];
-        match self.graph.op(id) {
-            Op::Sum(sum) => match rows(0) {
-                Rows::Along(axis) => sum.axes.contains(&axis),
-                // The same in every row: so many times one row.
-                Rows::Apart => sum.axes.iter().filter(|axis| is_multiple_of_batch(extent(0, **axis))).count() == 1,
-                Rows::Mixed => false,
-            },
-            Op::MatMul(op) => {
-                let rank = self.graph.ty(operands[0]).rank();
-                let inner = [
-                    if op.transpose_x { rank - 2 } else { rank - 1 },
-                    if op.transpose_y { rank - 1 } else { rank - 2 },
-                ];
-                let fits = |slot: usize| match rows(slot) {
-                    Rows::Along(axis) => axis == inner[slot],
-                    Rows::Apart => is_multiple_of_batch(extent(slot, inner[slot])),
-                    Rows::Mixed => false,
-                };
-                fits(0) && fits(1)
-            }
-            Op::Size(size) => is_multiple_of_batch(&size.dim),
-            _ => false,
+        if let Op::Size(size) = self.graph.op(id) {
+            return is_multiple_of_batch(&size.dim);
         }
+        let types: Vec<&TensorType> = operands.iter().map(|operand| self.graph.ty(*operand)).collect();
+        let locality = self.graph.op(id).locality(Types { operands: &types, result: self.graph.ty(id) });
+        let is_added = |slot: usize, axis: usize| locality.along(slot, axis) == Along::Added;
+        let is_summed = |slot: usize| match self.rows[operands[slot].index()] {
+            Rows::Along(axis) => is_added(slot, axis),
+            // The same in every row: so many times one row.
+            Rows::Apart => {
+                let shape = &types[slot].shape;
+                let is_of_rows = |axis: &usize| is_added(slot, *axis) && is_multiple_of_batch(&shape[*axis]);
+                (0..shape.len()).filter(is_of_rows).count() == 1
+            }
+            Rows::Mixed => false,
+        };
+        !operands.is_empty() && (0..operands.len()).all(is_summed)
     }
 }
 

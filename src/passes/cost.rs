@@ -5,7 +5,7 @@
 //! [`NOMINAL_SIZE`]. [`Cost::total`] weighs both by what kernels reach on one core of a present machine.
 
 use crate::ir::{Dim, DimSizes, Graph, NodeId};
-use crate::ops::Op;
+use crate::ops::{Extents, Locality, Op, Types, Work};
 use std::ops::Add;
 
 /// What a run-time dim counts as.
@@ -56,13 +56,16 @@ pub fn cost(graph: &Graph) -> Cost {
     for name in graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(Dim::symbols)) {
         sizes.insert(name, NOMINAL_SIZE);
     }
-    let elements = |id: NodeId| -> f64 {
-        graph.ty(id).shape.iter().map(|dim| dim.evaluate(&sizes).unwrap_or(NOMINAL_SIZE) as f64).product()
-    };
+    let extents: Vec<Vec<usize>> = graph.ids().map(|id| extents(&graph.ty(id).shape, &sizes)).collect();
+    let elements = |id: NodeId| extents[id.index()].iter().map(|extent| *extent as f64).product::<f64>();
+    let types = |id: NodeId| graph.operands(id).into_iter().map(|operand| graph.ty(operand)).collect::<Vec<_>>();
+    let is_pointwise =
+        |id: NodeId| graph.op(id).locality(Types { operands: &types(id), result: graph.ty(id) }) == Locality::Pointwise;
+    let is_pointwise: Vec<bool> = graph.ids().map(is_pointwise).collect();
     // A value stays in registers when all that read it run in the same loop.
     let is_fused = |id: NodeId| {
-        let same_loop = |user: &(NodeId, usize)| weight(graph.op(user.0)).is_some() && elements(user.0) == elements(id);
-        weight(graph.op(id)).is_some() && graph.users(id).iter().all(same_loop)
+        let same_loop = |user: &(NodeId, usize)| is_pointwise[user.0.index()] && elements(user.0) == elements(id);
+        is_pointwise[id.index()] && graph.users(id).iter().all(same_loop)
     };
     let mut is_output = vec![false; graph.len()];
     graph.outputs.iter().for_each(|output| is_output[output.node.index()] = true);
@@ -73,64 +76,33 @@ pub fn cost(graph: &Graph) -> Cost {
         let read: f64 = read.map(|operand| elements(*operand)).sum();
         let written = if stays[id.index()] { 0.0 } else { elements(id) };
         let moved = Cost { bytes: 4.0 * (read + written), ..Cost::default() };
-        match graph.op(id) {
-            Op::Input(_) | Op::Constant(_) | Op::Size(_) | Op::Broadcast(_) | Op::Reshape(_) => Cost::default(),
-            Op::StopGradient(_) | Op::ByMode(_) | Op::Gradient(_) => Cost::default(),
-            Op::MatMul(op) => {
-                let x = &graph.ty(operands[0]).shape;
-                let inner = &x[if op.transpose_x { x.len() - 2 } else { x.len() - 1 }];
-                let inner = inner.evaluate(&sizes).unwrap_or(NOMINAL_SIZE) as f64;
-                Cost { product_flops: 2.0 * inner * elements(id), ..moved }
-            }
-            // Each element of the input meets each element of the kernel of its group about once an output position.
-            Op::Convolution(_) => Cost { product_flops: window_flops(graph, &elements, operands[1], id), ..moved },
-            Op::ConvolutionInputGradient(_) => {
-                Cost { product_flops: window_flops(graph, &elements, operands[1], operands[0]), ..moved }
-            }
-            Op::ConvolutionKernelGradient(_) => {
-                Cost { product_flops: window_flops(graph, &elements, id, operands[1]), ..moved }
-            }
+        let shapes: Vec<Vec<usize>> = operands.iter().map(|operand| extents[operand.index()].clone()).collect();
+        let op = graph.op(id);
+        match op.work(Extents { operands: &shapes, result: &extents[id.index()] }) {
+            Work::Free => Cost::default(),
+            Work::Products { flops } => Cost { product_flops: flops, ..moved },
+            Work::Elements { count, weight } => Cost { other_flops: weight * count, ..moved },
             // Each result of a loop is a node of its own; the loop runs once for all of them, so this is too much rather than
             // too little.
-            Op::Scan(scan) => {
-                let steps = scan.length.evaluate(&sizes).unwrap_or(NOMINAL_SIZE) as f64;
-                let step = cost(scan.body.graph());
+            Work::Loop { body, length } => {
+                let steps = length.evaluate(&sizes).unwrap_or(NOMINAL_SIZE) as f64;
+                let step = cost(body);
                 Cost {
                     product_flops: steps * step.product_flops,
                     other_flops: steps * step.other_flops,
                     bytes: steps * step.bytes + moved.bytes,
                 }
             }
-            op => {
-                let work = operands.iter().map(|operand| elements(*operand)).fold(elements(id), f64::max);
-                Cost { other_flops: weight(op).unwrap_or(1.0) * work, ..moved }
-            }
         }
     };
     graph.ids().map(of).fold(Cost::default(), Cost::add)
 }
 
-/// `2 · output elements · kernel elements / output channels`
-fn window_flops(graph: &Graph, elements: &dyn Fn(NodeId) -> f64, kernel: NodeId, output: NodeId) -> f64 {
-    let channels = graph.ty(kernel).shape.last().and_then(Dim::as_known).unwrap_or(1).max(1);
-    2.0 * elements(output) * elements(kernel) / channels as f64
+fn extents(shape: &[Dim], sizes: &DimSizes) -> Vec<usize> {
+    shape.iter().map(|dim| dim.evaluate(sizes).unwrap_or(NOMINAL_SIZE)).collect()
 }
 
 /// Whether reading a value reads memory; repeats are read as what they repeat, numbers not at all.
 fn is_read(graph: &Graph, id: NodeId) -> bool {
     !matches!(graph.op(id), Op::Constant(_) | Op::Size(_) | Op::Broadcast(_))
-}
-
-/// The weight of an element of an elementwise op; `None` for other ops.
-fn weight(op: &Op) -> Option<f64> {
-    match op {
-        Op::Exp(_) | Op::Expm1(_) | Op::Log(_) | Op::Log1p(_) | Op::Tanh(_) | Op::Sigmoid(_) | Op::Softplus(_) => {
-            Some(12.0)
-        }
-        Op::Sin(_) | Op::Cos(_) | Op::Tan(_) | Op::Erf(_) | Op::Pow(_) | Op::Atan2(_) | Op::Rem(_) => Some(16.0),
-        Op::Asin(_) | Op::Acos(_) | Op::Atan(_) | Op::Sinh(_) | Op::Cosh(_) => Some(16.0),
-        Op::Asinh(_) | Op::Acosh(_) | Op::Atanh(_) => Some(16.0),
-        Op::Div(_) | Op::Sqrt(_) | Op::Rsqrt(_) => Some(4.0),
-        op => super::rows::is_elementwise(op).then_some(1.0),
-    }
 }

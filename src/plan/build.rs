@@ -8,7 +8,7 @@ use super::order::{Class, Levels, Unit, count, levels, tail_inner, units};
 use super::recompute::recompute;
 use super::{Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
 use crate::ir::{DType, Graph, NodeId, Role};
-use crate::ops::{InputKind, LoopResult, Op, Scan};
+use crate::ops::{Extents, InputKind, LoopResult, Op, Scan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -426,25 +426,6 @@ fn replace_reads(plan: &mut Plan, buffer: BufferId, leaf: BufferId) {
 
 /// Floating-point operations of a kernel.
 fn kernel_flops(op: &Op, operands: &[Operand], shape: &[usize]) -> u64 {
-    let result: usize = shape.iter().product();
-    let flops = match op {
-        Op::MatMul(matmul) => {
-            let x = &operands[0].shape;
-            let inner = if matmul.transpose_x { x[x.len() - 2] } else { x[x.len() - 1] };
-            2 * result * inner
-        }
-        Op::Convolution(_) => {
-            let kernel = &operands[1].shape;
-            2 * result * kernel[..kernel.len() - 1].iter().product::<usize>()
-        }
-        Op::ConvolutionInputGradient(_) => {
-            let kernel = &operands[1].shape;
-            2 * operands[0].shape.iter().product::<usize>() * kernel[..kernel.len() - 1].iter().product::<usize>()
-        }
-        Op::ConvolutionKernelGradient(_) => {
-            2 * operands[1].shape.iter().product::<usize>() * shape[..shape.len() - 1].iter().product::<usize>()
-        }
-        _ => operands.iter().map(|operand| operand.shape.iter().product::<usize>()).max().unwrap_or(result),
-    };
-    flops as u64
+    let operands: Vec<Vec<usize>> = operands.iter().map(|operand| operand.shape.clone()).collect();
+    op.work(Extents { operands: &operands, result: shape }).flops() as u64
 }

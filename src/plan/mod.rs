@@ -8,7 +8,6 @@
 //! Storage: floats and bools (as 0 and 1) lie in an arena of floats, ints in an arena of their own.
 //! Offsets and lengths count elements.
 
-mod access;
 mod build;
 mod check;
 mod epilogue;

@@ -6,7 +6,6 @@
 //! Afterwards nodes whose users all stand in one later group of the same extent sink into it: what is cheap to
 //! compute is computed where it is used, and not kept.
 
-use super::access::is_elementwise;
 use super::epilogue::Reading;
 use super::views::Views;
 use crate::ir::{DType, Graph, NodeId};
@@ -36,10 +35,10 @@ fn classify(graph: &Graph, id: NodeId) -> Class {
     match op {
         Op::Input(_) | Op::Constant(_) | Op::Size(_) | Op::Iota(_) => Class::Given,
         Op::Reshape(_) | Op::StopGradient(_) | Op::Broadcast(_) => Class::View,
-        Op::Cast(_) if graph.ty(id).dtype == DType::I32 => Class::Kernel,
-        // Casts read ints as they load them; other arithmetic on ints stays exact in its own kernel.
-        Op::Cast(_) => Class::Elementwise,
-        op if is_elementwise(op) => {
+        // Casts read ints as they load them.
+        Op::Cast(_) if op.pointwise().is_some() => Class::Elementwise,
+        op if op.pointwise().is_some() => {
+            // Other arithmetic on ints stays exact in its own kernel.
             let whole = |id: NodeId| graph.ty(id).dtype == DType::I32;
             let exact = whole(id) || graph.operands(id).into_iter().any(whole);
             if exact { Class::Kernel } else { Class::Elementwise }

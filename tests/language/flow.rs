@@ -34,6 +34,28 @@ fn coefficients_are_said_in_the_specs_names() {
 }
 
 #[test]
+fn different_elements_read_differently() {
+    let of = |first: &str, second: &str| {
+        let text = format!(
+            "{MODEL}param v: f32[2] = 1\nparam m: f32[2, 2] = 1\nloss total = {first} * a + {second} * b
+            train {{ minimize total optimizer sgd }}"
+        );
+        let table = flow(&Run::new(&text).compiled.module);
+        table.coefficients.into_iter().map(|c| c.expression).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("cumulative_sum(v, axis=0)[0]", "cumulative_sum(v, axis=0)[1]"),
+        ["cumulative_sum(v)[0] / batch", "cumulative_sum(v)[1] / batch"]
+    );
+    assert_eq!(of("softmax(v)[0]", "softmax(v)[1]"), ["softmax(v)[0] / batch", "softmax(v)[1] / batch"]);
+    assert_eq!(of("m[1, 0]", "exp(m)[0, 1]"), ["m[1, 0] / batch", "exp(m[0, 1]) / batch"]);
+    assert_eq!(
+        of("softmax(m, axis=1)[1, 0]", "sum(m, axes=[0])[1]"),
+        ["softmax(m)[1, 0] / batch", "sum(m)[1] / batch"]
+    );
+}
+
+#[test]
 fn the_drawing_shows_paths_and_stops() {
     let run = Run::new(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
     let svg = flow_svg(&run.compiled.module);

@@ -76,6 +76,25 @@ fn model(rest: &str) -> String {
 }
 
 #[test]
+fn the_first_element_of_an_exclusive_sum_is_no_element() {
+    let can_rise = |weight: &str| {
+        let rest = "param v: f32[2] = 1 in [1, 2]\nloss c = sum(v ** 2)";
+        let found = verdict(&model(&format!("{rest}\nloss total = ({weight} - 0.5) * a + b + c")));
+        assert!(!found.iter().any(|name| name.starts_with('E')), "{found:?}");
+        found.contains("loss-can-rise")
+    };
+    assert!(!can_rise("cumulative_sum(stop(v), axis=0)[0]"));
+    assert!(can_rise("cumulative_sum(stop(v), axis=0, exclusive=true)[0]"));
+}
+
+#[test]
+fn a_sum_of_samples_is_not_bounded_by_a_batch_of_some_size() {
+    let can_rise = |weight: &str| verdict(&model(&format!("loss total = {weight} * a + b"))).contains("loss-can-rise");
+    assert!(can_rise("(10 - sum(sigmoid(stop(x)), axes=[0, 1]))"));
+    assert!(!can_rise("(10 - mean(sigmoid(stop(x)), axes=[0, 1]))"));
+}
+
+#[test]
 fn the_first_example_is_clean() {
     assert_eq!(verdict(include_str!("../../examples/localizer/localizer.anb")), set(&[]));
 }

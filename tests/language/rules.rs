@@ -263,3 +263,31 @@ fn a_mistake_in_a_definition_is_reported_once() {
         output c = broken(a) + outer(b)";
     assert_eq!(errors(text, &Options::default()), ["unknown name `missing`"]);
 }
+
+#[test]
+fn what_keeps_samples_apart_takes_missing_ones() {
+    let found = |expression: &str| {
+        let text = format!(
+            "input x: f32[batch, 4]\ntarget t: f32[batch, 4]?\nparam k: f32[4, 2] = 1\nparam w: f32 = 1\noutput y = w * x
+            let u = {expression}\nloss l = mean((u - w) ** 2, axes=[1])\ntrain {{ minimize l optimizer sgd }}"
+        );
+        errors(&text, &Options::default())
+    };
+    let apart = [
+        "t + 1",
+        "pad(t, [[0, 0], [1, 1]])",
+        "softmax(t)",
+        "cumulative_sum(t, axis=1)",
+        "t[:, 1:3]",
+        "t @ k",
+        "concat([t, t], axis=1)",
+        "t[:, ::2]",
+    ];
+    for expression in apart {
+        assert_eq!(found(expression), Vec::<String>::new(), "{expression}");
+    }
+    for expression in ["pad(t, [[1, 0], [0, 0]])", "softmax(t, axis=0)", "cumulative_sum(t, axis=0)", "t[1:, :]"] {
+        let headlines = found(expression);
+        assert!(headlines.iter().any(|headline| headline.contains("mixes samples")), "{expression}: {headlines:?}");
+    }
+}

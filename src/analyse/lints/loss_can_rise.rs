@@ -11,9 +11,9 @@ pub(super) fn run(_module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for study in studies {
         let can_rise: Vec<_> =
-            study.branches.iter().filter(|branch| study.usual[branch.coefficient.index()].low < -ROUNDING).collect();
+            study.branches.iter().filter(|branch| study.at_any_size(branch.coefficient).low < -ROUNDING).collect();
         let Some(first) = can_rise.first() else { continue };
-        let bounds = study.usual[first.coefficient.index()];
+        let bounds = study.at_any_size(first.coefficient);
         let range = if bounds.high <= 0.0 { "is never positive" } else { "can have either sign" };
         let names: Vec<String> = can_rise.iter().map(|branch| format!("`{}`", branch.name)).collect();
         findings.push(

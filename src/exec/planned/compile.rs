@@ -4,11 +4,11 @@ use super::kernel::{ConvolutionPass, CopyPart, IntKernel, Kernel, MatrixOperand}
 use super::loops::LoopKernel;
 use super::routine::{Routine, routine};
 use crate::ir::{DType, TensorType};
-use crate::ops::{Element, Op};
-use crate::plan::{BufferId, Epilogue, Group, Instruction, Operand, Pattern, Plan, Reference, Storage, Work};
+use crate::ops::{BinaryCode, Element, Op, Pointwise, UnaryCode};
+use crate::plan::{BufferId, Epilogue, Group, Operand, Pattern, Plan, Reference, Storage, Work};
 use anabranch_kernels::Context;
 use anabranch_kernels::conv;
-use anabranch_kernels::elementwise::{self, Binary, GroupBuilder, Ternary, Unary, Value};
+use anabranch_kernels::elementwise::{self, GroupBuilder, Ternary, Value};
 use anabranch_kernels::gemm::{self, Shape};
 use anabranch_kernels::layout::Dim;
 
@@ -95,7 +95,8 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
                 Reference::Instruction(value) => values[*value],
             })
             .collect();
-        values.push(instruction_value(&mut builder, instruction, &operands));
+        let pointwise = instruction.op.pointwise().expect("internal: a group takes what the register machine computes");
+        values.push(pointwise_value(&mut builder, &pointwise, &operands));
     }
     for (destination, store) in group.stores.iter().enumerate() {
         let value = match store.value {
@@ -118,76 +119,27 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
     }
 }
 
-/// One op in the terms of the register machine.
-fn instruction_value<T: Element>(
-    builder: &mut GroupBuilder<T>,
-    instruction: &Instruction,
-    operands: &[Value],
-) -> Value {
-    let unary = match &instruction.op {
-        Op::Neg(_) => Some(Unary::Neg),
-        Op::Abs(_) => Some(Unary::Abs),
-        Op::Sign(_) => Some(Unary::Sign),
-        Op::Exp(_) => Some(Unary::Exp),
-        Op::Expm1(_) => Some(Unary::Expm1),
-        Op::Log(_) => Some(Unary::Log),
-        Op::Log1p(_) => Some(Unary::Log1p),
-        Op::Sqrt(_) => Some(Unary::Sqrt),
-        Op::Rsqrt(_) => Some(Unary::Rsqrt),
-        Op::Sin(_) => Some(Unary::Sin),
-        Op::Cos(_) => Some(Unary::Cos),
-        Op::Tanh(_) => Some(Unary::Tanh),
-        Op::Sigmoid(_) => Some(Unary::Sigmoid),
-        Op::Softplus(_) => Some(Unary::Softplus),
-        Op::Erf(_) => Some(Unary::Erf),
-        Op::Floor(_) => Some(Unary::Floor),
-        Op::Not(_) => Some(Unary::Not),
-        _ => None,
-    };
-    if let Some(unary) = unary {
-        return builder.unary(unary, operands[0]);
-    }
-    let binary = match &instruction.op {
-        Op::Add(_) => Some(Binary::Add),
-        Op::Sub(_) => Some(Binary::Sub),
-        Op::Mul(_) => Some(Binary::Mul),
-        Op::Div(_) => Some(Binary::Div),
-        Op::Pow(_) => Some(Binary::Pow),
-        Op::Max(_) => Some(Binary::Max),
-        Op::Min(_) => Some(Binary::Min),
-        Op::Less(_) => Some(Binary::Less),
-        Op::LessEqual(_) => Some(Binary::LessEqual),
-        Op::Equal(_) => Some(Binary::Equal),
-        Op::And(_) => Some(Binary::And),
-        Op::Or(_) => Some(Binary::Or),
-        _ => None,
-    };
-    if let Some(binary) = binary {
-        // A square is an operation of its own: optimizers' moments are recognised by it.
-        if binary == Binary::Mul && operands[0] == operands[1] {
-            return builder.unary(Unary::Square, operands[0]);
+/// An op in the operations of the register machine.
+fn pointwise_value<T: Element>(builder: &mut GroupBuilder<T>, pointwise: &Pointwise, operands: &[Value]) -> Value {
+    match pointwise {
+        Pointwise::Operand(slot) => operands[*slot],
+        Pointwise::Number(number) => builder.constant(T::of(*number)),
+        Pointwise::Unary(code, x) => {
+            let x = pointwise_value(builder, x, operands);
+            builder.unary(*code, x)
         }
-        return builder.binary(binary, operands[0], operands[1]);
-    }
-    match &instruction.op {
-        Op::Select(_) => builder.ternary(Ternary::Select, operands[0], operands[1], operands[2]),
-        Op::Ceil(_) => {
-            let negated = builder.unary(Unary::Neg, operands[0]);
-            let floor = builder.unary(Unary::Floor, negated);
-            builder.unary(Unary::Neg, floor)
+        Pointwise::Binary(code, sides) => {
+            let [x, y] = sides.map(|side| pointwise_value(builder, side, operands));
+            // A square is an operation of its own: optimizers' moments are recognised by it.
+            if *code == BinaryCode::Mul && x == y {
+                return builder.unary(UnaryCode::Square, x);
+            }
+            builder.binary(*code, x, y)
         }
-        Op::Tan(_) => {
-            let (sin, cos) = (builder.unary(Unary::Sin, operands[0]), builder.unary(Unary::Cos, operands[0]));
-            builder.binary(Binary::Div, sin, cos)
+        Pointwise::Select(parts) => {
+            let [mask, x, y] = parts.map(|part| pointwise_value(builder, part, operands));
+            builder.ternary(Ternary::Select, mask, x, y)
         }
-        // NaN alone differs from itself.
-        Op::IsNan(_) => builder.binary(Binary::NotEqual, operands[0], operands[0]),
-        Op::Cast(cast) if cast.to == DType::Bool => {
-            let zero = builder.constant(T::zero());
-            builder.binary(Binary::NotEqual, operands[0], zero)
-        }
-        // Casts to floats happened when the operand was read; masks are numbers already.
-        _ => operands[0],
     }
 }
 

@@ -6,8 +6,8 @@
 use super::kernel::{ConvolutionPass, CopyPart, IndexKernel, IndexWork, IntKernel, PoolPass, RowKernel, RowWork};
 use crate::ir::DType;
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
-use crate::ops::pooling::PoolAttributes;
-use crate::ops::{Op, Random};
+use crate::ops::windows::PoolAttributes;
+use crate::ops::{BinaryCode, Op, Pointwise, Random, elementwise};
 use crate::plan::{BufferId, Operand, Plan, Storage, Work};
 use anabranch_kernels::conv::{self, ConvGeometry};
 use anabranch_kernels::index::Along;
@@ -91,56 +91,11 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
         Op::Cast(_) if storage == Storage::Int && operands[0].dtype != DType::I32 => {
             Some(Routine::Int(IntKernel::Truncate { from: operands[0].buffer, to }))
         }
-        // Ints alone: floats run in groups.
-        Op::Add(_)
-        | Op::Sub(_)
-        | Op::Mul(_)
-        | Op::Div(_)
-        | Op::Pow(_)
-        | Op::Max(_)
-        | Op::Min(_)
-        | Op::Less(_)
-        | Op::LessEqual(_)
-        | Op::Equal(_)
-        | Op::Select(_) => ints(op, operands, to),
         Op::Transpose(_) | Op::Broadcast(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reverse(_) => {
             copies(op, operands, shape)
         }
-        // What groups have no instruction for, or have it for floats alone.
-        Op::Neg(_)
-        | Op::Abs(_)
-        | Op::Sign(_)
-        | Op::Exp(_)
-        | Op::Expm1(_)
-        | Op::Log(_)
-        | Op::Log1p(_)
-        | Op::Sqrt(_)
-        | Op::Rsqrt(_)
-        | Op::Sin(_)
-        | Op::Cos(_)
-        | Op::Tan(_)
-        | Op::Asin(_)
-        | Op::Acos(_)
-        | Op::Atan(_)
-        | Op::Sinh(_)
-        | Op::Cosh(_)
-        | Op::Tanh(_)
-        | Op::Asinh(_)
-        | Op::Acosh(_)
-        | Op::Atanh(_)
-        | Op::Sigmoid(_)
-        | Op::Softplus(_)
-        | Op::Erf(_)
-        | Op::Floor(_)
-        | Op::Ceil(_)
-        | Op::Round(_)
-        | Op::Rem(_)
-        | Op::Atan2(_)
-        | Op::IsNan(_)
-        | Op::And(_)
-        | Op::Or(_)
-        | Op::Not(_)
-        | Op::Cast(_) => None,
+        // Floats run in groups, where these have an instruction.
+        elementwise!() => op.pointwise().and_then(|pointwise| ints(&pointwise, operands, to)),
         // Sums of ints, and what no kernel is written for.
         Op::Sum(_)
         | Op::ArgMax(_)
@@ -256,38 +211,40 @@ fn along(op: &Op, operands: &[Operand], to: BufferId) -> Option<Routine> {
     }
 }
 
-/// Ops on ints.
-fn ints(op: &Op, operands: &[Operand], to: BufferId) -> Option<Routine> {
+/// An op on ints, by the operation of the register machine that it is on floats.
+fn ints(pointwise: &Pointwise, operands: &[Operand], to: BufferId) -> Option<Routine> {
     if operands.iter().all(|operand| operand.dtype != DType::I32) {
         return None;
     }
-    let comparison = match op {
-        Op::Equal(_) => Some(Comparison::Equal),
-        Op::Less(_) => Some(Comparison::Less),
-        Op::LessEqual(_) => Some(Comparison::LessEqual),
-        _ => None,
-    };
-    if let Some(comparison) = comparison {
-        let operands = [operands[0].buffer, operands[1].buffer];
-        return Some(Routine::Int(IntKernel::Compare { comparison, operands, to }));
-    }
-    let operation = match op {
-        Op::Add(_) => Arithmetic::Add,
-        Op::Sub(_) => Arithmetic::Sub,
-        Op::Mul(_) => Arithmetic::Mul,
-        Op::Div(_) => Arithmetic::Div,
-        Op::Pow(_) => Arithmetic::Pow,
-        Op::Max(_) => Arithmetic::Max,
-        Op::Min(_) => Arithmetic::Min,
-        Op::Select(_) => {
+    let code = match pointwise {
+        Pointwise::Binary(code, [Pointwise::Operand(0), Pointwise::Operand(1)]) => code,
+        Pointwise::Select([Pointwise::Operand(0), Pointwise::Operand(1), Pointwise::Operand(2)]) => {
             let mask = operands[0].buffer;
             let operands = [operands[1].buffer, operands[2].buffer];
             return Some(Routine::Int(IntKernel::Select { mask, operands, to }));
         }
-        _ => return None,
+        Pointwise::Operand(_)
+        | Pointwise::Number(_)
+        | Pointwise::Unary(..)
+        | Pointwise::Binary(..)
+        | Pointwise::Select(_) => return None,
     };
     let operands = [operands[0].buffer, operands[1].buffer];
-    Some(Routine::Int(IntKernel::Arithmetic { operation, operands, to }))
+    let arithmetic = |operation| Some(Routine::Int(IntKernel::Arithmetic { operation, operands, to }));
+    let compare = |comparison| Some(Routine::Int(IntKernel::Compare { comparison, operands, to }));
+    match code {
+        BinaryCode::Add => arithmetic(Arithmetic::Add),
+        BinaryCode::Sub => arithmetic(Arithmetic::Sub),
+        BinaryCode::Mul => arithmetic(Arithmetic::Mul),
+        BinaryCode::Div => arithmetic(Arithmetic::Div),
+        BinaryCode::Pow => arithmetic(Arithmetic::Pow),
+        BinaryCode::Max => arithmetic(Arithmetic::Max),
+        BinaryCode::Min => arithmetic(Arithmetic::Min),
+        BinaryCode::Equal => compare(Comparison::Equal),
+        BinaryCode::Less => compare(Comparison::Less),
+        BinaryCode::LessEqual => compare(Comparison::LessEqual),
+        BinaryCode::NotEqual | BinaryCode::And | BinaryCode::Or => None,
+    }
 }
 
 /// Row-major strides.

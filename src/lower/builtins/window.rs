@@ -11,7 +11,7 @@ use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
-use crate::ops::pooling::PoolAttributes;
+use crate::ops::windows::PoolAttributes;
 use crate::ops::{self, Op};
 
 pub(super) static ROWS: &[Builtin] = &[

@@ -8,8 +8,7 @@
 
 use super::active_set::{Problem, minimise};
 use super::{check_square, to_floats, to_matrix};
-use crate::ir::{Builder, DimSizes, NodeId, TensorType};
-use crate::ops::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ops::prelude::*;
 use ndarray::{Array1, Ix1};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -17,6 +16,7 @@ pub struct NonnegQp;
 
 impl Primitive for NonnegQp {
     const NAME: &'static str = "nonneg_qp";
+    primitive!(bare, flat, kernel, mixing, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [matrix, bound] = take(Self::NAME, operands)?;
@@ -25,22 +25,6 @@ impl Primitive for NonnegQp {
             return Err(OpError::shape(format!("nonneg_qp of {matrix} from the bound {bound} (C3)")));
         }
         Ok(bound.clone())
-    }
-
-    fn attributes(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    fn flow(&self, _slot: usize) -> Flow {
-        Flow::Zero
-    }
-
-    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, _cotangent: NodeId, slot: usize) -> NodeId {
-        b.zeros_like(site.operands[slot])
-    }
-
-    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, _tangent: NodeId, _slot: usize) -> NodeId {
-        b.zeros_like(site.result)
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
@@ -53,8 +37,8 @@ impl Primitive for NonnegQp {
         Tensor::Float(to_floats(&(bound + above)))
     }
 
-    fn bind(&self, _sizes: &DimSizes) -> Self {
-        self.clone()
+    fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+        Interval::new(ranges.of(1).low, f64::INFINITY)
     }
 }
 

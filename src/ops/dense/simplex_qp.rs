@@ -10,8 +10,7 @@
 
 use super::active_set::{Problem, minimise};
 use super::{check_square, to_floats, to_matrix};
-use crate::ir::{Builder, DimSizes, NodeId, TensorType};
-use crate::ops::{Element, Flow, OpError, Primitive, Site, Tensor, take};
+use crate::ops::prelude::*;
 use ndarray::Array1;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -19,27 +18,12 @@ pub struct SimplexQp;
 
 impl Primitive for SimplexQp {
     const NAME: &'static str = "simplex_qp";
+    primitive!(bare, flat, kernel, mixing, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [matrix] = take(Self::NAME, operands)?;
         check_square(Self::NAME, matrix)?;
         Ok(TensorType::f32(vec![matrix.shape[0].clone()]))
-    }
-
-    fn attributes(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    fn flow(&self, _slot: usize) -> Flow {
-        Flow::Zero
-    }
-
-    fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, _cotangent: NodeId, slot: usize) -> NodeId {
-        b.zeros_like(site.operands[slot])
-    }
-
-    fn jvp(&self, b: &mut Builder<'_>, site: Site<'_>, _tangent: NodeId, _slot: usize) -> NodeId {
-        b.zeros_like(site.result)
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
@@ -48,7 +32,7 @@ impl Primitive for SimplexQp {
         Tensor::Float(to_floats(&minimise(&Problem::new(matrix, linear, true))))
     }
 
-    fn bind(&self, _sizes: &DimSizes) -> Self {
-        self.clone()
+    fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
+        Interval::UNIT
     }
 }

@@ -5,8 +5,8 @@
 //! Numerics: Gaussian elimination with partial pivoting; a singular A gives values that are not finite.
 
 use super::{check_square, solve_system, to_matrix};
-use crate::ir::{Builder, Dim, DimSizes, NodeId, TensorType};
-use crate::ops::{Element, Flow, MatMul, OpError, Primitive, Site, Tensor, take};
+use crate::ops::MatMul;
+use crate::ops::prelude::*;
 use ndarray::Axis;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -25,6 +25,7 @@ fn as_columns(b: &mut Builder<'_>, x: NodeId) -> NodeId {
 
 impl Primitive for Solve {
     const NAME: &'static str = "solve";
+    primitive!(differentiable, kernel, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [a, b] = take(Self::NAME, operands)?;
@@ -37,10 +38,6 @@ impl Primitive for Solve {
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
         self.transpose.then(|| ("transpose", "true".to_string())).into_iter().collect()
-    }
-
-    fn flow(&self, _slot: usize) -> Flow {
-        Flow::Differentiable
     }
 
     fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, slot: usize) -> NodeId {
@@ -78,7 +75,12 @@ impl Primitive for Solve {
         Tensor::Float(if is_vector { x.remove_axis(Axis(1)) } else { x })
     }
 
-    fn bind(&self, _sizes: &DimSizes) -> Self {
-        self.clone()
+    fn locality(&self, types: Types<'_>) -> Locality {
+        let column = |axis: usize| if axis == 1 { Along::Apart(1) } else { Along::Mixed };
+        Locality::Axes(vec![vec![Along::Mixed; 2], (0..types.result.rank()).map(column).collect()])
+    }
+
+    fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
+        Interval::ALL
     }
 }

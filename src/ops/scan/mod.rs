@@ -19,8 +19,7 @@ pub use body::Body;
 pub(crate) use body::Draft;
 pub(crate) use narrow::{emit_loop, output_role};
 
-use super::{Element, Flow, OpError, Primitive, Site, Tensor};
-use crate::ir::{Builder, DType, Dim, DimSizes, NodeId, Shape, TensorType};
+use crate::ops::prelude::*;
 use crate::ops::{InputKind, Op, reference};
 use ndarray::{ArrayD, Axis, IxDyn};
 
@@ -160,6 +159,7 @@ impl Scan {
 
 impl Primitive for Scan {
     const NAME: &'static str = "scan";
+    primitive!(kernel, mixing);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let (graph, n_outputs) = (self.body.graph(), self.body.n_outputs());
@@ -274,6 +274,14 @@ impl Primitive for Scan {
 
     fn bind(&self, sizes: &DimSizes) -> Self {
         Self { body: self.body.bind(sizes), length: self.length.bind(sizes), ..self.clone() }
+    }
+
+    fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
+        Interval::ALL
+    }
+
+    fn work(&self, _extents: Extents<'_>) -> Work<'_> {
+        Work::Loop { body: self.body.graph(), length: &self.length }
     }
 }
 

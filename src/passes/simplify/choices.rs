@@ -3,7 +3,7 @@
 use super::rewriter::is;
 use super::{NodeView, Rewriter, Rule};
 use crate::ir::NodeId;
-use crate::ops::{self, Op};
+use crate::ops;
 
 pub(super) const RULES: &[Rule] = &[
     Rule { name: "where-constant", doc: "where(true, x, y) → x; where(false, x, y) → y", apply: where_constant },
@@ -69,18 +69,13 @@ fn or_constant(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 }
 
 fn same_operands(_: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    let [x, y] = view.take(is!(Max | Min | And | Or))?;
-    (x == y).then_some(x)
+    let [x, y] = view.take(|_| true)?;
+    (x == y && view.op.algebra().is_idempotent).then_some(x)
 }
 
 fn max_max(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    let is: fn(&Op) -> bool = match view.op {
-        Op::Max(_) => is!(Max),
-        Op::Min(_) => is!(Min),
-        _ => return None,
-    };
-    let [c, inner] = view.take(is)?;
-    let [d, x] = rw.take(inner, is)?;
+    let [c, inner] = view.take(is!(Max | Min))?;
+    let [d, x] = rw.take(inner, is!(Max | Min)).filter(|_| rw.op(inner) == view.op)?;
     rw.number(c).and(rw.number(d))?;
     let bound = rw.emit(view.op.clone(), &[c, d]);
     Some(rw.emit(view.op.clone(), &[bound, x]))

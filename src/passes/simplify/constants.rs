@@ -20,15 +20,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "constant-iota", doc: "positions along an axis of one element → 0", apply: iota },
 ];
 
-/// Ops that compute each element of the result from the same element of the operands.
-pub(super) fn is_elementwise(op: &Op) -> bool {
-    is!(Neg | Abs | Sign | Exp | Expm1 | Log | Log1p | Sqrt | Rsqrt | Sin | Cos | Tanh | Sigmoid | Softplus | Erf)(op)
-        || is!(Floor | Add | Sub | Mul | Div | Pow | Max | Min | Less | LessEqual | Equal | And | Or | Not)(op)
-        || is!(Select | Cast)(op)
-}
-
 fn elementwise(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    if !is_elementwise(view.op) {
+    if !rw.is_pointwise(view) {
         return None;
     }
     let scalar = |id: &NodeId| Some(Tensor::full(&TensorType::scalar(rw.ty(*id).dtype), rw.number(*id)?));

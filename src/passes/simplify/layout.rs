@@ -1,6 +1,5 @@
 //! Layout: steps merged, those that change nothing dropped, broadcasts moved behind elementwise ops.
 
-use super::constants::is_elementwise;
 use super::rewriter::is;
 use super::{NodeView, Rewriter, Rule};
 use crate::ir::{Dim, NodeId, TensorType};
@@ -190,7 +189,7 @@ fn broadcast_ones(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 
 /// Computes on the axes that some operand really varies along, and repeats the result.
 fn broadcast_late(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    if !is_elementwise(view.op) {
+    if !rw.is_pointwise(view) {
         return None;
     }
     let mut varies = vec![false; view.ty.rank()];

@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// A window in the padding alone gives -∞, which a rectifier behind the pooling would lift.
-fn is_unpadded(attributes: &ops::pooling::PoolAttributes) -> bool {
+fn is_unpadded(attributes: &ops::windows::PoolAttributes) -> bool {
     attributes.windows.padding.iter().all(|padding| *padding == (0, 0))
 }
 

@@ -6,7 +6,7 @@
 use super::{Applied, Rule};
 use crate::ir::{Dim, Graph, Node, NodeId, Provenance, Shape, TensorType};
 use crate::ops::scan::Body;
-use crate::ops::{self, Op, Scalar};
+use crate::ops::{self, Locality, Op, Scalar, Types};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 
@@ -81,7 +81,7 @@ impl Rewriter {
         let is_number = |id: &NodeId| matches!(graph.op(*id), Op::Constant(_));
         let in_order = |id: NodeId| {
             let mut operands = graph.operands(id);
-            if is_commutative(graph.op(id)) {
+            if graph.op(id).algebra().is_commutative {
                 operands.sort_by_key(|id| (!is_number(id), *id));
             }
             operands.into_boxed_slice()
@@ -140,6 +140,12 @@ impl Rewriter {
         if is(self.op(id)) { self.operands(id).try_into().ok() } else { None }
     }
 
+    /// Whether each element of the result is a function of the operands' elements at its position.
+    pub(super) fn is_pointwise(&self, view: NodeView<'_>) -> bool {
+        let operands: Vec<&TensorType> = view.operands.iter().map(|operand| self.ty(*operand)).collect();
+        view.op.locality(Types { operands: &operands, result: view.ty }) == Locality::Pointwise
+    }
+
     /// The value that a constant repeats.
     pub fn number(&self, id: NodeId) -> Option<f64> {
         match self.op(id) {
@@ -185,7 +191,7 @@ impl Rewriter {
     pub fn emit(&mut self, op: impl Into<Op>, operands: &[NodeId]) -> NodeId {
         let op = op.into();
         let mut operands: Box<[NodeId]> = operands.into();
-        if is_commutative(&op) {
+        if op.algebra().is_commutative {
             operands.sort_by_key(|id| (self.number(*id).is_none(), *id));
         }
         if let Op::Input(input) = &op {
@@ -266,8 +272,4 @@ impl Rewriter {
         }
         (graph, self.applied)
     }
-}
-
-fn is_commutative(op: &Op) -> bool {
-    matches!(op, Op::Add(_) | Op::Mul(_) | Op::Max(_) | Op::Min(_) | Op::And(_) | Op::Or(_) | Op::Equal(_))
 }

@@ -3,7 +3,7 @@
 use super::rewriter::is;
 use super::{NodeView, Rewriter, Rule};
 use crate::ir::NodeId;
-use crate::ops::{self, Op};
+use crate::ops::{self, Parity};
 
 pub(super) const RULES: &[Rule] = &[
     Rule { name: "neg-neg", doc: "-(-x) → x", apply: neg_neg },
@@ -22,8 +22,9 @@ pub(super) const RULES: &[Rule] = &[
         apply: scaled_neg,
     },
     Rule { name: "product-neg", doc: "x * (-y) → -(x * y), and likewise for quotients", apply: product_neg },
-    Rule { name: "even-neg", doc: "f(-x) → f(x) for abs, cos; abs(abs(x)) → abs(x)", apply: even_neg },
-    Rule { name: "odd-neg", doc: "f(-x) → -f(x) for sin, tanh, erf, sign", apply: odd_neg },
+    Rule { name: "even-neg", doc: "f(-x) → f(x) for even f, such as abs and cos", apply: even_neg },
+    Rule { name: "odd-neg", doc: "f(-x) → -f(x) for odd f, such as sin and tanh", apply: odd_neg },
+    Rule { name: "idempotent", doc: "f(f(x)) → f(x) for idempotent f, such as abs and floor", apply: idempotent },
 ];
 
 fn negated(rw: &Rewriter, x: NodeId) -> Option<NodeId> {
@@ -102,18 +103,27 @@ fn product_neg(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     Some(rw.neg(product))
 }
 
-fn even_neg(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    let [x] = view.take(is!(Abs | Cos))?;
-    if let (Op::Abs(_), Op::Abs(_)) = (view.op, rw.op(x)) {
-        return Some(x);
+/// The operand of a negated operand of a function that has the parity.
+fn within_negation(rw: &Rewriter, view: NodeView<'_>, parity: Parity) -> Option<NodeId> {
+    let [x] = view.take(|_| true)?;
+    if view.op.algebra().parity != Some(parity) {
+        return None;
     }
-    let x = negated(rw, x)?;
+    negated(rw, x)
+}
+
+fn even_neg(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let x = within_negation(rw, view, Parity::Even)?;
     Some(rw.emit(view.op.clone(), &[x]))
 }
 
 fn odd_neg(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    let [x] = view.take(is!(Sin | Tanh | Erf | Sign))?;
-    let x = negated(rw, x)?;
+    let x = within_negation(rw, view, Parity::Odd)?;
     let y = rw.emit(view.op.clone(), &[x]);
     Some(rw.neg(y))
+}
+
+fn idempotent(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [x] = view.take(|_| true)?;
+    (view.op.algebra().is_idempotent && rw.op(x) == view.op).then_some(x)
 }

@@ -6,9 +6,9 @@
 //! when an op of the table has none.
 //! `chains` has what no single op shows: constant exponents, high orders, paths that meet.
 
-mod cases;
+pub(crate) mod cases;
 mod chains;
-mod harness;
+pub(crate) mod harness;
 
 use anabranch::ops::{Flow, Op};
 use cases::all_cases;

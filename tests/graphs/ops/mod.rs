@@ -2,8 +2,10 @@
 
 mod binding;
 mod evaluation;
+mod facts;
 mod loops;
 mod shape_rules;
+mod sources;
 
 use anabranch::ir::{DType, Dim, TensorType};
 

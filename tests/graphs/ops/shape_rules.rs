@@ -3,7 +3,7 @@
 use crate::ops::{dims, ty, types};
 use anabranch::ir::{DType, Dim, TensorType};
 use anabranch::ops::convolution::{ConvolutionAttributes, Windows};
-use anabranch::ops::pooling::PoolAttributes;
+use anabranch::ops::windows::PoolAttributes;
 use anabranch::ops::*;
 use std::collections::BTreeSet;
 

@@ -279,6 +279,7 @@ fn signs() -> Vec<Case> {
         case("product-neg", |k| k.mul(k.y, k.neg(k.x)), |k| k.max(k.y, k.neg(k.x))),
         case("even-neg", |k| k.cos(k.neg(k.x)), |k| k.exp(k.neg(k.x))),
         case("odd-neg", |k| k.tanh(k.neg(k.x)), |k| k.sigmoid(k.neg(k.x))),
+        case("idempotent", |k| k.emit(ops::Round, &[k.emit(ops::Round, &[k.x])]), |k| k.cos(k.cos(k.x))),
     ]
 }
 
@@ -424,9 +425,9 @@ fn loops() -> Vec<Case> {
 }
 
 /// Pairs of six numbers in a row, with or without a place of padding.
-fn pairs(padding: usize) -> ops::pooling::PoolAttributes {
+fn pairs(padding: usize) -> ops::windows::PoolAttributes {
     let windows = ops::convolution::Windows { strides: vec![2], dilation: vec![1], padding: vec![(padding, padding)] };
-    ops::pooling::PoolAttributes { window: vec![2], windows }
+    ops::windows::PoolAttributes { window: vec![2], windows }
 }
 
 fn pooling() -> Vec<Case> {

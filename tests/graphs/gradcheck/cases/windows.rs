@@ -3,7 +3,7 @@
 use super::{USUAL, case, dims, distinct, floats};
 use crate::gradcheck::harness::Case;
 use anabranch::ops::convolution::Windows;
-use anabranch::ops::pooling::PoolAttributes;
+use anabranch::ops::windows::PoolAttributes;
 use anabranch::ops::*;
 
 /// One pooling: shapes of `x` and the result, the window and how it moves.

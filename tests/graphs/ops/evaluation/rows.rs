@@ -4,7 +4,7 @@ use super::{Row, Value, row, v};
 use crate::ops::{dims, ty};
 use anabranch::ir::{DType, Dim};
 use anabranch::ops::convolution::{ConvolutionAttributes, Windows};
-use anabranch::ops::pooling::PoolAttributes;
+use anabranch::ops::windows::PoolAttributes;
 use anabranch::ops::*;
 use std::f64::consts::{E, FRAC_PI_2, FRAC_PI_4, LN_2, PI};
 

@@ -1,0 +1,60 @@
+//! Logic on bools, element by element.
+//!
+//! Operands/Results: `bool[...]` (two, or one for `not`) → `bool[...]`. Constraints: (C1) equal shapes; (C2) bools.
+//! No gradient passes.
+
+use super::binary::infer_pair;
+use super::{BinaryCode, UnaryCode};
+use crate::ops::prelude::*;
+use ndarray::Zip;
+
+macro_rules! logic {
+    ($($(#[$doc:meta])* $op:ident $name:literal $code:expr, $algebra:expr, $infer:expr, $evaluate:expr;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub struct $op;
+
+        impl Primitive for $op {
+            const NAME: &'static str = $name;
+            const ALGEBRA: Algebra = $algebra;
+            primitive!(bare, elementwise, flat, sizeless, plain);
+
+            fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
+                let infer: fn(&[&TensorType]) -> Result<TensorType, OpError> = $infer;
+                let ty = infer(operands)?;
+                if ty.dtype != DType::Bool {
+                    return Err(OpError::dtype(format!("{} takes bool, found {ty} (C2)", Self::NAME)));
+                }
+                Ok(ty)
+            }
+
+            fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+                let evaluate: fn(&[&Tensor<T>]) -> ndarray::ArrayD<bool> = $evaluate;
+                Tensor::Bool(evaluate(operands))
+            }
+
+            fn pointwise(&self) -> Option<Pointwise> {
+                Some($code)
+            }
+
+            fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
+                Interval::UNIT
+            }
+        }
+    )* };
+}
+
+logic! {
+    /// `x and y`
+    And "and" Pointwise::binary(BinaryCode::And), Algebra::COMMUTATIVE.idempotent(),
+        |types| infer_pair("and", types),
+        |values| Zip::from(values[0].bool()).and(values[1].bool()).map_collect(|x, y| *x && *y);
+    /// `x or y`
+    Or "or" Pointwise::binary(BinaryCode::Or), Algebra::COMMUTATIVE.idempotent(),
+        |types| infer_pair("or", types),
+        |values| Zip::from(values[0].bool()).and(values[1].bool()).map_collect(|x, y| *x || *y);
+    /// `not x`
+    Not "not" Pointwise::unary(UnaryCode::Not), Algebra::NONE,
+        |types| take::<1>("not", types).map(|[x]| x.clone()),
+        |values| values[0].bool().mapv(|x| !x);
+}
