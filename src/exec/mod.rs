@@ -114,12 +114,34 @@ impl<T: Element> Executor<T> {
         check_bound(&bound).map_err(|(id, error)| refused(&bound, id, &error))?;
         let graph = simplify(&bound);
         let feeds: Vec<Feed> = feeds(&graph);
-        let fetches: Vec<Fetch> = fetches(&graph);
         let carried = carried(&graph);
         let planned = match options.mode {
             Mode::Planned => Some(planned::Planned::new(&graph, options, &feeds, &carried)?),
             Mode::Reference => None,
         };
+        Self::with(graph, planned, feeds, carried)
+    }
+
+    /// Prepares a plan that was made of a bound graph; one that the plan's checker refuses is never run.
+    ///
+    /// # Errors
+    /// What the checker finds, or that there is no memory.
+    #[doc(hidden)]
+    pub fn of_plan(graph: &Graph, plan: crate::plan::Plan, options: &ExecutorOptions) -> Result<Self, String> {
+        crate::plan::check(&plan, graph)?;
+        let (feeds, carried) = (feeds(graph), carried(graph));
+        let planned = planned::Planned::of(plan, graph, options, &feeds, &carried);
+        let executor = planned.and_then(|planned| Self::with(graph.clone(), Some(planned), feeds, carried));
+        executor.map_err(|findings| format!("{findings:?}"))
+    }
+
+    fn with(
+        graph: Graph,
+        planned: Option<planned::Planned<T>>,
+        feeds: Vec<Feed>,
+        carried: Vec<Carried>,
+    ) -> Result<Self, Diagnostics> {
+        let fetches: Vec<Fetch> = fetches(&graph);
         let zeros =
             |dtype, shape: &[usize], name: &str| Values::try_zeros(dtype, n_elements(shape), &format!("`{name}`"));
         let feed_values =

@@ -1,12 +1,12 @@
 //! Builds the plan: units in order, a buffer for every value that outlives its unit, then memory.
 
-use super::group::{Group, Instruction, Load, Reference, Store};
+use super::group::{Group, Instruction, Load, Reference, Write};
 use super::index_map::IndexMap;
 use super::loops::{Surroundings, plan_loop};
 use super::memory;
 use super::order::{Class, Levels, Unit, count, levels, tail_inner, units};
 use super::recompute::recompute;
-use super::{Buffer, BufferId, ConstantValue, Epilogue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
+use super::{Bias, Buffer, BufferId, ConstantValue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
 use crate::ir::{DType, Graph, NodeId, Role};
 use crate::ops::{Extents, InputKind, LoopResult, Op, Scan};
 use std::collections::BTreeMap;
@@ -148,7 +148,7 @@ impl<'g> Planner<'g> {
             n: len,
             loads: vec![Load { buffer, map: IndexMap::identity(len), is_int: true }],
             instructions: Vec::new(),
-            stores: vec![Store { buffer: mask, value: Reference::Load(0), sum_inner: None, over: None }],
+            writes: vec![Write { buffer: mask, value: Reference::Load(0), node: id, sum_inner: None, over: None }],
         };
         let name = self.graph.node(id).provenance.name.clone();
         self.steps.push(Step { work: Work::Group(group), name, flops: 0, elements: 2 * len as u64 });
@@ -167,13 +167,12 @@ impl<'g> Planner<'g> {
         let op = self.graph.op(computed).clone();
         let read: usize = operands.iter().map(|operand| self.buffers[operand.buffer.0].len).sum();
         let elements = (read + self.buffers[result.0].len) as u64;
-        let bias = fused.and_then(|fused| operands.pop().map(|bias| (bias.buffer, fused.relu)));
-        let epilogue = bias.map(|(bias, relu)| Epilogue { bias, relu });
+        let bias = fused.and_then(|fused| operands.pop().map(|bias| Bias { buffer: bias.buffer, relu: fused.relu }));
         let step = Step {
             flops: kernel_flops(&op, &operands, &shape),
             elements,
             name: self.graph.node(id).provenance.name.clone(),
-            work: Work::Kernel { op, operands, epilogue, result, shape },
+            work: Work::Kernel { op, operands, bias, result, shape, node: id },
         };
         self.steps.push(step);
     }
@@ -193,7 +192,7 @@ impl<'g> Planner<'g> {
         let operands: Vec<BufferId> = slots.iter().map(|slot| self.whole(operands[*slot])).collect();
         let mut results = Vec::with_capacity(nodes.len());
         for (id, scan) in nodes.iter().zip(&scans) {
-            results.push((scan.renumbered(&wanted, scan.result), self.buffer(*id)));
+            results.push((scan.renumbered(&wanted, scan.result), *id, self.buffer(*id)));
         }
         let node = nodes[0];
         let buffers = &mut self.buffers;
@@ -223,22 +222,25 @@ impl<'g> Planner<'g> {
             group.instructions.push(Instruction {
                 op: node.op.clone(),
                 operands: references,
+                node: id,
                 name: node.provenance.name.clone(),
             });
         }
         let stored: Vec<NodeId> = nodes.iter().copied().filter(|id| self.stored[id.index()]).collect();
         for id in stored {
             let buffer = self.buffer(id);
-            group.stores.push(Store { buffer, value: Reference::Instruction(at[&id]), sum_inner: None, over: None });
+            let value = Reference::Instruction(at[&id]);
+            group.writes.push(Write { buffer, value, node: id, sum_inner: None, over: None });
         }
         for &id in tails {
             let value = self.levels.views.source(self.graph.operands(id)[0]);
             let buffer = self.buffer(id);
             let sum_inner = tail_inner(self.graph, id);
-            group.stores.push(Store { buffer, value: Reference::Instruction(at[&value]), sum_inner, over: None });
+            let value = Reference::Instruction(at[&value]);
+            group.writes.push(Write { buffer, value, node: id, sum_inner, over: None });
         }
         let loaded: usize = group.loads.iter().map(|load| self.buffers[load.buffer.0].len.min(n)).sum();
-        let stored: usize = group.stores.iter().map(|store| self.buffers[store.buffer.0].len).sum();
+        let stored: usize = group.writes.iter().map(|write| self.buffers[write.buffer.0].len).sum();
         self.steps.push(Step {
             flops: (n * (group.instructions.len() + tails.len())) as u64,
             elements: (loaded + stored) as u64,
@@ -297,7 +299,7 @@ fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
         let kind = match output.role {
             Role::Param => InputKind::Param,
             Role::State => InputKind::State,
-            _ => {
+            Role::Output | Role::Loss | Role::Metric | Role::Weight | Role::Sum | Role::Objective | Role::Gradient => {
                 alive.push(planned.buffer);
                 continue;
             }
@@ -383,12 +385,12 @@ fn redirect(plan: &mut Plan, buffer: BufferId, leaf: BufferId) -> bool {
         [load] if group.loads[*load].map.is_identity() => Some(*load),
         _ => return false,
     };
-    let Some(store) = group.stores.iter_mut().find(|store| store.buffer == buffer) else { return false };
-    if store.sum_inner.is_some() && over.is_some() {
+    let Some(write) = group.writes.iter_mut().find(|write| write.buffer == buffer) else { return false };
+    if write.sum_inner.is_some() && over.is_some() {
         return false;
     }
-    store.buffer = leaf;
-    store.over = over;
+    write.buffer = leaf;
+    write.over = over;
     replace_reads(plan, buffer, leaf);
     true
 }
@@ -413,9 +415,9 @@ fn replace_reads(plan: &mut Plan, buffer: BufferId, leaf: BufferId) {
             Work::Group(group) => {
                 group.loads.iter_mut().filter(|load| load.buffer == buffer).for_each(|load| load.buffer = leaf);
             }
-            Work::Kernel { operands, epilogue, .. } => {
+            Work::Kernel { operands, bias, .. } => {
                 operands.iter_mut().filter(|operand| operand.buffer == buffer).for_each(|o| o.buffer = leaf);
-                epilogue.iter_mut().filter(|epilogue| epilogue.bias == buffer).for_each(|e| e.bias = leaf);
+                bias.iter_mut().filter(|bias| bias.buffer == buffer).for_each(|bias| bias.buffer = leaf);
             }
             Work::Loop(work) => work.reads_mut().filter(|read| **read == buffer).for_each(|read| *read = leaf),
             Work::Copy { from, .. } if *from == buffer => *from = leaf,

@@ -4,6 +4,7 @@
 //! [`IndexMap`], its results buffers written element by element, or sums over runs of trailing elements.
 
 use super::{BufferId, IndexMap};
+use crate::ir::NodeId;
 use crate::ops::Op;
 
 /// What an instruction reads.
@@ -19,6 +20,8 @@ pub enum Reference {
 pub struct Instruction {
     pub op: Op,
     pub operands: Vec<Reference>,
+    /// the node that it computes
+    pub node: NodeId,
     pub name: std::sync::Arc<str>,
 }
 
@@ -34,9 +37,11 @@ pub struct Load {
 
 /// A buffer written by a group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Store {
+pub struct Write {
     pub buffer: BufferId,
     pub value: Reference,
+    /// the node whose value it writes
+    pub node: NodeId,
     /// store sums over runs of this many elements instead of the elements
     pub sum_inner: Option<usize>,
     /// the contiguous load whose memory the buffer takes over
@@ -50,5 +55,5 @@ pub struct Group {
     pub n: usize,
     pub loads: Vec<Load>,
     pub instructions: Vec<Instruction>,
-    pub stores: Vec<Store>,
+    pub writes: Vec<Write>,
 }

@@ -24,6 +24,8 @@ pub struct Loop {
     pub stacked: Vec<(BufferId, BufferId)>,
     /// the step's arenas of floats and of ints
     pub scratch: [BufferId; 2],
+    /// the nodes of the loop, with the buffers of their values
+    pub results: Vec<(NodeId, BufferId)>,
 }
 
 /// A value carried from step to step.
@@ -106,7 +108,7 @@ fn step_graph(scan: &Scan) -> Graph {
 /// What the outer planner gives a loop: buffers of operands and of results, and a way to add buffers.
 pub(super) struct Surroundings<'s> {
     pub operands: &'s [BufferId],
-    pub results: &'s [(LoopResult, BufferId)],
+    pub results: &'s [(LoopResult, NodeId, BufferId)],
     /// a new buffer of so many elements, alive during the loop
     pub add: &'s mut dyn FnMut(Storage, usize) -> BufferId,
 }
@@ -121,7 +123,7 @@ pub(super) fn plan_loop(scan: &Scan, around: Surroundings<'_>) -> (Loop, u64, u6
         let is_it = |place: &Place| matches!(place, Place::Leaf { kind, name } if *kind == wanted && (**name == *wanted_name || wanted_name.is_empty()));
         step.buffers.iter().position(|buffer| is_it(&buffer.place)).map(BufferId)
     };
-    let result = |wanted: LoopResult| results.iter().find(|(result, _)| *result == wanted).map(|(_, buffer)| *buffer);
+    let result = |wanted: LoopResult| results.iter().find(|(result, ..)| *result == wanted).map(|(.., buffer)| *buffer);
     let mut carries = Vec::with_capacity(scan.carries);
     for (carry, &first) in operands.iter().enumerate().take(scan.carries) {
         let ty = scan.body.graph().ty(scan.body.output(carry));
@@ -137,7 +139,7 @@ pub(super) fn plan_loop(scan: &Scan, around: Surroundings<'_>) -> (Loop, u64, u6
     };
     let inputs = (scan.carries..operands.len()).filter_map(input).collect();
     let (mut incoming, mut stacked) = (Vec::new(), Vec::new());
-    for (result, buffer) in results {
+    for (result, _, buffer) in results {
         match result {
             LoopResult::Carry(_) => {}
             LoopResult::Incoming(carry) => incoming.push((*carry, *buffer)),
@@ -150,50 +152,7 @@ pub(super) fn plan_loop(scan: &Scan, around: Surroundings<'_>) -> (Loop, u64, u6
     let scratch = [add(Storage::Float, step.float_len), add(Storage::Int, step.int_len)];
     let flops = step.steps.iter().map(|step| step.flops).sum::<u64>() * length as u64;
     let elements = step.steps.iter().map(|step| step.elements).sum::<u64>() * length as u64;
-    (Loop { step, length, reverse: scan.reverse, carries, inputs, incoming, stacked, scratch }, flops, elements)
-}
-
-/// Holds a loop against the plan that it stands in; the message says what is wrong.
-pub(super) fn check_loop(outer: &Plan, it: &Loop) -> Result<(), String> {
-    super::check(&it.step).map_err(|mistake| format!("in its body: {mistake}"))?;
-    let inner = |id: BufferId| &it.step.buffers[id.0];
-    let around = |id: BufferId| &outer.buffers[id.0];
-    let mut bound = vec![0; it.step.buffers.len()];
-    let mut same = |leaf: BufferId, other: BufferId, times: usize| {
-        bound[leaf.0] += 1;
-        let fits = inner(leaf).storage == around(other).storage && inner(leaf).len * times == around(other).len;
-        if fits { Ok(()) } else { Err(format!("buffer {} of the body does not fit buffer {}", leaf.0, other.0)) }
-    };
-    for carry in &it.carries {
-        let (first, home) = (around(carry.first), around(carry.home));
-        if first.len != home.len || first.storage != home.storage {
-            return Err(format!("a carry moves from buffer {} to buffer {}", carry.first.0, carry.home.0));
-        }
-        if let Some(leaf) = carry.leaf {
-            same(leaf, carry.home, 1)?;
-        }
-    }
-    for input in &it.inputs {
-        same(input.leaf, input.from, if input.is_sequence { it.length } else { 1 })?;
-    }
-    for (leaf, to) in &it.stacked {
-        same(*leaf, *to, it.length)?;
-    }
-    for (carry, to) in &it.incoming {
-        let home = it.carries.get(*carry).map(|carry| around(carry.home));
-        if home.is_none_or(|home| home.len * it.length != around(*to).len || home.storage != around(*to).storage) {
-            return Err(format!("carry {carry} does not fit buffer {}", to.0));
-        }
-    }
-    for (buffer, times) in it.step.buffers.iter().zip(bound) {
-        let wanted = usize::from(matches!(buffer.place, Place::Leaf { .. }));
-        if times != wanted {
-            return Err(format!("a buffer of the body has {times} places outside, not {wanted}"));
-        }
-    }
-    let scratch = it.scratch.map(|scratch| around(scratch).len);
-    if scratch != [it.step.float_len, it.step.int_len] {
-        return Err(format!("{scratch:?} elements for a body of {} and {}", it.step.float_len, it.step.int_len));
-    }
-    Ok(())
+    let results = results.iter().map(|(_, node, buffer)| (*node, *buffer)).collect();
+    let reverse = scan.reverse;
+    (Loop { step, length, reverse, carries, inputs, incoming, stacked, scratch, results }, flops, elements)
 }

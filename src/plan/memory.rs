@@ -117,17 +117,17 @@ fn take_over(plan: &mut Plan, step: usize, last_use: &[usize], placed: &mut [boo
     let mut taken = Vec::new();
     let Work::Group(group) = &plan.steps[step].work else { return taken };
     let mut changes: Vec<(usize, usize)> = Vec::new();
-    for (s, store) in group.stores.iter().enumerate() {
+    for (w, write) in group.writes.iter().enumerate() {
         // A group of one element reads numbers, which are computed with once and not in place.
         if group.n == 1
-            || store.over.is_some()
-            || store.sum_inner.is_some()
-            || !is_arena(plan, store.buffer)
-            || placed[store.buffer.0]
+            || write.over.is_some()
+            || write.sum_inner.is_some()
+            || !is_arena(plan, write.buffer)
+            || placed[write.buffer.0]
         {
             continue;
         }
-        let len = plan.buffers[store.buffer.0].len;
+        let len = plan.buffers[write.buffer.0].len;
         let candidate = group.loads.iter().enumerate().find(|(_, load)| {
             let buffer = &plan.buffers[load.buffer.0];
             load.map.is_identity()
@@ -140,13 +140,13 @@ fn take_over(plan: &mut Plan, step: usize, last_use: &[usize], placed: &mut [boo
         });
         if let Some((l, load)) = candidate {
             taken.push(load.buffer);
-            changes.push((s, l));
+            changes.push((w, l));
         }
     }
-    for (s, l) in changes {
+    for (w, l) in changes {
         let Work::Group(group) = &mut plan.steps[step].work else { continue };
-        group.stores[s].over = Some(l);
-        let (to, from) = (group.stores[s].buffer, group.loads[l].buffer);
+        group.writes[w].over = Some(l);
+        let (to, from) = (group.writes[w].buffer, group.loads[l].buffer);
         plan.buffers[to.0].place = plan.buffers[from.0].place.clone();
         placed[to.0] = true;
     }

@@ -10,19 +10,19 @@
 
 mod build;
 mod check;
-mod epilogue;
 mod group;
 mod index_map;
 mod loops;
 mod memory;
 mod order;
 mod print;
+mod reading;
 mod recompute;
 mod views;
 
 pub use build::plan;
 pub use check::check;
-pub use group::{Group, Instruction, Load, Reference, Store};
+pub use group::{Group, Instruction, Load, Reference, Write};
 pub use index_map::{IndexMap, Pattern};
 pub use loops::{Loop, LoopCarry, LoopInput};
 pub use print::print;
@@ -93,8 +93,9 @@ pub struct Buffer {
 pub enum Work {
     /// Fused element-wise operations.
     Group(Group),
-    /// One primitive op by its own kernel; operands and result have the graph's shapes.
-    Kernel { op: Op, operands: Vec<Operand>, epilogue: Option<Epilogue>, result: BufferId, shape: Vec<usize> },
+    /// One primitive op by its own kernel; operands and result have the graph's shapes. With a bias, `node` is the sum, or
+    /// ReLU of it, and the op and shape are those of the product in it.
+    Kernel { op: Op, operands: Vec<Operand>, bias: Option<Bias>, result: BufferId, shape: Vec<usize>, node: NodeId },
     /// A body run once for each slice of its sequences.
     Loop(Box<Loop>),
     /// The new value of a carried leaf, or a result, copied to where it is read after the run.
@@ -109,11 +110,11 @@ pub struct Operand {
     pub dtype: DType,
 }
 
-/// What a product does to its numbers before it stores them.
+/// What a product adds to its numbers before it writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Epilogue {
-    /// one number a column, added
-    pub bias: BufferId,
+pub struct Bias {
+    /// one number a column
+    pub buffer: BufferId,
     /// whether the larger of the sum and 0 is taken
     pub relu: bool,
 }
@@ -155,8 +156,8 @@ impl Step {
     pub fn reads(&self) -> Vec<BufferId> {
         match &self.work {
             Work::Group(group) => group.loads.iter().map(|load| load.buffer).collect(),
-            Work::Kernel { operands, epilogue, .. } => {
-                let bias = epilogue.iter().map(|epilogue| epilogue.bias);
+            Work::Kernel { operands, bias, .. } => {
+                let bias = bias.iter().map(|bias| bias.buffer);
                 operands.iter().map(|operand| operand.buffer).chain(bias).collect()
             }
             Work::Loop(work) => work.reads(),
@@ -167,7 +168,7 @@ impl Step {
     /// The buffers it writes.
     pub fn writes(&self) -> Vec<BufferId> {
         match &self.work {
-            Work::Group(group) => group.stores.iter().map(|store| store.buffer).collect(),
+            Work::Group(group) => group.writes.iter().map(|write| write.buffer).collect(),
             Work::Kernel { result, .. } => vec![*result],
             Work::Loop(work) => work.writes(),
             Work::Copy { to, .. } => vec![*to],

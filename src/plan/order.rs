@@ -6,7 +6,7 @@
 //! Afterwards nodes whose users all stand in one later group of the same extent sink into it: what is cheap to
 //! compute is computed where it is used, and not kept.
 
-use super::epilogue::Reading;
+use super::reading::Reading;
 use super::views::Views;
 use crate::ir::{DType, Graph, NodeId};
 use crate::ops::{Op, Scan};
@@ -178,7 +178,7 @@ fn sink(graph: &Graph, levels: &mut Levels) {
             let same = match levels.class[user.index()] {
                 Class::Elementwise => count(graph, *user) == n,
                 Class::Tail => true,
-                _ => false,
+                Class::Kernel | Class::View | Class::Given | Class::Absorbed => false,
             };
             same.then(|| levels.level[user.index()])
         };

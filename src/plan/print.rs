@@ -32,14 +32,14 @@ fn steps(text: &mut String, plan: &Plan, indent: &str, is_slow: &impl Fn(&Plan, 
     for (i, step) in plan.steps.iter().enumerate() {
         let cost = format!("{} flop, {} bytes", step.flops, 4 * step.elements);
         match &step.work {
-            Work::Kernel { op, operands, epilogue, result, shape } => {
+            Work::Kernel { op, operands, bias, result, shape, .. } => {
                 let operands: Vec<String> = operands
                     .iter()
                     .map(|operand| format!("{}{:?}", place(plan, operand.buffer), operand.shape))
                     .collect();
-                let after = epilogue.map_or(String::new(), |epilogue| {
-                    let relu = if epilogue.relu { ", then max(0)" } else { "" };
-                    format!(" + {}{relu}", place(plan, epilogue.bias))
+                let after = bias.map_or(String::new(), |bias| {
+                    let relu = if bias.relu { ", then max(0)" } else { "" };
+                    format!(" + {}{relu}", place(plan, bias.buffer))
                 });
                 let how = if is_slow(plan, &step.work) { " by definition" } else { "" };
                 let _ = writeln!(
@@ -102,13 +102,13 @@ fn steps(text: &mut String, plan: &Plan, indent: &str, is_slow: &impl Fn(&Plan, 
                         instruction.name
                     );
                 }
-                for store in &group.stores {
-                    let value = match store.sum_inner {
-                        Some(inner) => format!("sum({} by {inner})", reference(&store.value)),
-                        None => reference(&store.value),
+                for write in &group.writes {
+                    let value = match write.sum_inner {
+                        Some(inner) => format!("sum({} by {inner})", reference(&write.value)),
+                        None => reference(&write.value),
                     };
-                    let over = store.over.map_or(String::new(), |load| format!(" over l{load}"));
-                    let _ = writeln!(text, "{indent}        store {} = {value}{over}", place(plan, store.buffer));
+                    let over = write.over.map_or(String::new(), |load| format!(" over l{load}"));
+                    let _ = writeln!(text, "{indent}        store {} = {value}{over}", place(plan, write.buffer));
                 }
             }
         }

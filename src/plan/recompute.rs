@@ -5,7 +5,7 @@
 //! dropped. An activation's derivative then reads the activation's operand and its one dear function, and not every
 //! step between them. Every load that a group ends with, it began with, so no value lives longer.
 
-use super::{BufferId, Group, IndexMap, Instruction, Load, Plan, Reference, Store, Work};
+use super::{BufferId, Group, IndexMap, Instruction, Load, Plan, Reference, Work, Write};
 use crate::ops::Op;
 
 /// Operands of smaller groups stay in the cache.
@@ -43,8 +43,8 @@ fn writers(plan: &Plan) -> Vec<Option<(usize, usize)>> {
     let mut writers = vec![None; plan.buffers.len()];
     for (at, step) in plan.steps.iter().enumerate() {
         if let Work::Group(group) = &step.work {
-            for (row, store) in group.stores.iter().enumerate().filter(|(_, store)| store.sum_inner.is_none()) {
-                writers[store.buffer.0] = Some((at, row));
+            for (row, write) in group.writes.iter().enumerate().filter(|(_, write)| write.sum_inner.is_none()) {
+                writers[write.buffer.0] = Some((at, row));
             }
         }
     }
@@ -60,7 +60,7 @@ fn replace_a_load(plan: &Plan, writers: &[Option<(usize, usize)>], at: usize, gr
         }
         let Some((step, row)) = writers[buffer.0].filter(|(step, _)| *step < at) else { continue };
         let Work::Group(writer) = &plan.steps[step].work else { continue };
-        let Reference::Instruction(value) = writer.stores[row].value else { continue };
+        let Reference::Instruction(value) = writer.writes[row].value else { continue };
         if writer.n != group.n {
             continue;
         }
@@ -108,10 +108,10 @@ impl Source<'_> {
             Reference::Load(load) => self.loaded(&self.writer.loads[load]),
             Reference::Instruction(value) => {
                 let is_value =
-                    |store: &&Store| store.value == Reference::Instruction(value) && store.sum_inner.is_none();
-                let stored = self.writer.stores.iter().find(is_value);
+                    |write: &&Write| write.value == Reference::Instruction(value) && write.sum_inner.is_none();
+                let stored = self.writer.writes.iter().find(is_value);
                 let map = || IndexMap::identity(self.writer.n);
-                let load = stored.map(|store| Load { buffer: store.buffer, map: map(), is_int: false });
+                let load = stored.map(|write| Load { buffer: write.buffer, map: map(), is_int: false });
                 load.and_then(|load| self.loaded(&load)).or_else(|| self.compute(value))
             }
         }
@@ -134,8 +134,8 @@ fn replace(group: &mut Group, load: usize, instructions: Vec<Instruction>, value
     for operand in group.instructions.iter_mut().flat_map(|instruction| &mut instruction.operands) {
         *operand = moved(*operand);
     }
-    for store in &mut group.stores {
-        store.value = moved(store.value);
+    for write in &mut group.writes {
+        write.value = moved(write.value);
     }
     group.instructions.splice(0..0, instructions);
     group.loads.remove(load);
@@ -145,7 +145,7 @@ fn replace(group: &mut Group, load: usize, instructions: Vec<Instruction>, value
         }
     };
     group.instructions.iter_mut().flat_map(|instruction| &mut instruction.operands).for_each(closed);
-    group.stores.iter_mut().for_each(|store| closed(&mut store.value));
+    group.writes.iter_mut().for_each(|write| closed(&mut write.value));
 }
 
 /// Drops element-wise stores of large groups that neither a step nor an output reads.
@@ -161,8 +161,8 @@ fn drop_unread(plan: &mut Plan) {
             continue;
         }
         let n = group.n as u64;
-        let before = group.stores.len();
-        group.stores.retain(|store| store.sum_inner.is_some() || read[store.buffer.0]);
-        step.elements -= n * (before - group.stores.len()) as u64;
+        let before = group.writes.len();
+        group.writes.retain(|write| write.sum_inner.is_some() || read[write.buffer.0]);
+        step.elements -= n * (before - group.writes.len()) as u64;
     }
 }

@@ -56,7 +56,8 @@ impl Views {
                     }
                 }
             }
-            _ => (self.source[operand.index()], below.clone(), None),
+            Op::Reshape(_) | Op::StopGradient(_) => (self.source[operand.index()], below.clone(), None),
+            op => unreachable!("internal: {} is no view", op.name()),
         };
         self.source[id.index()] = source;
         self.map[id.index()] = map;

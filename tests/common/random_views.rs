@@ -124,11 +124,14 @@ impl Chain {
     fn broadcast(&mut self, x: NodeId, choice: u32) -> NodeId {
         const EXTENTS: [usize; 8] = [2, 3, 1, 4, 2, 5, 3, 40];
         let shape = self.shape(x);
+        let mut count = self.count(x);
         let mut target = Vec::new();
         let mut axes = Vec::new();
         for axis in 0..=shape.len() {
-            if (choice >> axis) & 1 == 1 {
-                target.push(EXTENTS[(choice >> (8 + 2 * axis)) as usize % 8]);
+            let extent = EXTENTS[(choice >> (8 + 2 * axis)) as usize % 8];
+            if (choice >> axis) & 1 == 1 && count * extent <= MOST_ELEMENTS {
+                target.push(extent);
+                count *= extent;
             }
             if axis < shape.len() {
                 axes.push(target.len());
@@ -161,6 +164,9 @@ impl Chain {
         let shape = self.shape(x);
         let axis = choice as usize % shape.len().max(1);
         let factor = 2 + (choice >> 8) as usize % 2;
+        if self.count(x) * factor > MOST_ELEMENTS {
+            return None;
+        }
         let mut parted = shape.clone();
         let mut joined = shape.clone();
         parted.insert((axis + 1).min(shape.len()), factor);

@@ -9,6 +9,7 @@ mod gradcheck;
 mod graph_laws;
 mod ops;
 mod plan;
+mod plan_mutations;
 mod scan;
 mod simplify;
 mod views;

@@ -17,15 +17,16 @@ fn training_plan(text: &str) -> Plan {
     let compiled = compile(&mut sources, id, &Options::default())
         .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
     let bound = bind(&compiled.simplified.train, &DimSizes::from([("batch".into(), 6)]));
-    let plan = plan(&anabranch::passes::simplify(&bound));
-    assert_eq!(check(&plan), Ok(()));
+    let graph = anabranch::passes::simplify(&bound);
+    let plan = plan(&graph);
+    assert_eq!(check(&plan, &graph), Ok(()));
     plan
 }
 
 /// The ops with an epilogue, and whether each has a rectifier.
 fn epilogues(plan: &Plan) -> Vec<(&'static str, bool)> {
     let epilogue = |step: &anabranch::plan::Step| match &step.work {
-        Work::Kernel { op, epilogue: Some(epilogue), .. } => Some((op.name(), epilogue.relu)),
+        Work::Kernel { op, bias: Some(bias), .. } => Some((op.name(), bias.relu)),
         _ => None,
     };
     plan.steps.iter().filter_map(epilogue).collect()
@@ -80,7 +81,7 @@ fn stores_beside_a_tangent(units: usize) -> usize {
     let stores = |step: &anabranch::plan::Step| match &step.work {
         Work::Group(group) => {
             let has_tangent = group.instructions.iter().any(|instruction| matches!(instruction.op, Op::Tanh(_)));
-            has_tangent.then_some(group.stores.len())
+            has_tangent.then_some(group.writes.len())
         }
         _ => None,
     };

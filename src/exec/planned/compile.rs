@@ -5,7 +5,7 @@ use super::loops::LoopKernel;
 use super::routine::{Routine, routine};
 use crate::ir::{DType, TensorType};
 use crate::ops::{BinaryCode, Element, Op, Pointwise, UnaryCode};
-use crate::plan::{BufferId, Epilogue, Group, Operand, Pattern, Plan, Reference, Storage, Work};
+use crate::plan::{Bias, BufferId, Group, Operand, Pattern, Plan, Reference, Storage, Work};
 use anabranch_kernels::Context;
 use anabranch_kernels::conv;
 use anabranch_kernels::elementwise::{self, GroupBuilder, Ternary, Value};
@@ -25,9 +25,9 @@ pub(super) fn compile<T: Element>(plan: &Plan, context: &Context<'_>) -> (Vec<Ke
                 n_loops += 1;
                 Kernel::Loop(Box::new(LoopKernel::new(work, n_loops - 1, context)))
             }
-            Work::Kernel { op, operands, epilogue, result, shape } => {
+            Work::Kernel { op, operands, bias, result, shape, .. } => {
                 let storage = plan.buffers[result.0].storage;
-                compile_kernel(op, operands, *epilogue, *result, shape, storage, context)
+                compile_kernel(op, operands, *bias, *result, shape, storage, context)
             }
         })
         .inspect(|kernel| most = most.max(workspace(kernel)))
@@ -69,7 +69,7 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
         .enumerate()
         .map(|(source, load)| {
             // What a store writes over is read in place, be it a single number.
-            let is_replaced = group.stores.iter().any(|store| store.over == Some(source));
+            let is_replaced = group.writes.iter().any(|write| write.over == Some(source));
             let access = match load.map.pattern() {
                 _ if is_replaced => elementwise::Access::Contiguous,
                 Pattern::Contiguous => elementwise::Access::Contiguous,
@@ -98,15 +98,15 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
         let pointwise = instruction.op.pointwise().expect("internal: a group takes what the register machine computes");
         values.push(pointwise_value(&mut builder, &pointwise, &operands));
     }
-    for (destination, store) in group.stores.iter().enumerate() {
-        let value = match store.value {
+    for (destination, write) in group.writes.iter().enumerate() {
+        let value = match write.value {
             Reference::Load(load) => loads[load],
             Reference::Constant(value) => builder.constant(T::of(value)),
             Reference::Instruction(value) => values[value],
         };
-        match store.sum_inner {
+        match write.sum_inner {
             Some(inner) => builder.store_sum(destination, value, inner),
-            None => builder.store(destination, value, store.over.map(|load| loads[load])),
+            None => builder.store(destination, value, write.over.map(|load| loads[load])),
         }
     }
     let program = builder.finish();
@@ -115,7 +115,7 @@ fn compile_group<T: Element>(group: &Group, context: &Context<'_>) -> Kernel<T> 
         program,
         n: group.n,
         sources: group.loads.iter().map(|load| (load.buffer, load.is_int)).collect(),
-        destinations: group.stores.iter().map(|store| store.buffer).collect(),
+        destinations: group.writes.iter().map(|write| write.buffer).collect(),
     }
 }
 
@@ -146,7 +146,7 @@ fn pointwise_value<T: Element>(builder: &mut GroupBuilder<T>, pointwise: &Pointw
 fn compile_kernel<T: Element>(
     op: &Op,
     operands: &[Operand],
-    epilogue: Option<Epilogue>,
+    bias: Option<Bias>,
     to: BufferId,
     shape: &[usize],
     storage: Storage,
@@ -154,14 +154,14 @@ fn compile_kernel<T: Element>(
 ) -> Kernel<T> {
     let buffer = |operand: usize| operands[operand].buffer;
     match routine(op, operands, to, shape, storage) {
-        Routine::MatMul(transposed) => compile_matmul(transposed, operands, epilogue, to, shape, context),
+        Routine::MatMul(transposed) => compile_matmul(transposed, operands, bias, to, shape, context),
         Routine::Convolution { pass, geometry } => {
             let workspace = match pass {
                 ConvolutionPass::Forward => conv::forward_workspace_len::<T>(context, &geometry),
                 ConvolutionPass::InputGradient => conv::input_gradient_workspace_len::<T>(context, &geometry),
                 ConvolutionPass::KernelGradient => conv::kernel_gradient_workspace_len::<T>(context, &geometry),
             };
-            Kernel::Convolution { pass, geometry, operands: [buffer(0), buffer(1)], epilogue, to, workspace }
+            Kernel::Convolution { pass, geometry, operands: [buffer(0), buffer(1)], bias, to, workspace }
         }
         Routine::Pool { pass, geometry } => {
             Kernel::Pool { pass, geometry, operands: operands.iter().map(|operand| operand.buffer).collect(), to }
@@ -200,7 +200,7 @@ fn definition_dtype(op: &Op, operands: &[Operand], storage: Storage) -> DType {
 fn compile_matmul<T: Element>(
     [transpose_x, transpose_y]: [bool; 2],
     operands: &[Operand],
-    epilogue: Option<Epilogue>,
+    bias: Option<Bias>,
     to: BufferId,
     shape: &[usize],
     context: &Context<'_>,
@@ -218,5 +218,5 @@ fn compile_matmul<T: Element>(
     let shape = Shape { batch, rows: shape[rank - 2], inner, columns: shape[rank - 1] };
     let workspace =
         gemm::workspace_len::<T>(context, shape, (x.row_stride, x.column_stride), (y.row_stride, y.column_stride));
-    Kernel::Gemm { shape, x, y, epilogue, to, workspace }
+    Kernel::Gemm { shape, x, y, bias, to, workspace }
 }

@@ -138,7 +138,7 @@ pub(super) enum Kernel<T> {
         shape: Shape,
         x: MatrixOperand,
         y: MatrixOperand,
-        epilogue: Option<crate::plan::Epilogue>,
+        bias: Option<crate::plan::Bias>,
         to: BufferId,
         workspace: usize,
     },
@@ -146,7 +146,7 @@ pub(super) enum Kernel<T> {
         pass: ConvolutionPass,
         geometry: ConvGeometry,
         operands: [BufferId; 2],
-        epilogue: Option<crate::plan::Epilogue>,
+        bias: Option<crate::plan::Bias>,
         to: BufferId,
         workspace: usize,
     },
@@ -197,15 +197,15 @@ impl<T: Element> Kernel<T> {
                 let workspace = &mut memory.workspace[..*workspace];
                 program.run(context, *n, memory.sources, memory.destinations, workspace);
             }
-            Self::Gemm { shape, x, y, epilogue, to, workspace } => {
-                let bias = epilogue.map_or(x.buffer, |epilogue| epilogue.bias);
-                let memory = tables.step([x.buffer, y.buffer, bias], *to);
-                run_gemm(context, *shape, [x, y], epilogue.map(|epilogue| epilogue.relu), memory, *workspace);
+            Self::Gemm { shape, x, y, bias, to, workspace } => {
+                let added = bias.map_or(x.buffer, |bias| bias.buffer);
+                let memory = tables.step([x.buffer, y.buffer, added], *to);
+                run_gemm(context, *shape, [x, y], bias.map(|bias| bias.relu), memory, *workspace);
             }
-            Self::Convolution { pass, geometry, operands: [a, b], epilogue, to, workspace } => {
-                let bias = epilogue.map_or(*a, |epilogue| epilogue.bias);
-                let memory = tables.step([*a, *b, bias], *to);
-                let relu = epilogue.map(|epilogue| epilogue.relu);
+            Self::Convolution { pass, geometry, operands: [a, b], bias, to, workspace } => {
+                let added = bias.map_or(*a, |bias| bias.buffer);
+                let memory = tables.step([*a, *b, added], *to);
+                let relu = bias.map(|bias| bias.relu);
                 run_convolution(context, *pass, geometry, relu, memory, *workspace);
             }
             Self::Pool { pass, geometry, operands, to } => {

@@ -51,9 +51,20 @@ impl<T: Element> Planned<T> {
     ) -> Result<Self, Diagnostics> {
         let plan = plan(graph);
         fits_memory(&plan, graph, size_of::<T>())?;
-        if let Err(mistake) = crate::plan::check(&plan) {
+        if let Err(mistake) = crate::plan::check(&plan, graph) {
             panic!("internal: the plan is wrong: {mistake}");
         }
+        Self::of(plan, graph, options, feeds, carried)
+    }
+
+    /// Makes a plan of a bound graph ready to run, which the plan's checker has accepted.
+    pub(super) fn of(
+        plan: Plan,
+        graph: &Graph,
+        options: &ExecutorOptions,
+        feeds: &[Feed],
+        carried: &[Carried],
+    ) -> Result<Self, Diagnostics> {
         let pool = options.pool()?;
         let level = options.level.unwrap_or_else(Level::detect);
         let context = Context { level, pool: &pool };

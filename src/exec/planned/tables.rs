@@ -237,7 +237,7 @@ impl<T: Element> Tables<T> {
             lens: plan.buffers.iter().map(|buffer| buffer.len).collect(),
             workspace: memory::zeros(workspace, "the workspace of products and convolutions")?,
             sources: Vec::with_capacity(most(plan, |group| group.loads.len())),
-            destinations: Vec::with_capacity(most(plan, |group| group.stores.len())),
+            destinations: Vec::with_capacity(most(plan, |group| group.writes.len())),
             loops: Vec::new(),
         };
         for (i, buffer) in plan.buffers.iter().enumerate() {
