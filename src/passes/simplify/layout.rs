@@ -241,7 +241,17 @@ fn slice_whole(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 fn slice_slice(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let Op::Slice(outer) = view.op else { return None };
     let Op::Slice(inner) = rw.op(view.operands[0]) else { return None };
-    let start = |axis: usize| inner.starts[axis].add(&outer.starts[axis].mul(&Dim::known(inner.strides[axis]))?);
+    let start = |axis: usize| {
+        let (from, stride, extent) = (&outer.starts[axis], inner.strides[axis], &outer.extents[axis]);
+        // An empty part may start one stride behind the last element, which can lie outside of the operand.
+        if extent.is_zero() {
+            return Some(Dim::known(0));
+        }
+        if stride > 1 && !from.is_zero() && extent.as_known().is_none() {
+            return None;
+        }
+        inner.starts[axis].add(&from.mul(&Dim::known(stride))?)
+    };
     let starts = (0..outer.starts.len()).map(start).collect::<Option<_>>()?;
     let strides: Option<_> = inner.strides.iter().zip(&outer.strides).map(|(a, b)| a.checked_mul(*b)).collect();
     let merged = ops::Slice { starts, extents: outer.extents.clone(), strides: strides? };
