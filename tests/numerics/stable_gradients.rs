@@ -45,6 +45,39 @@ fn logarithms_of_sigmoids() {
 }
 
 #[test]
+fn the_angle_of_the_origin() {
+    holds("atan2(x[:, 0], x[:, 1])", 2, &[0.0, 0.0, 0.0, 2.0, 2.0, 0.0], &[0.0, 0.0, 0.5, 0.0, 0.0, -0.5]);
+}
+
+/// Logits with one large number added to all say what those without it say, to the digits of floats.
+#[test]
+fn logarithms_of_softmax_at_an_offset() {
+    let formulas = [
+        "log_softmax(x)",
+        "log(softmax(x))",
+        "log(exp(x) / sum(exp(x), axes=-1, keep=true))",
+        "x - logsumexp(x, axes=-1)[:, none]",
+    ];
+    for formula in formulas {
+        let spec = compiled(&format!("input x: f32[batch, 3]\noutput y = {formula}"));
+        let values = |x: &[f64]| {
+            let mut store = initial::<f32>(&spec, Mode::Planned);
+            let mut program = executor::<f32>(&spec.simplified.predict, 3, Mode::Planned);
+            feed(&mut program, &Feeds::from([("x".into(), x.to_vec())]));
+            program.run(&mut store, Clock::default()).unwrap();
+            floats(program.result(program.fetch(Role::Output, "y").unwrap()))
+        };
+        let x = [0.0, 1.0, -2.0, 3.0, 3.0, 3.0, -8.0, 0.5, 1.0];
+        let wanted = values(&x);
+        for offset in [1e4, 1e6] {
+            let found = values(&x.map(|x| x + offset));
+            let near = found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() <= 1e-6 * (1.0 + b.abs()));
+            assert!(near, "{formula} at {offset}: {found:?}, not {wanted:?}");
+        }
+    }
+}
+
+#[test]
 fn cross_entropy_of_a_sigmoid() {
     for (target, x, wanted) in [(0.0, 200.0, 1.0), (1.0, -200.0, -1.0), (0.0, -200.0, 0.0), (1.0, 200.0, 0.0)] {
         let formula = format!("-({target} * log(sigmoid(x)) + (1 - {target}) * log(1 - sigmoid(x)))");

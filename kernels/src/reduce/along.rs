@@ -143,8 +143,9 @@ unsafe fn softmax_row<T: Real, V: Vector<Element = T>>(kind: Softmax, x: &[T], y
                 vectors_of!(V, y, |at, v, rest| v.mul(inverse).store_partial(to.add(at), rest));
             }
             Softmax::Logarithms => {
-                let shift = largest.add(V::splat(total.ln()));
-                vectors_of!(V, x, |at, v, rest| v.sub(shift).store_partial(to.add(at), rest));
+                // Added up, the two would lose the digits of the logarithm to a large maximum.
+                let log = V::splat(total.ln());
+                vectors_of!(V, x, |at, v, rest| v.sub(largest).sub(log).store_partial(to.add(at), rest));
             }
             Softmax::LogSum => y[0] = peak + total.ln(),
         }

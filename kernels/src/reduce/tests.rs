@@ -101,6 +101,23 @@ fn cumulative_sums_in_all_directions() {
 }
 
 #[test]
+fn logarithms_of_softmax_keep_their_digits_at_an_offset() {
+    for row in [1, 7, 16, 100] {
+        let small: Vec<f32> = numbers::<f32>(4 * row, 1).iter().map(|x| (x * 16.0).round()).collect();
+        let x: Vec<f32> = small.iter().map(|x| x + 1e6).collect();
+        let log_sum = |x: &[f32]| x.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln();
+        let expected: Vec<f64> =
+            small.chunks(row).flat_map(|x| x.iter().map(move |v| f64::from(*v) - log_sum(x))).collect();
+        let compute = |context: &Context<'_>| {
+            let mut y = vec![f32::NAN; x.len()];
+            softmax(context, Softmax::Logarithms, row, &x, &mut y);
+            y
+        };
+        at_every_level(compute, |level, y| assert_close(&format!("{level} {row}"), y, &expected, 1e-6));
+    }
+}
+
+#[test]
 fn softmax_of_rows() {
     for (rows, row) in [(1, 1), (3, 10), (5, 63), (40, 1000), (0, 5)] {
         let x: Vec<f32> = numbers::<f32>(rows * row, 1).iter().map(|x| x * 30.0 + 100.0).collect();

@@ -5,7 +5,7 @@
 
 use super::BinaryCode;
 use crate::ops::prelude::*;
-use crate::ops::{Less, Round};
+use crate::ops::{Equal, Less, Round};
 
 /// What distinguishes one function of two numbers from another.
 pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
@@ -267,8 +267,8 @@ binary! {
         };
     }
 
-    /// `z = atan2(y, x)`, the angle of the point `(x, y)` in [-π, π]. Derivatives: `x/(x² + y²)`, `-y/(x² + y²)`; NaN at the
-    /// origin. Of floats only.
+    /// `z = atan2(y, x)`, the angle of the point `(x, y)` in [-π, π]. Derivatives: `x/(x² + y²)`, `-y/(x² + y²)`; 0 at the
+    /// origin, where there is none. Of floats only.
     Atan2 "atan2" TRANSCENDENTAL {
         y, x -> y.atan2(x);
         integers None;
@@ -278,6 +278,9 @@ binary! {
         derivative |b, [y, x], _z, v, slot| {
             let squares = [x, y].map(|side| b.mul(side, side));
             let radius = b.add2(squares[0], squares[1]);
+            let (zero, one) = (b.zeros_like(radius), b.constant_like(1.0, radius));
+            let is_origin = b.emit(Equal, &[radius, zero]);
+            let radius = b.select(is_origin, one, radius);
             let side = if slot == 0 { x } else { b.neg(y) };
             let product = b.mul(v, side);
             b.div(product, radius)

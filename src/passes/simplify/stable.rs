@@ -23,6 +23,11 @@ pub(super) const RULES: &[Rule] = &[
         doc: "log(sum(exp(x))) → log_sum_exp(x), also where the sum is reshaped or repeated before the logarithm",
         apply: log_sum_exp,
     },
+    Rule {
+        name: "minus-log-sum-exp",
+        doc: "x - log_sum_exp(x) → log_softmax(x), the sum being of one axis and repeated along it",
+        apply: minus_log_sum_exp,
+    },
     Rule { name: "log1p-minus-sigmoid", doc: "log1p(-sigmoid(x)) → -softplus(x)", apply: log1p_minus_sigmoid },
     Rule { name: "log-exp", doc: "log(exp(x)) → x", apply: log_exp },
     Rule { name: "log-one-plus", doc: "log(1 + x) → log1p(x)", apply: log_one_plus },
@@ -80,6 +85,21 @@ fn log_sum_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [exp] = rw.take(inner, is!(Sum))?;
     let [x] = rw.take(exp, is!(Exp))?;
     Some(rw.emit(ops::LogSumExp { axes }, &[x]))
+}
+
+fn minus_log_sum_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [x, repeated] = view.take(is!(Sub))?;
+    let Op::Broadcast(broadcast) = rw.op(repeated) else { return None };
+    let new_axes = broadcast.new_axes();
+    let [mut sum] = rw.take(repeated, is!(Broadcast))?;
+    let shape = rw.shape(sum).to_vec();
+    while let Some([inner]) = rw.take(sum, is!(Reshape)) {
+        sum = inner;
+    }
+    let Op::LogSumExp(op) = rw.op(sum) else { return None };
+    let [axis] = op.axes[..] else { return None };
+    let fits = rw.operands(sum) == [x] && new_axes == [axis] && rw.shape(sum) == shape;
+    fits.then(|| rw.emit(ops::LogSoftmax { axis }, &[x]))
 }
 
 /// What a value is, below reshapes and repeats.

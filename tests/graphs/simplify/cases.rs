@@ -483,6 +483,11 @@ fn stable() -> Vec<Case> {
         case("log-exp-quotient", |k| k.log(k.div(k.exp(k.x), k.exp(k.y))), |k| k.log(k.div(k.x, k.exp(k.y)))),
         case("log-softmax", |k| k.log(k.softmax(k.x)), |k| k.exp(k.softmax(k.x))),
         case("log-sum-exp", |k| k.log(k.rows(k.sum(k.exp(k.x), &[1]))), |k| k.log(k.rows(k.sum(k.abs(k.x), &[1])))),
+        case(
+            "minus-log-sum-exp",
+            |k| k.sub(k.x, k.rows(k.log(k.sum(k.exp(k.x), &[1])))),
+            |k| k.sub(k.x, k.rows(k.log(k.sum(k.exp(k.y), &[1])))),
+        ),
         case("log1p-minus-sigmoid", |k| k.log1p(k.neg(k.sigmoid(k.x))), |k| k.log1p(k.sigmoid(k.x))),
         case("log-exp", |k| k.log(k.exp(k.x)), |k| k.exp(k.log(k.x))),
         case("log-one-plus", |k| k.log(k.add(k.num(1.0), k.x)), |k| k.log(k.add(k.num(2.0), k.x))),
