@@ -129,6 +129,56 @@ fn the_standard_combiners_are_clean() {
 }
 
 #[test]
+fn the_standard_layers_are_clean() {
+    let calls = [
+        "lstm(seq, units=17)",
+        "lstm(seq, units=3, mask=mask, initial_state=[h, h], bias=false, recurrent_dropout=0.2)",
+        "gru(seq, units=22, reset_after=false, mask=mask, initial_state=h22)",
+        "simple_rnn(seq, units=65, return_state=true)[1]",
+        "bidirectional(seq, units=3, mask=mask, cell=gru)",
+        "layer_norm(image, axes=[1, 2])",
+        "multi_head_attention(seq, heads=2, rotary=true, mask=mask, return_scores=true)[0]",
+        "attention(seq, seq, seq, mask=mask)[0]",
+        "additive_attention(seq, seq, seq, mask=mask)[0]",
+        "rotary_positions(seq)",
+        "depthwise_conv1d(seq, kernel=2)",
+        "separable_conv1d(seq, filters=3, kernel=2)",
+        "adaptive_average_pool2d(image, [2, 3])",
+        "adaptive_max_pool2d(image, 4)",
+        "adaptive_average_pool1d(seq, 2)",
+        "adaptive_max_pool1d(seq, 2)",
+        "global_average_pool2d(image, keep=true)",
+        "resize2d(image, [9, 4])",
+        "resize2d(image, [9, 4], interpolation=\"bilinear\")",
+        "resize2d(image, [9, 4], interpolation=\"bicubic\", align_corners=true)",
+        "resize1d(seq, 3)",
+        "pad2d(image, 2, mode=\"reflect\")",
+        "pad1d(seq, [1, 2], mode=\"wrap\")",
+        "pad1d(seq, [1, 2], mode=\"edge\")",
+    ];
+    // Lists of one value a task.
+    let lists =
+        ["mmoe(x, tasks=2, units=3)", "ple(x, tasks=2, units=3)", "mtan(x, tasks=2)", "cross_stitch(listed(x, 2 * x))"];
+    let lists = lists.map(|call| format!("tasks[0] + tasks[1]\nlet tasks = {call}"));
+    for call in calls.into_iter().map(ToString::to_string).chain(lists) {
+        let lets = match call.split_once('\n') {
+            Some((sum, list)) => format!("{list}\nlet v = {sum}"),
+            None => format!("let v = {call}"),
+        };
+        let text = format!(
+            "input x: f32[batch, 6]\ninput seq: f32[batch, 5, 4]\ninput image: f32[batch, 6, 6, 2]
+             input mask: bool[batch, 5]\ninput h: f32[batch, 3]\ninput h22: f32[batch, 22]\ntarget t: f32[batch, 1]
+             {lets}
+             let others = sum(x, axes=1) + sum(seq, axes=[1, 2]) + sum(image, axes=[1, 2, 3]) + sum(h, axes=1)
+             output y = dense(flatten(v), units=1) + (others + sum(h22, axes=1) + sum(f32(mask), axes=1))[:, none]
+             loss l = mean_squared_error(t, y)
+             train {{ minimize l optimizer adam() }}"
+        );
+        assert_eq!(verdict(&text), set(&[]), "{call}");
+    }
+}
+
+#[test]
 fn a_plain_trained_factor_collapses_however_it_is_written() {
     let linear = [
         "param w: f32 = 0.5 in [0, 1]\nloss total = w * a + (1 - w) * b",

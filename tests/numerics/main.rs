@@ -5,6 +5,7 @@ mod common;
 
 mod keras_oracle;
 mod layers_oracle;
+mod library_oracle;
 mod metrics;
 mod oracle;
 mod stable_gradients;

@@ -71,20 +71,86 @@ fn initializers_have_their_spread() {
 
 #[test]
 fn orthogonal_initial_values_are_orthogonal() {
-    let compiled = compiled("param tall: f32[12, 5] = orthogonal()\nparam wide: f32[3, 8] = orthogonal(gain=2)");
-    let store = initial::<f64>(&compiled, Mode::Planned);
-    let (tall, wide) = (param(&store, "tall"), param(&store, "wide"));
-    for i in 0..5 {
-        for j in 0..5 {
-            let product: f64 = (0..12).map(|k| tall[k * 5 + i] * tall[k * 5 + j]).sum();
-            assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12);
+    // One block of reflections, a full one, several, the last one short; square, tall, wide and of four axes.
+    let shapes: [&[usize]; 8] =
+        [&[12, 5], &[3, 8], &[1, 1], &[1, 3], &[64, 64], &[128, 128], &[65, 260], &[3, 3, 9, 70]];
+    for shape in shapes {
+        let compiled = compiled(&format!("param w: f32{shape:?} = orthogonal(gain=2)"));
+        let values = param(&initial::<f64>(&compiled, Mode::Planned), "w");
+        let columns = shape[shape.len() - 1];
+        let rows = values.len() / columns;
+        let (short, long) = (rows.min(columns), rows.max(columns));
+        let at = |i: usize, k: usize| if rows < columns { values[i * columns + k] } else { values[k * columns + i] };
+        for i in 0..short {
+            for j in 0..short {
+                let product: f64 = (0..long).map(|k| at(i, k) * at(j, k)).sum();
+                let wanted = if i == j { 4.0 } else { 0.0 };
+                assert!((product - wanted).abs() < 1e-12, "{shape:?}: {i} and {j} have the product {product}");
+            }
         }
     }
-    for i in 0..3 {
-        for j in 0..3 {
-            let product: f64 = (0..8).map(|k| wide[i * 8 + k] * wide[j * 8 + k]).sum();
-            assert!((product - 4.0 * f64::from(u8::from(i == j))).abs() < 1e-12);
-        }
+}
+
+#[test]
+fn orthogonal_initial_values_have_no_preferred_direction() {
+    // Uniformly distributed, each element has mean 0 and variance 1 / n; those on the diagonal too.
+    let compiled = compiled("param w: f32[200, 200] = orthogonal()");
+    let values = param(&initial::<f64>(&compiled, Mode::Planned), "w");
+    let diagonal: Vec<f64> = (0..200).map(|i| values[i * 201]).collect();
+    assert!(mean(&values).abs() < 5.0 / 200.0_f64.powf(1.5), "{}", mean(&values));
+    assert!(mean(&diagonal).abs() < 4.0 / 200.0, "{}", mean(&diagonal));
+    assert!((deviation(&diagonal) * 200.0_f64.sqrt() - 1.0).abs() < 0.25, "{}", deviation(&diagonal));
+}
+
+#[test]
+fn recurrent_layers_drop_the_same_units_at_all_steps() {
+    // Of a state of ones that nothing else changes, three steps leave 0 or 1 / 0.75³.
+    let kept = 0.75_f64.powi(-3);
+    let text = format!(
+        "input x: f32[batch, 3, 1]
+         let h = simple_rnn(x, units=400, bias=false, activation=identity, init=zeros, recurrent_init=identity_matrix,
+             recurrent_dropout=0.25, initial_state=full([batch, 400], 1))
+         output y = h
+         loss total = 0 * mean(x) + mean(h, axes=1)
+         metric between = mean(abs(h * ({kept} - h)), axes=1)
+         metric share = mean(f32(h > 0), axes=1)
+         train {{ minimize total optimizer sgd(lr=0) }}"
+    );
+    let compiled = compiled(&text);
+    let mut store = initial::<f64>(&compiled, Mode::Planned);
+    let mut step = executor::<f64>(&compiled.simplified.train, 5, Mode::Planned);
+    feed(&mut step, &Feeds::from([("x".into(), vec![0.0; 15])]));
+    step.run(&mut store, Clock::default()).unwrap();
+    let metric = |name: &str| mean(&floats(step.result(step.fetch(Role::Metric, name).unwrap())));
+    assert!((metric("share") - 0.75).abs() < 0.05, "{}", metric("share"));
+    assert!(metric("between").abs() < 1e-12, "{}", metric("between"));
+    close(&predict(&text, 5, &[("x", vec![0.0; 15])])("y"), &[1.0; 2000]);
+}
+
+#[test]
+fn recurrent_dropout_is_of_training_alone() {
+    for layer in ["lstm", "gru", "gru(reset_after=false)"] {
+        let spec = |rate: f64| {
+            let options = format!("units=50, recurrent_dropout={rate}, recurrent_init=identity_matrix");
+            let call = match layer.strip_suffix(')') {
+                Some(call) => format!("{}, {options})", call.replace('(', "(x, ")),
+                None => format!("{layer}(x, {options})"),
+            };
+            format!(
+                "input x: f32[batch, 3, 1]\noutput y = {call}\nloss l = mean(y, axes=1)\nmetric m = l\ntrain {{ minimize l optimizer sgd(lr=0) }}"
+            )
+        };
+        let value = |rate: f64| {
+            let compiled = compiled(&spec(rate));
+            let mut store = initial::<f64>(&compiled, Mode::Planned);
+            let mut step = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
+            feed(&mut step, &Feeds::from([("x".into(), vec![1.0, -2.0, 0.5])]));
+            step.run(&mut store, Clock::default()).unwrap();
+            floats(step.result(step.fetch(Role::Metric, "m").unwrap()))[0]
+        };
+        assert!((value(0.0) - value(0.4)).abs() > 1e-4, "{layer}");
+        let predicted = |rate: f64| predict(&spec(rate), 1, &[("x", vec![1.0, -2.0, 0.5])])("y");
+        close(&predicted(0.4), &predicted(0.0));
     }
 }
 
