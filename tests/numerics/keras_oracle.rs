@@ -163,6 +163,17 @@ fn optimizers_are_those_of_keras() {
     hold("optimizer", 15, optimizer_path, "path");
 }
 
+#[test]
+fn weight_decay_and_amsgrad_are_those_of_keras() {
+    let path = format!("{}/tests/oracle/optimizers.json", env!("CARGO_MANIFEST_DIR"));
+    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for case in &cases {
+        let error = difference(&optimizer_path(case), &flat(&case["path"]));
+        assert!(error <= 1e-9, "{} {} differs by {error:.1e}", case["name"], case["args"]);
+    }
+    assert_eq!(cases.len(), 14);
+}
+
 /// The param after each of 20 steps under the gradient `A x - b`.
 fn optimizer_path(case: &Value) -> Vec<f64> {
     let name = case["name"].as_str().unwrap().to_lowercase();

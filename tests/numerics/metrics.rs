@@ -32,6 +32,13 @@ metric explained = r2_score(amount, guess)
 metric correlation = pearson_correlation(amount, guess)
 metric gap_error = root_mean_squared_error(gap, guess)
 metric scaled = scale * sum(amount) / (1 + sum(truth))
+metric weighed_precision = precision(truth, guess, weights=amount)
+metric f2 = f_beta(one_hot(label, 3), scores, beta=2, average=\"weighted\", weights=amount)
+metric precision_area = auc(truth, guess, thresholds=50, curve_of=\"precision\", weights=amount)
+metric sensitive = sensitivity_at_specificity(truth, guess, 0.5)
+metric weighed_error = root_mean_squared_error(amount, guess, weights=p)
+metric one_overlap = class_iou(label, scores)[1]
+metric weighed_hits = weighted_mean(accuracy(label, scores), amount)
 metric largest = max(amount)
 train { minimize total  optimizer sgd(lr=0) }
 ";
@@ -101,7 +108,7 @@ proptest! {
     ) {
         let data = dataset(&rows);
         let whole = metrics(&data, rows.len());
-        prop_assert_eq!(whole[0].len(), 13);
+        prop_assert_eq!(whole[0].len(), 20);
         for batch_size in [1, 7] {
             for (found, wanted) in metrics(&data, batch_size).iter().zip(&whole) {
                 for ((name, found), (_, wanted)) in found.iter().zip(wanted) {
@@ -112,6 +119,36 @@ proptest! {
         }
         prop_assert!(whole[0].iter().zip(&whole[1]).all(|((_, a), (_, b))| is_near(*a, *b)), "{whole:?}");
     }
+}
+
+/// In floats, where 1e5² has no digits left for a spread of 1.
+#[test]
+fn a_centre_keeps_the_digits_of_large_targets() {
+    let compiled = compiled(
+        "input p: f32[batch]\ntarget amount: f32[batch]\nparam scale: f32 = 1\nlet guess = scale * p
+         loss total = square(guess - amount)
+         metric explained = r2_score(amount, guess, centre=100_000)
+         metric correlation = pearson_correlation(amount, guess, centre=100_000)
+         train { minimize total  optimizer sgd(lr=0) }",
+    );
+    let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
+    let mut trainer = Trainer::<f32>::new(&compiled, 0, &options).unwrap();
+    let n = 64;
+    // Multiples of 1/32 are exact in floats of this size.
+    let amount: Vec<f64> = (0..n).map(|i| 1e5 + f64::from((i * 7 + 3) % n) / 32.0).collect();
+    let guess: Vec<f64> = (0..n).map(|i| amount[i as usize] + f64::from(i % 5) / 16.0).collect();
+    let field = |values: &[f64]| Field { shape: vec![], values: Numbers::F64(values.to_vec()) };
+    let fields = [("p".to_string(), field(&guess)), ("amount".to_string(), field(&amount))].into_iter().collect();
+    let found = trainer.evaluate(&Dataset { fields, rows: n as usize }, 16).unwrap();
+    let value =
+        |name: &str| found[trainer.evaluated().iter().position(|reported| &*reported.name == name).unwrap()].unwrap();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / f64::from(n);
+    let centred = |values: &[f64]| values.iter().map(|value| value - mean(values)).collect::<Vec<_>>();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (x, y) = (centred(&amount), centred(&guess));
+    let error: f64 = amount.iter().zip(&guess).map(|(t, p)| (t - p).powi(2)).sum();
+    assert!((value("explained") - (1.0 - error / dot(&x, &x))).abs() < 1e-5);
+    assert!((value("correlation") - dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()).abs() < 1e-5);
 }
 
 #[test]

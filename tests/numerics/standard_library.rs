@@ -191,6 +191,19 @@ fn schedules_follow_their_formulas() {
         ("one_cycle(step, peak=1, over=100)", 30, 1.0),
         ("one_cycle(step, peak=1, over=100)", 100, 0.04 / 1e4),
         ("inverse_square_root(step, peak=1, over=100)", 399, 0.5),
+        // Before their start schedules have their first value, so they compose.
+        ("linear(step - 100, from=1, to=0.2, over=10)", 7, 1.0),
+        ("polynomial(step - 100, from=1, to=0.2, over=10)", 7, 1.0),
+        ("exponential(step - 100, from=2, rate=0.5, every=10)", 7, 2.0),
+        ("stepwise(step - 100, from=2, rate=0.5, every=10)", 7, 2.0),
+        ("inverse_time(step - 100, from=2, rate=0.5, every=10)", 7, 2.0),
+        ("cosine_restarts(step - 100, from=2, over=10)", 7, 2.0),
+        ("one_cycle(step - 100, peak=1, over=100)", 7, 0.04),
+        ("inverse_square_root(step - 100, peak=1, over=100)", 7, 0.01),
+        ("warm_up(step, after=cosine(step - 100, from=5, to=0, over=1000), over=100)", 50, 2.5),
+        ("warm_up(step, after=cosine(step - 100, from=5, to=0, over=1000), over=100)", 600, 2.5),
+        ("warm_up(step, after=3, over=0)", 0, 3.0),
+        ("linear(step, from=1, to=0.2, over=0)", 1, 0.2),
     ];
     for (call, step, wanted) in cases {
         let found = schedule(call, step);
@@ -221,6 +234,75 @@ fn losses_follow_their_formulas() {
     let (p, n, m, scale): (f64, f64, f64, f64) = (0.6, 0.3, 0.25, 4.0);
     let logit = scale * ((n + m) * (n - m) - (1.0 + m - p) * (p - (1.0 - m)));
     close(&value("circle(x, y, scale=4)", vec![p], vec![n], 1), &[logit.exp().ln_1p()]);
+}
+
+/// The output `z` and its derivatives `d` by `p`.
+fn slopes(text: &str, n: usize, p: Vec<f64>, t: Vec<f64>, label: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+    let rows = p.len() / n;
+    let text = format!(
+        "input p: f32[batch, {n}]\ninput t: f32[batch, {n}]\ninput label: i32[batch]\nlet l = {text}
+         output z = l + 0 * f32(label) + 0 * sum(t, axes=1)\noutput d = grad(sum(l), p)"
+    );
+    let found = predict(&text, rows, &[("p", p), ("t", t), ("label", label)]);
+    (found("z"), found("d"))
+}
+
+#[test]
+fn losses_are_finite_at_the_ends() {
+    let (p, t) = (vec![0.0, 1.0, 0.0, 1.0], vec![0.0, 1.0, 1.0, 0.0]);
+    for gamma in ["0.5", "0", "2"] {
+        for logits in ["p", "p * 1000", "(p - 0.5) * 2000"] {
+            let from_logits = logits != "p";
+            let call = format!("binary_focal_crossentropy(t, {logits}, gamma={gamma}, from_logits={from_logits})");
+            let (value, slope) = slopes(&call, 1, p.clone(), t.clone(), vec![0.0; 4]);
+            assert!(value.iter().chain(&slope).all(|x| x.is_finite()), "{call}: {value:?} {slope:?}");
+        }
+    }
+    let rows = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+    for call in [
+        "categorical_focal_crossentropy(t, p, gamma=0.5)",
+        "categorical_focal_crossentropy(t, p * 1000, gamma=0.5, from_logits=true)",
+        "generalized_crossentropy(label, p)",
+        "generalized_crossentropy(label, p, q=0.1)",
+    ] {
+        let t = vec![0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
+        let (value, slope) = slopes(call, 3, rows.to_vec(), t, vec![1.0, 1.0]);
+        assert!(value.iter().chain(&slope).all(|x| x.is_finite()), "{call}: {value:?} {slope:?}");
+    }
+    // From logits nothing is held: a sure mistake costs the logit.
+    let (value, slope) =
+        slopes("binary_focal_crossentropy(t, p, gamma=0.5, from_logits=true)", 1, vec![300.0], vec![0.0], vec![0.0]);
+    close(&value, &[300.0]);
+    close(&slope, &[1.0]);
+}
+
+#[test]
+fn exponential_activations_have_their_slopes_at_zero() {
+    let text = "input x: f32[batch]
+        output of_elu = grad(sum(elu(x)), x)
+        output of_half = grad(sum(elu(x, alpha=0.5)), x)
+        output of_selu = grad(sum(selu(x)), x)
+        output of_celu = grad(sum(celu(x, alpha=2)), x)";
+    let found = predict(text, 3, &[("x", vec![0.0, 1.0, -1.0])]);
+    let e = (-1.0_f64).exp();
+    let (scale, alpha) = (1.0507009873554805, 1.6732632423543772);
+    close(&found("of_elu"), &[1.0, 1.0, e]);
+    close(&found("of_half"), &[0.5, 1.0, 0.5 * e]);
+    close(&found("of_selu"), &[scale * alpha, scale, scale * alpha * e]);
+    close(&found("of_celu"), &[1.0, 1.0, (-0.5_f64).exp()]);
+}
+
+#[test]
+fn an_overlap_is_of_the_classes_that_occur() {
+    let of = |target: Vec<f64>, prediction: Vec<f64>| {
+        let text = "input t: f32[batch]\ninput p: f32[batch]\noutput y = broadcast(binary_iou(t, p), [batch])";
+        let rows = target.len();
+        predict(text, rows, &[("t", target), ("p", prediction)])("y")[0]
+    };
+    close(&[of(vec![0.0, 0.0], vec![0.1, 0.2])], &[1.0]);
+    close(&[of(vec![1.0, 1.0], vec![0.9, 0.7])], &[1.0]);
+    close(&[of(vec![0.0, 0.0], vec![0.1, 0.9])], &[0.25]);
+    close(&[of(vec![1.0, 0.0, 1.0], vec![0.9, 0.7, 0.1])], &[1.0 / 6.0]);
 }
 
 #[test]
