@@ -92,6 +92,10 @@ impl Run {
         self.store.set(StoreKind::State, name, Values::Float(values.to_vec())).unwrap();
     }
 
+    pub fn set_param(&mut self, name: &str, values: &[f64]) {
+        self.store.set(StoreKind::Param, name, Values::Float(values.to_vec())).unwrap();
+    }
+
     /// Losses and metrics by name, sample weights as `weight NAME`.
     pub fn step(&mut self, batch: usize) -> BTreeMap<String, f64> {
         let graph = self.compiled.simplified.train.clone();

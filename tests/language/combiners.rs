@@ -40,7 +40,28 @@ fn fixed_weights() {
     let (total, w, _) = weights(&[2.0, 4.0], "weighted(LOSSES, weights=[3, 0.5])");
     near(&[total, w[0], w[1]], &[8.0, 3.0, 0.5]);
     let (total, w, _) = weights(&[2.0, 4.0], "tradeoff(LOSSES, alpha=linear(step, from=0.9, to=0.1, over=10))");
-    near(&[total, w[0], w[1]], &[3.8, 0.1, 0.9]);
+    near(&[total, w[0], w[1]], &[2.2, 0.9, 0.1]);
+}
+
+/// `tradeoff` and `balanced` weigh the same loss by alpha: the first.
+#[test]
+fn alpha_is_of_the_first_loss() {
+    let (_, by_hand, _) = weights(&[2.0, 4.0], "tradeoff(LOSSES, alpha=0.8)");
+    let (_, trained, _) = weights(&[2.0, 4.0], "balanced(LOSSES, start=0.8)");
+    near(&by_hand, &[0.8, 0.2]);
+    near(&trained, &by_hand);
+}
+
+#[test]
+fn losses_that_are_all_zero_are_balanced() {
+    for values in [&[0.0, 0.0][..], &[0.0, 0.0, 0.0]] {
+        let (total, w, run) = weights(values, "balanced(LOSSES)");
+        let equal = vec![1.0 / values.len() as f64; values.len()];
+        near(&[total], &[0.0]);
+        near(&w, &equal);
+        let trained = if values.len() == 2 { run.param("total.alpha") } else { run.param("total.weights") };
+        near(&trained, if values.len() == 2 { &[0.5] } else { &equal });
+    }
 }
 
 #[test]
@@ -106,6 +127,81 @@ fn scale_free_ones() {
     near(&[total, w[0], w[1]], &[16f64.ln(), 0.5, 0.125]);
     let (total, w, _) = weights(&[2.0, 4.0], "chebyshev(LOSSES, mu=1)");
     near(&[total, w[0], w[1]], &[4.126928, 0.119203, 0.880797]);
+}
+
+#[test]
+fn weights_from_the_losses_of_the_step() {
+    let (_, w, _) = weights(&[2.0, 4.0], "uw_so(LOSSES, temperature=0.5)");
+    let (x, y) = (1f64.exp(), 0.5f64.exp());
+    near(&w, &[x / (x + y), y / (x + y)]);
+    let (total, w, _) = weights(&[0.5, 1.0, 3.0], "causal(LOSSES, epsilon=0.4)");
+    near(&w, &[1.0, (-0.2f64).exp(), (-0.6f64).exp()]);
+    near(&[total], &[0.5 + (-0.2f64).exp() + 3.0 * (-0.6f64).exp()]);
+    // r · L = 3.4, |r|² = 0.58, |L|² = 20: each weight is r_i less the derivative of the cosine.
+    let (total, w, _) = weights(&[2.0, 4.0], "cosmos(LOSSES, preference=[0.3, 0.7], strength=2)");
+    let (product, lengths) = (3.4, (0.58f64 * 20.0).sqrt());
+    near(&[total], &[product - 2.0 * product / lengths]);
+    let slope = |r: f64, l: f64| r - 2.0 * (r / lengths - product * l / (20.0 * lengths));
+    near(&w, &[slope(0.3, 2.0), slope(0.7, 4.0)]);
+    let (total, w, _) = weights(&[2.0, 4.0], "pbi(LOSSES, preference=[0.3, 0.4], theta=5, ideal=1)");
+    // Less 1 the losses are (1, 3), along (0.6, 0.8): 3, and (-0.8, 0.6) away from it.
+    near(&[total, w[0], w[1]], &[3.0 + 5.0, 0.6 - 5.0 * 0.8, 0.8 + 5.0 * 0.6]);
+}
+
+#[test]
+fn stch_measures_an_epoch_and_then_divides_by_it() {
+    let mut run = of(&[2.0, 4.0], "stch(LOSSES, mu=0.5, warm_up=1)");
+    near(&[run.step(1)["total"]], &[8f64.ln()]);
+    let mut run = of(&[2.0, 4.0], "stch(LOSSES, mu=0.5, warm_up=1)");
+    run.clock.epoch = 1;
+    let mut seen = [0.0; 2];
+    for end in [false, true] {
+        run.clock.epoch_end = end;
+        seen[0] += run.param("a")[0] / 2.0;
+        seen[1] += run.param("b")[0] / 2.0;
+        run.step(1);
+    }
+    near(&run.state("total.nadir"), &seen);
+    (run.clock.epoch, run.clock.epoch_end) = (2, false);
+    let (a, b) = (run.param("a")[0], run.param("b")[0]);
+    let (x, y) = ((a / seen[0]).powi(2), (b / seen[1]).powi(2));
+    near(&[run.step(1)["total"]], &[2.0 * 0.5 * (x + y).ln()]);
+    near(&[a - run.param("a")[0], b - run.param("b")[0]], &[2.0 * x / (x + y) / a, 2.0 * y / (x + y) / b]);
+}
+
+#[test]
+fn go4align_follows_the_losses() {
+    let mut run = of(&[2.0, 4.0], "go4align(LOSSES, rate=0.1)");
+    run.step(1);
+    // ½ (2 + 4) / L_i
+    near(&[2.0 - run.param("a")[0], 4.0 - run.param("b")[0]], &[1.5, 0.75]);
+    let (x, y) = ((-0.2f64).exp(), (-0.4f64).exp());
+    near(&run.state("total.shares"), &[x / (x + y), y / (x + y)]);
+}
+
+/// Coefficients of variation by their definition: over all ratios so far, at each step.
+#[test]
+fn cov_follows_the_spread_of_ratios() {
+    let mut run = of(&[2.0, 4.0], "cov(LOSSES)");
+    let (mut losses, mut ratios): (Vec<[f64; 2]>, Vec<[f64; 2]>) = (Vec::new(), Vec::new());
+    let average = |rows: &[[f64; 2]], i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64;
+    for step in 0..6 {
+        let now = [run.param("a")[0], run.param("b")[0]];
+        let spread = |i: usize| {
+            let centre = average(&ratios, i);
+            let square = ratios.iter().map(|row| (row[i] - centre).powi(2)).sum::<f64>() / ratios.len() as f64;
+            (square + 1e-8).sqrt() / centre
+        };
+        let wanted = if step < 2 { [0.5; 2] } else { [0, 1].map(|i| spread(i) / (spread(0) + spread(1))) };
+        run.step(1);
+        near(&[now[0] - run.param("a")[0], now[1] - run.param("b")[0]], &wanted);
+        ratios.push(if step == 0 { [1.0; 2] } else { [0, 1].map(|i| now[i] / average(&losses, i)) });
+        losses.push(now);
+        // Other losses from outside, so that the ratios vary.
+        let moved = [now[0] * [0.7, 0.9, 1.1][step % 3], now[1] * [0.95, 0.8][step % 2]];
+        run.set_param("a", &moved[..1]);
+        run.set_param("b", &moved[1..]);
+    }
 }
 
 #[test]

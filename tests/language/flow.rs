@@ -30,7 +30,7 @@ fn coefficients_are_said_in_the_specs_names() {
     );
     assert_eq!(coefficients("balanced(a, b)"), ["a: total.alpha / batch", "b: (1 - total.alpha) / batch"]);
     let scheduled = coefficients("tradeoff(a, b, alpha=linear(step, from=0, to=1, over=10))");
-    assert_eq!(scheduled[1], "b: min(max(0.1 * step, 0), 1) / batch");
+    assert_eq!(scheduled[0], "a: min(max(0.1 * step, 0), 1) / batch");
 }
 
 #[test]
