@@ -170,7 +170,12 @@ macro_rules! table {
                 match self { $(Op::$op(op) => op.jvp(b, site, tangent, slot),)* }
             }
 
+            /// By the op's definition; compiled once for each element type, in this crate.
             pub fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
+                T::evaluate(self, operands, result)
+            }
+
+            fn evaluate_definition<T: Element>(&self, operands: &[&Tensor<T>], result: &TensorType) -> Tensor<T> {
                 match self { $(Op::$op(op) => op.evaluate(operands, result),)* }
             }
 
