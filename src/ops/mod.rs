@@ -237,8 +237,7 @@ table! {
     Scan,
     // small dense matrices
     Solve, SimplexQp, NonnegQp,
-    // training or prediction
+    // gradients, training and prediction
     ByMode,
-    // gradients
     StopGradient, Gradient,
 }

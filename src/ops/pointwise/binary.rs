@@ -8,7 +8,7 @@ use crate::ops::prelude::*;
 use crate::ops::{Equal, Less, Round};
 
 /// What distinguishes one function of two numbers from another.
-pub trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
+pub(super) trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + Default {
     const NAME: &'static str;
     /// the function of ints, where it is one
     const INTEGERS: Option<fn(i32, i32) -> i32>;

@@ -21,7 +21,8 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn elementwise(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    if !rw.is_pointwise(view) {
+    let is_known = view.operands.iter().all(|operand| rw.number(*operand).is_some());
+    if !is_known || !rw.is_pointwise(view) {
         return None;
     }
     let scalar = |id: &NodeId| Some(Tensor::full(&TensorType::scalar(rw.ty(*id).dtype), rw.number(*id)?));

@@ -189,23 +189,20 @@ fn broadcast_ones(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 
 /// Computes on the axes that some operand really varies along, and repeats the result.
 fn broadcast_late(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    if !rw.is_pointwise(view) {
+    let is_repeated = |id: &NodeId| matches!(rw.op(*id), Op::Broadcast(_));
+    if !view.operands.iter().any(is_repeated) || !rw.is_pointwise(view) {
         return None;
     }
     let mut varies = vec![false; view.ty.rank()];
-    let mut is_any = false;
     for &operand in view.operands {
         match rw.op(operand) {
             Op::Constant(_) => {}
-            Op::Broadcast(broadcast) => {
-                is_any = true;
-                broadcast.axes.iter().for_each(|axis| varies[*axis] = true);
-            }
+            Op::Broadcast(broadcast) => broadcast.axes.iter().for_each(|axis| varies[*axis] = true),
             _ => return None,
         }
     }
     let kept: Vec<usize> = (0..varies.len()).filter(|axis| varies[*axis]).collect();
-    if !is_any || kept.len() == varies.len() {
+    if kept.len() == varies.len() {
         return None;
     }
     let shape: Vec<Dim> = kept.iter().map(|axis| view.ty.shape[*axis].clone()).collect();
