@@ -1,50 +1,73 @@
 //! anabranch: a declarative graph compiler from a model spec to an executable training program.
 //!
-//! [`pipeline::compile`] takes a spec to its programs; [`train::Trainer`] runs them.
+//! A spec says what a model computes, how each of its branches is judged and how the judgements flow together again. It is
+//! compiled to a [`Model`]; a [`Session`] trains it on the CPU and predicts with it.
 //!
 //! ```
-//! use anabranch::data::{Dataset, Field, Numbers};
-//! use anabranch::{diag::SourceMap, exec::ExecutorOptions, lower::Options, pipeline, train::Trainer};
+//! use anabranch::{Data, Fit, Model};
 //!
-//! let spec = "
-//!     input x: f32[batch, 1]
+//! let model = Model::compile("
+//!     input  x: f32[batch, 1]
 //!     target y: f32[batch, 1]
 //!     output line = x |> dense(units=1)
 //!     loss error = mean_squared_error(y, line)
-//!     train {
-//!         minimize error
-//!         optimizer sgd(lr=0.5)
-//!     }";
-//! let mut sources = SourceMap::default();
-//! let id = sources.add("line.anb", spec);
-//! let compiled = pipeline::compile(&mut sources, id, &Options::default())?;
-//!
-//! let column = |values: &[f32]| Field { shape: vec![1], values: Numbers::F32(values.to_vec()) };
-//! let fields = [("x", column(&[0.0, 0.5, 1.0])), ("y", column(&[1.0, 2.0, 3.0]))];
-//! let data = Dataset { fields: fields.map(|(name, field)| (name.to_string(), field)).into_iter().collect(), rows: 3 };
-//!
-//! let mut trainer = Trainer::<f32>::new(&compiled, 0, &ExecutorOptions::default())?;
-//! for _ in 0..200 {
-//!     trainer.step(&data, &[0, 1, 2])?;
-//! }
-//! let (losses, _) = trainer.step(&data, &[0, 1, 2])?;
-//! assert!(losses[0] < 1e-3);
-//! # Ok::<(), anabranch::diag::Diagnostics>(())
+//!     train { minimize error  optimizer sgd(lr=0.5) }")?;
+//! let mut session = model.session()?;
+//! let data = Data::from([("x", [[0.0], [0.5], [1.0]]), ("y", [[1.0], [2.0], [3.0]])]);
+//! session.fit(&data, &Fit { epochs: 200, ..Fit::default() })?;
+//! let outputs = session.predict(&Data::from([("x", [[2.0]])]))?;
+//! assert!((outputs["line"].to_vec::<f64>()[0] - 5.0).abs() < 0.1);
+//! # Ok::<(), anabranch::Error>(())
 //! ```
+//!
+//! Whatever a caller can do wrong is an [`Error`] that shows its place in the spec:
+//!
+//! ```
+//! let error = anabranch::Model::compile("input x: f32[batch, 3]\noutput y = dens(x)\n").unwrap_err();
+//! assert!(error.to_string().contains("did you mean `dense`?"));
+//! ```
+//!
+//! The language and its library are described in the repository's `docs/language.md` and `docs/std.md`; the same crate is the
+//! command `anabranch`.
 
+mod model;
+
+pub use model::{
+    Best, Better, Compiler, Data, Engine, Epoch, Error, Finding, Fit, History, Model, Monitor, Number, Place,
+    Precision, Session, SessionOptions, Setting, Signature, Tensor,
+};
+/// The arrays that a [`Tensor`] is made from.
+pub use ndarray;
+
+// The rooms behind the façade, for the tests, benches and fuzz targets of this repository: they may change at any time.
+#[doc(hidden)]
 pub mod analyse;
+#[doc(hidden)]
 pub mod autodiff;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod data;
+#[doc(hidden)]
 pub mod diag;
+#[doc(hidden)]
 pub mod exec;
+#[doc(hidden)]
 pub mod export;
+#[doc(hidden)]
 pub mod ir;
+#[doc(hidden)]
 pub mod lower;
+#[doc(hidden)]
 pub mod ops;
+#[doc(hidden)]
 pub mod passes;
+#[doc(hidden)]
 pub mod pipeline;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod syntax;
+#[doc(hidden)]
 pub mod train;

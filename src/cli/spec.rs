@@ -1,13 +1,11 @@
 //! Reading and compiling the spec that a command names.
 
 use super::Session;
-use crate::data::open_regular;
-use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
+use crate::diag::{Diagnostics, SourceId, Span};
 use crate::lower::{Options, Setting};
+pub(super) use crate::model::read_used;
 use crate::pipeline::{Compiled, check_with, compile_with};
-use crate::syntax::MAXIMUM_TEXT;
 use clap::Args;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// `--set` and `--deny`, for every command that compiles.
@@ -51,40 +49,7 @@ fn assignment(text: &str) -> Result<(String, Setting), String> {
 /// # Errors
 /// E0601, and E0103 for a text that is too long to be a spec.
 pub(super) fn read_text(session: &mut Session, path: &Path, span: Option<Span>) -> Result<SourceId, Diagnostics> {
-    let finding = |code: Code, headline: String, note: String| -> Diagnostics {
-        let finding = Diagnostic::error(code, headline).with_note(note);
-        match span {
-            Some(span) => finding.at(span, "this file"),
-            None => finding,
-        }
-        .into()
-    };
-    let name = path.display();
-    let not_readable =
-        |reason: String| finding(Code::E0601, format!("cannot read `{name}`"), format!("found: {reason}"));
-    let (mut file, len) = open_regular(path).map_err(|error| not_readable(error.to_string()))?;
-    if len > MAXIMUM_TEXT as u64 {
-        let headline = format!("`{name}` is too long to be a spec");
-        return Err(finding(Code::E0103, headline, format!("found: {len} bytes; expected: at most {MAXIMUM_TEXT}")));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| not_readable(error.to_string()))?;
-    Ok(session.sources.add(name.to_string(), text))
-}
-
-/// Reads a file that a spec uses.
-///
-/// # Errors
-/// When it cannot be read, or is too long to be a spec.
-pub(super) fn read_used(path: &str) -> std::io::Result<String> {
-    let (mut file, len) = open_regular(Path::new(path))?;
-    if len > MAXIMUM_TEXT as u64 {
-        let reason = format!("{len} bytes; at most {MAXIMUM_TEXT} are read");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    crate::model::read_text(&mut session.sources, path, span)
 }
 
 /// Reads a spec and looks for mistakes; warnings are shown.

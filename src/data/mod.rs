@@ -12,7 +12,6 @@
 //! Rows are the first axis of every array and are numbered from 0, as in `rows: 0..100` of a run config.
 
 mod batch;
-#[cfg(feature = "files")]
 mod check;
 #[cfg(feature = "files")]
 mod csv;
@@ -20,6 +19,7 @@ mod csv;
 pub(crate) mod files;
 #[cfg(feature = "files")]
 mod load;
+mod memory;
 #[cfg(feature = "files")]
 mod npy;
 #[cfg(feature = "files")]
@@ -45,6 +45,7 @@ pub use batch::Batcher;
 pub use files::{Existing, check_output};
 #[cfg(feature = "files")]
 pub use load::load;
+pub use memory::{NamedArray, from_memory};
 #[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
 
@@ -237,7 +238,6 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 }
 
 /// `1 row`, `2 rows`.
-#[cfg(feature = "files")]
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

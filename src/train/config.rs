@@ -23,15 +23,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 use fields::Reader;
 
 pub use super::monitor::{Better, Monitor};
-
-/// The element type of floats in a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    #[default]
-    F32,
-    F64,
-}
+pub use super::outputs::Precision;
 
 /// A value for a `const` of the spec.
 #[derive(Clone, Debug, PartialEq)]

@@ -39,6 +39,11 @@ impl Fields {
         self.0.push(DataField { kind: InputKind::Input, name: name.into(), ty, optional: false, span: None });
     }
 
+    /// The inputs alone.
+    pub fn inputs(&self) -> Self {
+        Self(self.0.iter().filter(|field| field.kind == InputKind::Input).cloned().collect())
+    }
+
     /// The names, in order.
     pub fn names(&self) -> Vec<&str> {
         self.0.iter().map(|field| &*field.name).collect()

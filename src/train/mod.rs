@@ -8,6 +8,8 @@
 //! Results depend on the spec, the config and the data alone, so no time of day is kept in any of them.
 
 #[cfg(feature = "files")]
+pub mod checkpoint;
+#[cfg(feature = "files")]
 pub mod config;
 mod fields;
 mod fit;
@@ -16,6 +18,7 @@ mod folder;
 mod history;
 mod judge;
 mod monitor;
+mod outputs;
 #[cfg(feature = "files")]
 mod predictor;
 mod program;
@@ -32,6 +35,7 @@ pub use folder::{RunRecord, check_target, save};
 pub use history::{EpochRecord, History};
 pub use judge::Best;
 pub use monitor::{Better, Monitor};
+pub use outputs::{Precision, to_numbers};
 #[cfg(feature = "files")]
 pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram, files_of_run};
 pub use program::Program;

@@ -3,11 +3,10 @@
 //! [`SavedProgram`] is what a folder says (`predict.json`); [`Predictor`] runs it. Neither reads a spec. Nothing in the
 //! folder is trusted: a graph is read through the shape rules, params are held against its leaves.
 
-use super::config::Precision;
 use super::fields::Fields;
 use super::folder::{MARKER_FILE, Marker, PARAMS_FILE, PROGRAM_FILE};
+use super::outputs::{Precision, predict, to_numbers};
 use super::program::Program;
-use super::trainer::for_each_batch;
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Numbers};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
@@ -124,9 +123,6 @@ pub struct Prediction {
     pub values: Numbers,
 }
 
-/// From batch to batch of a prediction; odd, so that no two of them have one seed.
-const SEED_STRIDE: i32 = 0x1e37_79b9;
-
 /// A model that predicts.
 #[derive(Debug)]
 pub struct Predictor<T: Element> {
@@ -172,55 +168,10 @@ impl<T: Element> Predictor<T> {
     /// # Errors
     /// E0602 for a batch size of 0, E0603 for data without rows, and those of [`Program::run`].
     pub fn predict(&mut self, data: &Dataset, batch_size: u32) -> Result<IndexMap<Arc<str>, Prediction>, Diagnostics> {
-        let sizes = self.fields.sizes(data)?;
-        let graph = self.program.graph();
-        let per_sample = |ty: &TensorType| ty.shape.first().is_some_and(crate::ir::Dim::is_batch);
-        // A value that is not one per row may depend on all rows together.
-        let by_rows = graph.outputs.iter().all(|output| per_sample(graph.ty(output.node)));
-        let batch_size = if by_rows { batch_size } else { u32::MAX };
-        let mut parts: IndexMap<Arc<str>, (Vec<usize>, Values<T>)> = IndexMap::new();
-        let mut clock = self.clock;
-        for_each_batch(data.rows, batch_size, |rows| {
-            let executor = self.program.run(data, &sizes, rows, &mut self.store, clock)?;
-            // The next batch draws other numbers; the step stays, as schedules may read it.
-            clock.seed = clock.seed.wrapping_add(SEED_STRIDE);
-            for (at, fetch) in executor.fetches().iter().enumerate() {
-                let values = executor.result(at);
-                match parts.get_mut(&fetch.name) {
-                    None => {
-                        parts.insert(fetch.name.clone(), (fetch.shape.clone(), values.clone()));
-                    }
-                    Some((shape, all)) => {
-                        shape[0] += rows.len();
-                        append(all, values);
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        let precision = self.precision;
-        let prediction = |(shape, values)| Prediction { shape, values: to_data_values(&values, precision) };
-        Ok(parts.into_iter().map(|(name, part)| (name, prediction(part))).collect())
-    }
-}
-
-fn append<T: Copy>(all: &mut Values<T>, values: &Values<T>) {
-    match (all, values) {
-        (Values::Float(all), Values::Float(values)) => all.extend_from_slice(values),
-        (Values::Int(all), Values::Int(values)) => all.extend_from_slice(values),
-        // One output has one type in every batch.
-        _ => {}
-    }
-}
-
-/// Values in the precision that they are written in.
-pub(super) fn to_data_values<T: Element>(values: &Values<T>, precision: Precision) -> Numbers {
-    match (values, precision) {
-        (Values::Float(values), Precision::F32) => {
-            Numbers::F32(values.iter().map(|value| value.as_f64() as f32).collect())
-        }
-        (Values::Float(values), Precision::F64) => Numbers::F64(values.iter().map(|value| value.as_f64()).collect()),
-        (Values::Int(values), _) => Numbers::I32(values.clone()),
+        let Self { program, fields, store, clock, precision } = self;
+        let outputs = predict(program, fields, store, *clock, data, batch_size)?;
+        let prediction = |(shape, values)| Prediction { shape, values: to_numbers(&values, *precision) };
+        Ok(outputs.into_iter().map(|(name, output)| (name, prediction(output))).collect())
     }
 }
 

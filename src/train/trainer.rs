@@ -4,6 +4,7 @@
 //! training steps since the start, `epoch` the epochs that ended before this one.
 
 use super::fields::Fields;
+use super::outputs::{Outputs, predict};
 use super::program::{Program, no_rows};
 use super::sums::Sums;
 #[cfg(feature = "files")]
@@ -160,6 +161,29 @@ impl<T: Element> Trainer<T> {
         RunState { store: self.store.clone(), n_steps: self.n_steps(), n_epochs: self.n_epochs }
     }
 
+    /// Makes the model what it was between two steps, in this run or another one of the same spec.
+    pub fn restore(&mut self, state: RunState<T>) {
+        self.store = state.store;
+        self.clock.step = state.n_steps as u32 as i32;
+        self.n_epochs = state.n_epochs;
+    }
+
+    /// The outputs of a prediction program for every row of a dataset that holds its `inputs`.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`].
+    pub fn predict(
+        &mut self,
+        program: &mut Program<T>,
+        inputs: &Fields,
+        data: &Dataset,
+        batch_size: u32,
+    ) -> Result<Outputs<T>, Diagnostics> {
+        let epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);
+        let clock = Clock { epoch, epoch_end: false, ..self.clock };
+        predict(program, inputs, &mut self.store, clock, data, batch_size)
+    }
+
     /// Says whether the next step is the last of its epoch.
     pub fn set_epoch_end(&mut self, is_last: bool) {
         self.clock.epoch_end = is_last;
@@ -271,7 +295,7 @@ impl<T: Element> Trainer<T> {
     }
 
     /// A program that runs beside those of the model, on its threads.
-    pub(super) fn program(&self, graph: Graph) -> Program<T> {
+    pub fn program(&self, graph: impl Into<Simple>) -> Program<T> {
         Program::new(graph, self.options.clone())
     }
 

@@ -7,5 +7,6 @@ mod examples;
 mod files;
 mod hostile;
 mod mutations;
+mod session;
 mod stages;
 mod watch;

@@ -5,12 +5,12 @@
 
 mod place;
 
+use super::checkpoint::{self, hash};
 use super::config::{Precision, RunConfig};
 use super::fit::Finished;
 use super::judge::Best;
-use super::predictor::{ClockForm, InputForm, SavedProgram, stored_name, to_data_values};
+use super::predictor::{ClockForm, InputForm, SavedProgram};
 use super::trainer::fold_seed;
-use crate::data::{Numbers, TensorRef, write_safetensors};
 use crate::diag::Diagnostic;
 use crate::export::program::Document;
 use crate::ir;
@@ -19,7 +19,6 @@ use crate::pipeline::Compiled;
 use indexmap::IndexMap;
 use place::{Contents, STAGED, examine, failed, install, staging};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -101,33 +100,9 @@ pub fn save<T: Element>(
     let staging = staging(target, &place).map_err(failed)?;
     let folder = staging.path().join(STAGED);
     fs::create_dir(&folder).map_err(failed)?;
-    write_params(&folder, config, spec, run)?;
+    checkpoint::write(&folder.join(PARAMS_FILE), &run.store, (run.n_steps, run.n_epochs), config.precision, spec)?;
     let id = write_texts(&folder, compiled, config, spec, run).map_err(failed)?;
     install(target, &place, Contents { folder: &folder, files: &files, id }).map_err(failed)
-}
-
-fn write_params<T: Element>(
-    folder: &Path,
-    config: &RunConfig,
-    spec: &str,
-    run: &Finished<T>,
-) -> Result<(), Diagnostic> {
-    let entries: Vec<(String, &[usize], Numbers)> = run
-        .store
-        .entries()
-        .map(|entry| {
-            let values = to_data_values(entry.values(), config.precision);
-            (stored_name(entry.kind(), entry.name()), entry.shape(), values)
-        })
-        .collect();
-    let tensors: Vec<TensorRef<'_>> =
-        entries.iter().map(|(name, shape, values)| TensorRef { name, shape, values: values.into() }).collect();
-    let metadata = BTreeMap::from([
-        ("anabranch".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-        ("spec_hash".to_string(), hash(spec)),
-        ("steps".to_string(), run.n_steps.to_string()),
-    ]);
-    write_safetensors(&folder.join(PARAMS_FILE), &tensors, &metadata)
 }
 
 /// Writes all but the params; gives the run's id, which is the same for the same texts.
@@ -212,10 +187,4 @@ fn record<T>(config: &RunConfig, spec: &str, run: &Finished<T>) -> RunRecord {
         diverged: run.diverged.as_ref().map(|finding| finding.headline.clone()),
         last,
     }
-}
-
-/// FNV-1a, 64 bits: tells specs apart, guards nothing.
-fn hash(text: &str) -> String {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }
