@@ -358,6 +358,3 @@ fn leaf_value<T: Element>(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

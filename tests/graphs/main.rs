@@ -3,8 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod architecture;
 mod differentiate;
 mod directions;
+mod exec;
 mod gradcheck;
 mod graph_laws;
 mod ops;

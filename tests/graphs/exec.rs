@@ -1,7 +1,11 @@
-use super::*;
-use crate::diag::SourceMap;
-use crate::lower::Options;
-use crate::pipeline::compile;
+//! Plans run as the reference evaluation says, on stores that they may trust, and refuse what does not fit.
+
+use anabranch::diag::{Code, Diagnostics, SourceMap, render_plain};
+use anabranch::exec::{Carried, Clock, Entry, Executor, ExecutorOptions, Mode, Store, StoreError, StoreKind, Values};
+use anabranch::ir::{DType, DimSizes, Graph, Role};
+use anabranch::lower::Options;
+use anabranch::ops::Element;
+use anabranch::pipeline::compile;
 
 /// A store with the initial values of a spec.
 fn initial<T: Element>(init: &Graph, options: &ExecutorOptions) -> Store<T> {
@@ -14,7 +18,7 @@ fn train<T: Element>(text: &str, mode: Mode, batch: usize) -> (Store<T>, Vec<f64
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", text);
     let compiled = compile(&mut sources, id, &Options::default())
-        .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
+        .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
     let options = ExecutorOptions { mode, threads: 2, ..ExecutorOptions::default() };
     let mut store = initial::<T>(&compiled.simplified.init, &options);
     let sizes = DimSizes::from([("batch".into(), batch)]);
@@ -103,9 +107,8 @@ fn a_program_too_large_for_memory_is_refused_before_it_is_made() {
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", text);
     let compiled = compile(&mut sources, id, &Options::default()).unwrap();
-    let graph = bind(&compiled.simplified.predict, &DimSizes::from([("batch".into(), 10_000)]));
-    let findings =
-        planned::Planned::<f32>::new(&graph, &ExecutorOptions::default(), &feeds(&graph), &carried(&graph)).err();
+    let sizes = DimSizes::from([("batch".into(), 1_000_000)]);
+    let findings = Executor::<f32>::new(&compiled.simplified.predict, &sizes, &ExecutorOptions::default()).err();
     assert_eq!(findings.map(|findings| findings.0[0].code), Some(Code::E0702));
 }
 
@@ -141,7 +144,7 @@ fn mixed(mode: Mode) -> (Executor<f32>, Store<f32>) {
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", MIXED);
     let compiled = compile(&mut sources, id, &Options::default())
-        .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
+        .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
     let options = ExecutorOptions { mode, threads: 1, ..ExecutorOptions::default() };
     let sizes = DimSizes::from([("batch".into(), 4)]);
     let mut executor = Executor::<f32>::new(&compiled.simplified.train, &sizes, &options).unwrap();
@@ -270,7 +273,7 @@ fn the_plan_says_what_runs_by_definition() {
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", text);
     let compiled = compile(&mut sources, id, &Options::default())
-        .unwrap_or_else(|findings| panic!("{}", crate::diag::render_plain(&findings.0, &sources)));
+        .unwrap_or_else(|findings| panic!("{}", render_plain(&findings.0, &sources)));
     let sizes = DimSizes::from([("batch".into(), 2)]);
     let options = ExecutorOptions { threads: 1, ..ExecutorOptions::default() };
     let plan =
