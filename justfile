@@ -4,8 +4,14 @@ ready:
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy --no-default-features --lib -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
-    cargo test --workspace --profile ci
+    cargo test --profile ci
 
-# Whole trainings that take minutes.
+# Whole trainings that take minutes, and ten thousand random graphs and specs.
 nightly:
-    cargo test --release --test nightly
+    cargo test --profile ci --test nightly
+    GRAPHS=10000 cargo test --profile ci --test graphs properties::
+    GRAPHS=10000 cargo test --profile ci --test numerics random_specs::
+
+# Memory and threads under the compiler's sanitizers.
+sanitize:
+    tests/sanitize
