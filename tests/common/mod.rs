@@ -1,6 +1,7 @@
 //! What the tests share: specs compiled and run, values fed and compared, random graphs.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
+pub mod every_op;
 pub mod numpy;
 pub mod random_graph;
 pub mod random_views;

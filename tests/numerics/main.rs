@@ -9,6 +9,7 @@ mod layers_oracle;
 mod library_oracle;
 mod metrics;
 mod oracle;
+mod random_specs;
 mod stable_gradients;
 mod standard_library;
 mod workloads;
