@@ -13,7 +13,7 @@ use crate::analyse::{self, Policy};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap};
 use crate::ir::{Graph, Output, Role, verify};
 use crate::lower::{self, Library, Module, Options};
-use crate::passes::{Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, split};
+use crate::passes::{Product, Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, split};
 use crate::syntax::{Loaded, Reader, ast, load, words};
 use directions::Directed;
 use std::sync::Arc;
@@ -48,10 +48,13 @@ pub struct Simplified {
     pub evaluate: Simple,
     /// (sums over all batches, params, states) → those metrics that are functions of sums
     pub evaluate_metrics: Simple,
+    /// what is to be added to the sums of each batch
+    pub evaluate_products: Vec<Product>,
     /// (params, states, inputs, targets, clock, seed) → next params, next states, losses, metrics, sums
     pub train: Simple,
     /// (sums over the batches of an epoch, params, states, clock) → those metrics that are functions of sums
     pub train_metrics: Simple,
+    pub train_products: Vec<Product>,
     /// (params, states, inputs, targets, clock, seed) → the gradient of each trained param, before any clipping
     pub gradients: Simple,
 }
@@ -59,7 +62,7 @@ pub struct Simplified {
 impl Simplified {
     /// Simplifies every program now.
     pub fn force(&self) {
-        let Self { init, predict, evaluate, evaluate_metrics, train, train_metrics, gradients } = self;
+        let Self { init, predict, evaluate, evaluate_metrics, train, train_metrics, gradients, .. } = self;
         for program in [init, predict, evaluate, evaluate_metrics, train, train_metrics, gradients] {
             let _: &Graph = program;
         }
@@ -138,8 +141,10 @@ pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> R
         predict: Simple::of(split.predict.clone()),
         evaluate: Simple::of(at_prediction.graph),
         evaluate_metrics: Simple::of(at_prediction.finals),
+        evaluate_products: at_prediction.products,
         train: Simple::of(train.clone()),
         train_metrics: Simple::of(at_training.finals),
+        train_products: at_training.products,
         gradients: Simple::of(prune(&whole, |output| output.role == Role::Gradient)),
     };
     Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, derivatives, findings, policy })

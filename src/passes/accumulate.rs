@@ -7,6 +7,7 @@
 //! sum, and a program from sums to metrics. A metric that rows enter in another way, as through a median, or that draws
 //! random numbers below a sum, is left as it is.
 
+use super::covariance::{self, Covariance, Product};
 use super::rows::{Paths, Rows, rows};
 use crate::ir::{Dim, Graph, NodeId, Role, TensorType};
 use crate::ops::{Along, Input, InputKind, Op, Types};
@@ -20,17 +21,21 @@ pub struct Accumulated {
     pub graph: Graph,
     /// (sums as inputs of the same names, params, states, clock) → metrics
     pub finals: Graph,
+    /// what is to be added to some of the sums of each batch
+    pub products: Vec<Product>,
 }
 
 /// Takes apart those of the named metrics that can be.
 pub fn accumulate(graph: &Graph, metrics: &[Arc<str>]) -> Accumulated {
     let study = Study::of(graph);
-    let mut accumulated = Accumulated { graph: graph.clone(), finals: Graph::new() };
+    let mut accumulated = Accumulated { graph: graph.clone(), finals: Graph::new(), products: Vec::new() };
     let mut sums: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
     let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for name in metrics {
         let Some(root) = graph.output(Role::Metric, name) else { continue };
         let Some(parts) = study.parts(root) else { continue };
+        let covariances = covariances(graph, &parts);
+        let mut found = Vec::new();
         for (id, part) in parts {
             if map.contains_key(&id) {
                 continue;
@@ -40,7 +45,14 @@ pub fn accumulate(graph: &Graph, metrics: &[Arc<str>]) -> Accumulated {
             match part {
                 Part::Sum => {
                     let sum: Arc<str> = format!("{name}.{}", sums.len()).into();
-                    accumulated.graph.add_output(Role::Sum, sum.clone(), id);
+                    let of_batch = match covariances.get(&id) {
+                        Some(covariance) => {
+                            found.push(covariance);
+                            covariance::centred(&mut accumulated.graph, covariance)
+                        }
+                        None => id,
+                    };
+                    accumulated.graph.add_output(Role::Sum, sum.clone(), of_batch);
                     node.op = Input { kind: InputKind::Input, ty: node.ty.clone() }.into();
                     node.provenance.name = sum.clone();
                     sums.insert(id, sum);
@@ -50,8 +62,24 @@ pub fn accumulate(graph: &Graph, metrics: &[Arc<str>]) -> Accumulated {
             map.insert(id, accumulated.finals.push(node, &operands));
         }
         accumulated.finals.add_output(Role::Metric, name.clone(), map[&root]);
+        let name_of = |id: NodeId| sums[&id].clone();
+        accumulated.products.extend(found.into_iter().map(|covariance| Product {
+            sum: name_of(covariance.sum),
+            left: name_of(covariance.left),
+            right: name_of(covariance.right),
+            count: name_of(covariance.count),
+        }));
     }
     accumulated
+}
+
+/// The covariances among the parts of a metric, by their sums of products.
+fn covariances(graph: &Graph, parts: &BTreeMap<NodeId, Part>) -> BTreeMap<NodeId, Covariance> {
+    let finals = parts.iter().filter(|(_, part)| **part == Part::Final);
+    let found = finals.filter_map(|(id, _)| covariance::find(graph, *id));
+    let is_sum = |id: &NodeId| parts.get(id) == Some(&Part::Sum);
+    let found = found.filter(|found| [found.sum, found.left, found.right, found.count].iter().all(is_sum));
+    found.map(|found| (found.sum, found)).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod cost;
+mod covariance;
 mod differentiate;
 mod forward;
 mod prune;
@@ -11,6 +12,7 @@ mod split;
 
 pub use accumulate::{Accumulated, accumulate};
 pub use cost::{Cost, cost};
+pub use covariance::Product;
 pub use differentiate::{differentiate, gradients};
 pub use forward::{Coordinates, coordinates, forward_gradient};
 pub use prune::prune;

@@ -1,11 +1,13 @@
 //! Metrics of an epoch that are functions of sums over its rows.
 //!
 //! Takes the sums that each batch's program gives, adds them up in f64, and evaluates the function of them once, so the
-//! value is that of all rows at once, whatever the batch size.
+//! value is that of all rows at once, whatever the batch size. A sum of products is given about the batch's means, and what is
+//! missing of it is added here, where it costs no digits.
 
 use crate::exec::{Clock, Executor, Store, StoreKind, Values};
 use crate::ir::{DimSizes, Graph, NodeId, Role, bind};
 use crate::ops::{Element, Input, InputKind, Op, Tensor, reference};
+use crate::passes::Product;
 use crate::pipeline::Simple;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +16,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     finals: Simple,
+    products: Vec<Product>,
     sums: BTreeMap<Arc<str>, Vec<f64>>,
 }
 
 impl Sums {
-    pub fn new(finals: Simple) -> Self {
-        Self { finals, sums: BTreeMap::new() }
+    pub fn new(finals: Simple, products: Vec<Product>) -> Self {
+        Self { finals, products, sums: BTreeMap::new() }
     }
 
     /// Forgets all sums.
@@ -38,6 +41,24 @@ impl Sums {
                 // The first batch, or data of other sizes than before.
                 _ => {
                     self.sums.insert(fetch.name.clone(), values.iter().map(|value| value.as_f64()).collect());
+                }
+            }
+        }
+        for product in &self.products {
+            let values = |name: &str| executor.fetch(Role::Sum, name).map(|at| executor.result(at).floats());
+            let (Some(left), Some(right), Some(count), Some(sum)) = (
+                values(&product.left),
+                values(&product.right),
+                values(&product.count),
+                self.sums.get_mut(&product.sum),
+            ) else {
+                continue;
+            };
+            // One count for all elements, or one for each.
+            let rows = count.iter().cycle().map(|count| count.as_f64());
+            for (((sum, left), right), rows) in sum.iter_mut().zip(left).zip(right).zip(rows) {
+                if rows > 0.0 {
+                    *sum += left.as_f64() * right.as_f64() / rows;
                 }
             }
         }

@@ -121,34 +121,98 @@ proptest! {
     }
 }
 
-/// In floats, where 1e5² has no digits left for a spread of 1.
+/// In floats a square of 1e5 has no digits left for a spread of 1.
 #[test]
-fn a_centre_keeps_the_digits_of_large_targets() {
+fn covariances_keep_their_digits_beside_large_means() {
+    let n = 64;
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let centred = |values: &[f64]| values.iter().map(|value| value - mean(values)).collect::<Vec<_>>();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let columns = "let two = stack([amount, 2 * amount])\nlet guesses = stack([guess, guess + amount])
+        metric of_columns = r2_score(transpose(two), transpose(guesses))";
+    for (mark, columns, offset) in [("", columns, 0.0), ("", columns, 1e4), ("", columns, -1e5), ("?", "", 1e5)] {
+        let compiled = compiled(&format!(
+            "input p: f32[batch]\ntarget amount: f32[batch]{mark}\nparam scale: f32 = 1\nlet guess = scale * p
+             loss total = square(guess - amount)
+             metric explained = r2_score(amount, guess)
+             {columns}
+             metric correlation = pearson_correlation(amount, guess)
+             train {{ minimize total  optimizer sgd(lr=0) }}"
+        ));
+        let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
+        let mut trainer = Trainer::<f32>::new(&compiled, 0, &options).unwrap();
+        // Multiples of 1/32 are exact in floats of this size.
+        let amount: Vec<f64> = (0..n).map(|i| offset + f64::from((i * 7 + 3) % n) / 32.0).collect();
+        let guess: Vec<f64> = (0..n).map(|i| amount[i as usize] + f64::from(i % 5) / 16.0).collect();
+        // A whole batch and some rows of others are missing.
+        let is_there = |i: &i32| mark.is_empty() || *i >= 16 && i % 3 != 0;
+        let given = (0..n).map(|i| if is_there(&i) { amount[i as usize] } else { f64::NAN }).collect();
+        let field = |values: Vec<f64>| Field { shape: vec![], values: Numbers::F64(values) };
+        let fields = [("p", field(guess.clone())), ("amount", field(given))];
+        let data = Dataset { fields: fields.map(|(name, field)| (name.to_string(), field)).into(), rows: n as usize };
+        let rows: Vec<usize> = (0..n).filter(is_there).map(|i| i as usize).collect();
+        let (amount, guess): (Vec<f64>, Vec<f64>) = rows.iter().map(|i| (amount[*i], guess[*i])).unzip();
+        let (x, y) = (centred(&amount), centred(&guess));
+        let error: f64 = amount.iter().zip(&guess).map(|(t, p)| (t - p).powi(2)).sum();
+        let explained = 1.0 - error / dot(&x, &x);
+        let correlation = dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt();
+        for batch_size in [n as u32, 16, 7] {
+            let found = trainer.evaluate(&data, batch_size).unwrap();
+            let value = |name: &str| {
+                found[trainer.evaluated().iter().position(|reported| &*reported.name == name).unwrap()].unwrap()
+            };
+            let what = format!("offset {offset}{mark}, batches of {batch_size}");
+            assert!((value("explained") - explained).abs() < 1e-4, "{what}: {} not {explained}", value("explained"));
+            let found = value("correlation");
+            assert!((found - correlation).abs() < 1e-4, "{what}: {found} not {correlation}");
+            // Twice the amount by the guess and the amount: a quarter of the error.
+            if !columns.is_empty() {
+                let wanted = f64::midpoint(explained, 1.0 - 0.25 * error / dot(&x, &x));
+                let found = value("of_columns");
+                assert!((found - wanted).abs() < 1e-4, "{what}: {found} not {wanted}");
+            }
+        }
+    }
+}
+
+/// A prediction counts where its target is known.
+#[test]
+fn predictions_without_a_target_are_left_out() {
     let compiled = compiled(
-        "input p: f32[batch]\ntarget amount: f32[batch]\nparam scale: f32 = 1\nlet guess = scale * p
-         loss total = square(guess - amount)
-         metric explained = r2_score(amount, guess, centre=100_000)
-         metric correlation = pearson_correlation(amount, guess, centre=100_000)
+        "input p: f32[batch]\ntarget t: f32[batch]?\nparam scale: f32 = 1\nlet guess = scale * p
+         let yes = f32(t > 0.5)\nloss total = square(guess - t)
+         metric of_precision = precision(yes, guess)
+         metric of_recall = recall(yes, guess)
+         metric of_f1 = f_beta(yes[:, none], guess[:, none], threshold=0.5)
+         metric of_keras = f1_score(yes[:, none], guess[:, none], threshold=0.5)
+         metric of_mean = weighted_mean(square(guess - t), p)
+         metric of_area = auc(yes, guess)
          train { minimize total  optimizer sgd(lr=0) }",
     );
     let options = ExecutorOptions { mode: Mode::Planned, threads: 1, ..ExecutorOptions::default() };
-    let mut trainer = Trainer::<f32>::new(&compiled, 0, &options).unwrap();
-    let n = 64;
-    // Multiples of 1/32 are exact in floats of this size.
-    let amount: Vec<f64> = (0..n).map(|i| 1e5 + f64::from((i * 7 + 3) % n) / 32.0).collect();
-    let guess: Vec<f64> = (0..n).map(|i| amount[i as usize] + f64::from(i % 5) / 16.0).collect();
-    let field = |values: &[f64]| Field { shape: vec![], values: Numbers::F64(values.to_vec()) };
-    let fields = [("p".to_string(), field(&guess)), ("amount".to_string(), field(&amount))].into_iter().collect();
-    let found = trainer.evaluate(&Dataset { fields, rows: n as usize }, 16).unwrap();
-    let value =
-        |name: &str| found[trainer.evaluated().iter().position(|reported| &*reported.name == name).unwrap()].unwrap();
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / f64::from(n);
-    let centred = |values: &[f64]| values.iter().map(|value| value - mean(values)).collect::<Vec<_>>();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let (x, y) = (centred(&amount), centred(&guess));
-    let error: f64 = amount.iter().zip(&guess).map(|(t, p)| (t - p).powi(2)).sum();
-    assert!((value("explained") - (1.0 - error / dot(&x, &x))).abs() < 1e-5);
-    assert!((value("correlation") - dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()).abs() < 1e-5);
+    let mut trainer = Trainer::<f64>::new(&compiled, 0, &options).unwrap();
+    let all = [
+        (0.9, 1.0),
+        (0.8, 0.0),
+        (0.2, 1.0),
+        (0.7, f64::NAN),
+        (0.1, 0.0),
+        (0.6, 1.0),
+        (0.95, f64::NAN),
+        (0.3, f64::NAN),
+    ];
+    let data = |rows: &[(f64, f64)]| {
+        let field = |values: Vec<f64>| Field { shape: vec![], values: Numbers::F64(values) };
+        let (p, t) = rows.iter().copied().unzip();
+        let fields = [("p", field(p)), ("t", field(t))];
+        Dataset { fields: fields.map(|(name, field)| (name.to_string(), field)).into(), rows: rows.len() }
+    };
+    let known: Vec<(f64, f64)> = all.iter().copied().filter(|row| !row.1.is_nan()).collect();
+    let wanted = trainer.evaluate(&data(&known), 5).unwrap();
+    let found = trainer.evaluate(&data(&all), 3).unwrap();
+    for (reported, (found, wanted)) in trainer.evaluated().iter().zip(found.iter().zip(&wanted)) {
+        assert!(is_near(found.unwrap(), wanted.unwrap()), "{}: {found:?}, not {wanted:?}", reported.name);
+    }
 }
 
 #[test]
