@@ -6,11 +6,12 @@ ready:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
     cargo test --profile ci
 
-# Whole trainings that take minutes, and ten thousand random graphs and specs.
+# Whole trainings that take minutes, and ten thousand random graphs, specs and chains of views.
 nightly:
     cargo test --profile ci --test nightly
     GRAPHS=10000 cargo test --profile ci --test graphs properties::
     GRAPHS=10000 cargo test --profile ci --test numerics random_specs::
+    VIEW_CHAINS=10000 cargo test --profile ci --test graphs chains_of_views
 
 # Memory and threads under the compiler's sanitizers.
 sanitize:

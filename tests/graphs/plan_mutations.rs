@@ -1,14 +1,18 @@
 //! The plan's checker is checked: plans of real programs are broken at random, in every way that a plan can be wrong. The
 //! checker must refuse what is wrong; what it accepts must compute the very same values.
+#![allow(clippy::print_stdout, reason = "what was caught, for those who ask with --nocapture")]
 
 use crate::common::values::{compiled, floats, initial};
+use anabranch::diag::{SourceId, Span};
 use anabranch::exec::{Clock, Executor, ExecutorOptions, Mode, Store};
-use anabranch::ir::{DType, Dim, DimSizes, Graph, Role, bind};
+use anabranch::ir::{Builder, DType, Dim, DimSizes, Graph, Provenance, Role, TensorType, bind};
+use anabranch::ops::{self, Input, InputKind};
 use anabranch::passes::simplify;
 use anabranch::plan::{
     BufferId, ConstantValue, Group, IndexMap, Loop, Place, Plan, Reference, Storage, Work, check, plan,
 };
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Mutations that change something, over all programs.
 const MUTATIONS: usize = 1000;
@@ -483,9 +487,48 @@ fn broken_plans_are_refused_or_compute_the_same() {
         let found = results(&mut executor, &program.graph, program.store.clone());
         assert_eq!(different(&found, &program.wanted), None, "{}: {kind} is accepted", program.name);
     }
+    println!("{accepted} of {done} accepted and right; caught {caught:?}");
     // Every way to break a plan is found out; what is accepted is a minority.
     for (kind, _) in KINDS {
         assert!(caught.contains_key(kind), "{kind}: nothing caught in {caught:?}");
     }
     assert!(accepted * 4 < done, "{accepted} of {done} accepted; caught {caught:?}");
+}
+
+/// A chain of so many nodes, element-wise and products by turns, with the sum of each ten as an output.
+fn chain(n_nodes: usize) -> Graph {
+    let mut graph = Graph::new();
+    let name = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
+    let mut b = Builder::new(&mut graph, name);
+    let ty = TensorType::f32(vec![Dim::known(4), Dim::known(4)]);
+    let x = b.emit(Input { kind: InputKind::Param, ty }, &[]);
+    let (mut last, mut sums) = (x, Vec::new());
+    for i in 0..n_nodes / 2 {
+        last = if i % 3 == 0 {
+            b.emit(ops::MatMul { transpose_x: false, transpose_y: false }, &[last, x])
+        } else {
+            b.add2(last, x)
+        };
+        last = b.emit(ops::Tanh, &[last]);
+        if i % 10 == 0 {
+            sums.push(b.sum(last, &[0, 1]));
+        }
+    }
+    for (i, sum) in sums.into_iter().enumerate() {
+        graph.add_output(Role::Output, format!("y{i}"), sum);
+    }
+    graph
+}
+
+#[test]
+fn plans_of_many_nodes_are_checked() {
+    for n_nodes in [10_000, 100_000] {
+        let graph = chain(n_nodes);
+        let start = Instant::now();
+        let made = plan(&graph);
+        let planned = start.elapsed();
+        assert_eq!(check(&made, &graph), Ok(()));
+        let checked = start.elapsed() - planned;
+        println!("{n_nodes} nodes: planned in {planned:?}, checked in {checked:?}");
+    }
 }
