@@ -3,7 +3,7 @@
 //! Takes operands in place through a row stride and a column stride, so a transpose is a swap of two numbers and costs
 //! no copy. `B` is copied panel by panel into the workspace where its columns are not contiguous, or where it is large
 //! and read by many rows; `A` only where its rows lie whole pages apart. Work is cut into blocks of rows or of columns that
-//! threads take one after another; the inner dimension is cut at fixed places, so every sum has one order (see [`super::tile`]).
+//! threads take one after another; the inner dimension is cut at fixed places, so every sum has one order (see `tile`).
 
 use super::share::{Shared, block};
 use super::simd::{self, Kernel, Vector};

@@ -2,7 +2,7 @@
 //!
 //! Images are `[batch, spatial.., channels]`, kernels `[spatial.., in channels / groups, out channels]`, as in Keras.
 //! A convolution is a matrix product whose rows step through the image: no patch matrix is built. For one row of
-//! output pixels the inner loop of [`super::tile`] walks the kernel's places and, at each, the contiguous channels.
+//! output pixels the inner loop of `tile` walks the kernel's places and, at each, the contiguous channels.
 //!
 //! | pass | rows of the panel | columns | walk |
 //! |---|---|---|---|
@@ -14,7 +14,7 @@
 //! at a time. Along the other dimensions the walk just leaves out what lies outside. The input gradient needs the
 //! kernel with its channel axes swapped, which is copied once.
 //!
-//! Three by three places in steps of 1 go by way of [`winograd`] where there are channels enough.
+//! Three by three places in steps of 1 go by way of `winograd` where there are channels enough.
 //!
 //! Each result number is summed in one order: the forward pass and the input gradient are split over output rows, and
 //! the kernel gradient over a number of image groups that depends on the geometry alone, summed in their order.

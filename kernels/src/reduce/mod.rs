@@ -4,7 +4,7 @@
 //! kept are one `(extent, reduced)`. The result has the kept extents in their order.
 //!
 //! Order of summation, fixed by the dimensions alone: a run of contiguous reduced elements is summed as four running
-//! vectors, in runs of at most [`RUN`] elements whose sums are added pairwise as a binary counter would; reduced outer
+//! vectors, in runs of at most `RUN` elements whose sums are added pairwise as a binary counter would; reduced outer
 //! dimensions add whole rows the same way. So the error grows with the logarithm of the extent, not with the extent.
 
 mod along;
