@@ -28,10 +28,12 @@ impl Emitter<'_> {
         let (primitive, is_swapped, is_negated): (Op, bool, bool) = match op {
             BinaryOp::MatMul => return self.matmul(frame, left, right, span).map(Value::Tensor),
             BinaryOp::Power => return self.power(frame, left, right, span).map(Value::Tensor),
+            BinaryOp::FloorDivide => return self.floor_divide(frame, left, right, span).map(Value::Tensor),
             BinaryOp::Add => (ops::Add.into(), false, false),
             BinaryOp::Subtract => (ops::Sub.into(), false, false),
             BinaryOp::Multiply => (ops::Mul.into(), false, false),
             BinaryOp::Divide => (ops::Div.into(), false, false),
+            BinaryOp::Remainder => (ops::Rem.into(), false, false),
             BinaryOp::Less => (ops::Less.into(), false, false),
             BinaryOp::LessEqual => (ops::LessEqual.into(), false, false),
             BinaryOp::Greater => (ops::Less.into(), true, false),
@@ -96,6 +98,10 @@ impl Emitter<'_> {
                 Some(dim) => Some(dim),
                 None => return Ok(None),
             },
+            BinaryOp::FloorDivide if b.as_known().is_some_and(|divisor| divisor > 0) => {
+                a.div_floor(b.as_known().unwrap_or(1))
+            }
+            BinaryOp::Remainder if a.div_exact(&b).is_some() => Some(Dim::known(0)),
             BinaryOp::Equal if a == b => return Ok(Some(Value::Bool(true))),
             BinaryOp::NotEqual if a == b => return Ok(Some(Value::Bool(false))),
             _ => {
@@ -218,6 +224,29 @@ impl Emitter<'_> {
         self.add(frame, span, ops::Pow, &aligned)
     }
 
+    /// `x // y`: the quotient rounded down. The quotient of ints is rounded towards zero, one too high where the remainder
+    /// has not the sign of the divisor.
+    fn floor_divide(
+        &mut self,
+        frame: &Frame,
+        left: (Value, Span),
+        right: (Value, Span),
+        span: Span,
+    ) -> Lowered<TensorValue> {
+        let aligned = self.align(frame, verb(BinaryOp::FloorDivide), vec![left, right], span)?;
+        let quotient = self.add(frame, span, ops::Div, &aligned)?;
+        if self.ty(quotient).is_float() {
+            return self.add(frame, span, ops::Floor, &[quotient]);
+        }
+        let product = self.add(frame, span, ops::Mul, &[quotient, aligned[1]])?;
+        let rest = self.add(frame, span, ops::Sub, &[aligned[0], product])?;
+        let floored = self.add(frame, span, ops::Rem, &aligned)?;
+        let is_exact = self.add(frame, span, ops::Equal, &[rest, floored])?;
+        let is_rounded_up = self.add(frame, span, ops::Not, &[is_exact])?;
+        let one_where_too_high = self.add(frame, span, ops::Cast { to: DType::I32 }, &[is_rounded_up])?;
+        self.add(frame, span, ops::Sub, &[quotient, one_where_too_high])
+    }
+
     /// `x @ y`: products over the last axis of `x` and the first (for a batch of matrices the second-last) of `y`.
     fn matmul(&mut self, frame: &Frame, left: (Value, Span), right: (Value, Span), span: Span) -> Lowered<TensorValue> {
         let x = self.to_tensor(frame, left.0, left.1)?;
@@ -309,6 +338,12 @@ fn as_dim(value: &Value) -> Option<Dim> {
     }
 }
 
+/// What is left of `a` after whole multiples of `b`, with the sign of `b`.
+pub(super) fn floored_remainder(a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+}
+
 fn fold_numbers(op: BinaryOp, a: f64, b: f64, integers: bool) -> Option<Value> {
     let number = |value: f64| Value::Number { value, is_integer: integers && value.fract() == 0.0 };
     Some(match op {
@@ -316,6 +351,8 @@ fn fold_numbers(op: BinaryOp, a: f64, b: f64, integers: bool) -> Option<Value> {
         BinaryOp::Subtract => number(a - b),
         BinaryOp::Multiply => number(a * b),
         BinaryOp::Divide => number(a / b),
+        BinaryOp::FloorDivide => number((a / b).floor()),
+        BinaryOp::Remainder => number(floored_remainder(a, b)),
         BinaryOp::Power => number(a.powf(b)),
         BinaryOp::Equal => Value::Bool(a == b),
         BinaryOp::NotEqual => Value::Bool(a != b),
@@ -340,9 +377,24 @@ fn same(left: &Value, right: &Value) -> Option<bool> {
         }
         (Value::Definition(a), Value::Definition(b)) => std::sync::Arc::ptr_eq(a, b),
         (Value::Builtin(a), Value::Builtin(b)) => a.name == b.name,
+        (Value::Instance(a), Value::Instance(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Value::Partial(a), Value::Partial(b)) => std::sync::Arc::ptr_eq(a, b),
         (Value::None, Value::None) => true,
         (Value::Tensor(_) | Value::Poison, _) | (_, Value::Tensor(_) | Value::Poison) => return None,
-        _ => false,
+        // Two of different kinds.
+        (
+            Value::Text(_)
+            | Value::Bool(_)
+            | Value::Number { .. }
+            | Value::Dim(_)
+            | Value::List(_)
+            | Value::Definition(_)
+            | Value::Builtin(_)
+            | Value::Instance(_)
+            | Value::Partial(_)
+            | Value::None,
+            _,
+        ) => false,
     })
 }
 
@@ -351,7 +403,8 @@ fn verb(op: BinaryOp) -> &'static str {
         BinaryOp::Add => "add",
         BinaryOp::Subtract => "subtract",
         BinaryOp::Multiply => "multiply",
-        BinaryOp::Divide => "divide",
+        BinaryOp::Divide | BinaryOp::FloorDivide => "divide",
+        BinaryOp::Remainder => "take the remainder of",
         BinaryOp::Power => "raise",
         BinaryOp::MatMul => "multiply matrices",
         BinaryOp::And | BinaryOp::Or => "combine",

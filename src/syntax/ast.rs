@@ -328,6 +328,10 @@ pub enum BinaryOp {
     Subtract,
     Multiply,
     Divide,
+    /// the quotient rounded down
+    FloorDivide,
+    /// with the sign of the divisor
+    Remainder,
     MatMul,
     Power,
 }
@@ -347,6 +351,8 @@ impl BinaryOp {
             Self::Subtract => "-",
             Self::Multiply => "*",
             Self::Divide => "/",
+            Self::FloorDivide => "//",
+            Self::Remainder => "%",
             Self::MatMul => "@",
             Self::Power => "**",
         }

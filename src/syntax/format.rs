@@ -143,12 +143,7 @@ impl Formatter<'_> {
             StatementKind::If { then, otherwise, .. } => {
                 let body = self.tokens(then.span);
                 self.simple(range.start..body.start + 1, indent, Context::Statement);
-                let Some(otherwise) = otherwise else {
-                    return self.body(&then.statements, body, indent, range.end);
-                };
-                let second = self.tokens(otherwise.span);
-                self.body(&then.statements, body, indent, second.start + 1);
-                self.body(&otherwise.statements, second, indent, range.end);
+                self.branches(then, otherwise.as_ref(), indent, range.end);
             }
             StatementKind::Train { entries } => {
                 self.simple(range.start..range.start + 2, indent, Context::Statement);
@@ -165,6 +160,25 @@ impl Formatter<'_> {
             }
             StatementKind::Input { .. } | StatementKind::Target { .. } => self.declaration(range, indent),
             _ => self.simple(range, indent, Context::Statement),
+        }
+    }
+
+    /// The bodies of a choice, whose first `{` is written. A choice behind `else` has no brackets of its own.
+    fn branches(&mut self, then: &Block, otherwise: Option<&Block>, indent: usize, end: usize) {
+        let body = self.tokens(then.span);
+        let Some(otherwise) = otherwise else { return self.body(&then.statements, body, indent, end) };
+        let second = self.tokens(otherwise.span);
+        let chained = otherwise.statements.first().filter(|statement| statement.span == otherwise.span);
+        match chained.map(|statement| &statement.kind) {
+            Some(StatementKind::If { then: next, otherwise, .. }) => {
+                let open = self.tokens(next.span).start;
+                self.body(&then.statements, body, indent, open + 1);
+                self.branches(next, otherwise.as_ref(), indent, end);
+            }
+            _ => {
+                self.body(&then.statements, body, indent, second.start + 1);
+                self.body(&otherwise.statements, second, indent, end);
+            }
         }
     }
 

@@ -295,11 +295,33 @@ impl<'t> TreeBuilder<'t> {
     }
 
     fn if_statement(&mut self, pair: Pair<'t, Rule>) -> Built<StatementKind> {
-        let mut parts = self.parts(pair);
-        let condition = self.expr(parts.next()?, 0)?;
-        let then = self.block(parts.next()?);
-        let otherwise = parts.take(Rule::block).map(|block| self.block(block));
-        Ok(StatementKind::If { condition, then, otherwise })
+        let span = self.span(&pair);
+        let mut cases: Vec<(Span, Expr, Block)> = Vec::new();
+        let (mut start, mut condition, mut otherwise) = (span, None, None);
+        for part in pair.into_inner() {
+            match (part.as_rule(), condition.take()) {
+                (Rule::if_word, _) => start = self.span(&part),
+                (Rule::expr, _) => condition = Some(self.expr(part, 0)?),
+                (Rule::block, Some(condition)) => cases.push((start, condition, self.block(part))),
+                (Rule::block, None) => otherwise = Some(self.block(part)),
+                // `else`
+                _ => {}
+            }
+        }
+        if cases.len() > MAXIMUM_NESTING {
+            return Err(Box::new(too_deep(span, "this choice")));
+        }
+        // A case behind `else` is a statement in the other branch, which has no brackets of its own.
+        while let Some((start, condition, then)) = cases.pop() {
+            let kind = StatementKind::If { condition, then, otherwise };
+            if cases.is_empty() {
+                return Ok(kind);
+            }
+            let span = Span { start: start.start, ..span };
+            let statement = Statement { doc: Vec::new(), annotations: Vec::new(), kind, span };
+            otherwise = Some(Block { statements: vec![statement], span });
+        }
+        Err(disagreement(span))
     }
 
     fn definition(&mut self, pair: Pair<'t, Rule>) -> Built<Definition> {
@@ -309,7 +331,8 @@ impl<'t> TreeBuilder<'t> {
             "layer" => DefinitionKind::Layer,
             "combiner" => DefinitionKind::Combiner,
             "optimizer" => DefinitionKind::Optimizer,
-            _ => DefinitionKind::Initializer,
+            "initializer" => DefinitionKind::Initializer,
+            _ => return Err(disagreement(parts.span)),
         };
         let name = self.ident(parts.next()?);
         let mut parameters = Vec::new();
@@ -383,7 +406,8 @@ impl<'t> TreeBuilder<'t> {
         let mode = match clause.next()?.as_rule() {
             Rule::trains_only => TrainsMode::Only,
             Rule::never_trains => TrainsMode::Never,
-            _ => TrainsMode::Trains,
+            Rule::trains => TrainsMode::Trains,
+            _ => return Err(disagreement(clause.span)),
         };
         Ok(Assertion::Trains { subject, mode, params: self.patterns(clause.next()?) })
     }
@@ -403,7 +427,8 @@ impl<'t> TreeBuilder<'t> {
             let inner = self.parts(dim).next()?;
             dims.push(match inner.as_rule() {
                 Rule::ellipsis => DimExpr::Rest(self.span(&inner)),
-                _ => DimExpr::Expr(self.expr(inner, 0)?),
+                Rule::expr => DimExpr::Expr(self.expr(inner, 0)?),
+                _ => return Err(disagreement(parts.span)),
             });
         }
         Ok(dims)

@@ -148,7 +148,7 @@ fn token(text: &str, at: usize) -> (TokenKind, usize) {
                 return (TokenKind::Symbol, at + symbol.len());
             }
             let length = rest.chars().next().map_or(1, char::len_utf8);
-            let kind = if b"+-*/@=<>,:.?".contains(&bytes[0]) { TokenKind::Symbol } else { TokenKind::Unknown };
+            let kind = if b"+-*/%@=<>,:.?".contains(&bytes[0]) { TokenKind::Symbol } else { TokenKind::Unknown };
             (kind, at + length)
         }
     }

@@ -291,3 +291,64 @@ fn what_keeps_samples_apart_takes_missing_ones() {
         assert!(headlines.iter().any(|headline| headline.contains("mixes samples")), "{expression}: {headlines:?}");
     }
 }
+
+#[test]
+fn choices_chain() {
+    let text = "const size = 2
+        input x: f32[batch]
+        fn by_statement(x) {
+            if size == 1 { return x } else if size == 2 { return 2 * x } else if size == 3 { return 3 * x } else { return 0 * x }
+        }
+        output a = by_statement(x)
+        output b = if size == 1 { x } else if size == 2 { 2 * x } else { 0 * x }";
+    for (size, wanted) in [("1", [1.0, 1.0]), ("2", [2.0, 2.0]), ("3", [3.0, 0.0]), ("4", [0.0, 0.0])] {
+        let mut run = Run::new(&text.replace("size = 2", &format!("size = {size}")));
+        run.feed("x", &[1.0]);
+        let out = run.predict(1);
+        assert_eq!([out["a"][0], out["b"][0]], wanted, "size {size}");
+    }
+    // A chain is as high as it has cases.
+    let cases = "else if size == 2 { x } ".repeat(600);
+    let long = format!("input x: f32[batch]\nconst size = 1\noutput y = if size == 1 {{ x }} {cases} else {{ x }}");
+    assert_eq!(errors(&long, &Options::default()), ["text nested too deeply"]);
+    let cases = "else if size == 2 { return x } ".repeat(600);
+    let long = format!("const size = 1\nfn f(x) {{ if size == 1 {{ return x }} {cases} else {{ return x }} }}");
+    assert_eq!(errors(&long, &Options::default()), ["text nested too deeply"]);
+}
+
+#[test]
+fn quotients_and_remainders_round_down() {
+    let pairs: Vec<(i32, i32)> = [7, -7, 0, 6, i32::MIN, i32::MAX]
+        .into_iter()
+        .flat_map(|a| [2, -2, 3, -3, 1, i32::MAX, i32::MIN].map(|b| (a, b)))
+        .collect();
+    let mut run = Run::new(
+        "input a: i32[batch]
+        input b: i32[batch]
+        output quotient = f32(a // b)
+        output rest = f32(a % b)
+        output whole = f32(floor(a) + ceil(b) - round(b))
+        output of_floats = f32(a) // f32(b)",
+    );
+    let (left, right): (Vec<i32>, Vec<i32>) = pairs.iter().copied().unzip();
+    run.feed_int("a", &left);
+    run.feed_int("b", &right);
+    let out = run.predict(pairs.len());
+    for (row, (a, b)) in pairs.iter().map(|(a, b)| (i64::from(*a), i64::from(*b))).enumerate() {
+        let rest = a.rem_euclid(b.abs()) + if b < 0 && a.rem_euclid(b.abs()) != 0 { b } else { 0 };
+        assert_eq!(out["quotient"][row], ((a - rest) / b) as f64, "{a} // {b}");
+        assert_eq!(out["rest"][row], rest as f64, "{a} % {b}");
+        assert_eq!(out["whole"][row], a as f64);
+    }
+    let known = "input x: f32[batch, T]
+        assert 7 // 2 == 3
+        assert -7 // 2 == -4
+        assert -7 % 3 == 2
+        assert 7 % -3 == -2
+        assert 7.5 // 2 == 3
+        assert 2 ** 3 % 5 == 3
+        assert (4 * shape(x)[1]) // 2 == 2 * shape(x)[1]
+        assert (4 * shape(x)[1]) % 2 == 0
+        output y = x";
+    assert_eq!(errors(known, &Options::default()), Vec::<String>::new());
+}

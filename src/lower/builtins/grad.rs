@@ -47,7 +47,9 @@ fn derivative(l: &mut Emitter<'_>, module: &mut Module, y: TensorValue, x: NodeI
         (Direction::Forward, Some(coordinates)) => {
             (Direction::Forward, forward_gradient(&mut l.graphs.step, y.node, x, coordinates))
         }
-        _ => (Direction::Reverse, gradients(&mut l.graphs.step, y.node, &[x])[0]),
+        (Direction::Forward, None) | (Direction::Reverse, _) => {
+            (Direction::Reverse, gradients(&mut l.graphs.step, y.node, &[x])[0])
+        }
     };
     module.derivatives.push(DerivativeInfo { span: l.findings.user_span(span), direction, coordinates });
     node

@@ -24,6 +24,11 @@ fn unary(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: impl Into<Op>, fol
         return Ok(Value::Number { value: result, is_integer: false });
     }
     let x = l.tensor_argument(frame, m, 0)?;
+    let op: Op = op.into();
+    // An int is rounded as it is.
+    if matches!(op, Op::Floor(_) | Op::Ceil(_) | Op::Round(_)) && l.ty(x).dtype == DType::I32 {
+        return Ok(Value::Tensor(x));
+    }
     l.add(frame, m.span, op, &[x]).map(Value::Tensor)
 }
 
@@ -35,7 +40,7 @@ macro_rules! unary_rows {
             row("minimum", &["x", "y"], "the smaller of two, element by element; at a tie the gradient goes to `y`",
                 |l, frame, m| pair(l, frame, m, ops::Min.into(), f64::min)),
             row("remainder", &["x", "y"], "what is left of x after whole multiples of y, with the sign of y",
-                |l, frame, m| pair(l, frame, m, ops::Rem.into(), |x, y| x - y * (x / y).floor())),
+                |l, frame, m| pair(l, frame, m, ops::Rem.into(), crate::lower::elementwise::floored_remainder)),
             row("atan2", &["y", "x"], "the angle of the point (x, y), in radians",
                 |l, frame, m| pair(l, frame, m, ops::Atan2.into(), f64::atan2)),
             row("is_nan", &["x"], "whether the value is not a number", |l, frame, m| {

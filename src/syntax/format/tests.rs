@@ -22,8 +22,19 @@ fn spaces_are_canonical() {
     check("param a:f32=0.5 in[0,1]", "param a: f32 = 0.5 in [0, 1]\n");
     check("let a = x@ y|>f|> g . h( )", "let a = x @ y |> f |> g.h()\n");
     check("let a = if b{c}else{-d}", "let a = if b { c } else { -d }\n");
+    check("let a = if b{c}else  if d{e}else{f}", "let a = if b { c } else if d { e } else { f }\n");
+    check("let a = b//c%d/e", "let a = b // c % d / e\n");
     check("assert a never trains b.* ,c.*d", "assert a never trains b.*, c.*d\n");
     check("@ allow( weight-collapse ) let a = -1", "@allow(weight-collapse)\nlet a = -1\n");
+}
+
+#[test]
+fn choices_chain() {
+    check(
+        "fn f(x){if a==1{return x}else if a==2 # two\n{return 1}else if b{let c=1 return c}else{return 2}}",
+        "fn f(x) {\n    if a == 1 {\n        return x\n    } else if a == 2 {  # two\n        return 1\n    } else if b {\n        let c = 1\n        return c\n    } else {\n        return 2\n    }\n}\n",
+    );
+    check("fn f(x){if a{}else if b{}}", "fn f(x) {\n    if a {} else if b {}\n}\n");
 }
 
 #[test]

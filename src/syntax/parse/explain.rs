@@ -47,6 +47,7 @@ pub(super) fn explain(error: &Error<Rule>, builder: &TreeBuilder<'_>, end: usize
     };
     place
         .bad_character()
+        .or_else(|| place.bad_comment())
         .or_else(|| place.bad_literal())
         .or_else(|| place.bad_bracket())
         .or_else(|| place.bad_statement())
@@ -121,7 +122,8 @@ impl Place<'_> {
             "||" | "|" => "write `or`; a pipe is `|>`",
             "!" => "write `not`",
             "'" | "‘" | "’" | "“" | "”" => "strings stand in `\"…\"`",
-            "%" | "^" | "~" => "operators are `+ - * / ** @`, comparisons, `and`, `or`, `not` and `|>`",
+            "^" => "write `a ** b` for a power",
+            "~" => "operators are `+ - * / // % ** @`, comparisons, `and`, `or`, `not` and `|>`",
             "->" => "a definition has no result type: its `return` says it",
             _ if self.found.and_then(|index| self.kind(index)) == Some(TokenKind::Unknown) => "remove it",
             _ => return None,
@@ -129,6 +131,17 @@ impl Place<'_> {
         let what = if found == "//" { "is no comment" } else { "means nothing here" };
         let shown: String = found.escape_debug().collect();
         Some(self.error(format!("`{shown}` {what}"), format!("unexpected `{shown}`")).with_help(help))
+    }
+
+    /// A `//` before the place on its line, which was meant to begin a comment.
+    fn bad_comment(&self) -> Option<Diagnostic> {
+        let line = self.tokens[self.found?].line;
+        let mut before = (self.first..self.before).rev().take_while(|index| self.tokens[*index].line == line);
+        if !before.any(|index| self.word(index) == "//") {
+            return None;
+        }
+        let error = self.error(format!("unexpected {}", self.found_text()), "does not go on what stands before");
+        Some(error.with_help("comments begin with `#`"))
     }
 
     fn bad_literal(&self) -> Option<Diagnostic> {
@@ -243,8 +256,16 @@ impl Place<'_> {
         let statement = if in_train { "an entry of `train`" } else { "a statement" };
         let error = self.error(format!("`{found}` does not begin {statement}"), "expected a keyword");
         if self.kind(index + 1) == Some(TokenKind::Word) || in_train {
-            let alias =
-                [("def", "fn"), ("function", "fn"), ("func", "fn"), ("var", "let"), ("import", "use"), ("val", "let")];
+            let alias = [
+                ("def", "fn"),
+                ("function", "fn"),
+                ("func", "fn"),
+                ("var", "let"),
+                ("import", "use"),
+                ("val", "let"),
+                ("elif", "else if"),
+                ("elseif", "else if"),
+            ];
             if let Some((_, word)) = alias.iter().find(|(other, _)| *other == found) {
                 return Some(error.with_help(format!("did you mean `{word}`?")));
             }
@@ -316,9 +337,6 @@ impl Place<'_> {
         let statement = (self.first..self.before).rev().find(|&index| begins_statement(self.text, self.tokens, index));
         if self.expects(Rule::equals) && statement.is_some_and(|index| self.word(index) == "param") {
             return error.with_help("a param needs an initial value: `= zeros()`, `= glorot_uniform()`, `= 0.5`");
-        }
-        if self.found_word() == "if" && self.word(self.before.wrapping_sub(1)) == "else" {
-            return error.with_help("a choice among more than two is written `else { if … }`");
         }
         if self.found_word() == "?" {
             return error.with_help("`?` stands behind the type of a target that may be missing: `f32[batch]?`");

@@ -42,7 +42,11 @@ impl Infix {
                 | BinaryOp::Greater
                 | BinaryOp::GreaterEqual => COMPARISON,
                 BinaryOp::Add | BinaryOp::Subtract => 6,
-                BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::MatMul => 7,
+                BinaryOp::Multiply
+                | BinaryOp::Divide
+                | BinaryOp::FloorDivide
+                | BinaryOp::Remainder
+                | BinaryOp::MatMul => 7,
                 BinaryOp::Power => 9,
             },
         }
@@ -70,6 +74,8 @@ fn infix(rule: Rule) -> Option<Infix> {
         Rule::subtract => BinaryOp::Subtract,
         Rule::multiply => BinaryOp::Multiply,
         Rule::divide => BinaryOp::Divide,
+        Rule::floor_divide => BinaryOp::FloorDivide,
+        Rule::remainder => BinaryOp::Remainder,
         Rule::matmul => BinaryOp::MatMul,
         Rule::power => BinaryOp::Power,
         _ => return None,
@@ -146,10 +152,12 @@ impl<'t> TreeBuilder<'t> {
             Rule::parenthesized => self.expr(self.parts(pair).next()?, height)?.kind,
             Rule::if_expr => {
                 let mut parts = self.parts(pair);
-                let condition = Box::new(self.expr(parts.next()?, height)?);
-                let then = Box::new(self.expr(parts.next()?, height)?);
-                let otherwise = Box::new(self.expr(parts.next()?, height)?);
-                ExprKind::If { condition, then, otherwise }
+                let mut values = Vec::new();
+                while let Some(value) = parts.take(Rule::expr) {
+                    // Each case stands in the other branch of the one before.
+                    values.push(self.expr(value, height + values.len() / 2)?);
+                }
+                choice(values).ok_or_else(|| disagreement(span))?
             }
             _ => return Err(disagreement(span)),
         };
@@ -253,6 +261,21 @@ impl<'t> TreeBuilder<'t> {
             }
         }
         Ok(text.into())
+    }
+}
+
+/// Conditions and values by turns, then the value where none holds.
+fn choice(mut values: Vec<Expr>) -> Option<ExprKind> {
+    let mut otherwise = values.pop()?;
+    loop {
+        let (then, condition) = (values.pop()?, values.pop()?);
+        let span = condition.span.to(otherwise.span);
+        let kind =
+            ExprKind::If { condition: Box::new(condition), then: Box::new(then), otherwise: Box::new(otherwise) };
+        if values.is_empty() {
+            return Some(kind);
+        }
+        otherwise = Expr { kind, span };
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) fn is_operator(rule: Rule) -> bool {
         pipe | power
             | multiply
             | divide
+            | floor_divide
+            | remainder
             | matmul
             | add
             | subtract
