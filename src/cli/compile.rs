@@ -172,7 +172,8 @@ fn summary(compiled: &Compiled) -> String {
     }
     let n_elements: usize =
         module.params.values().filter_map(|info| Some(info.ty.known_shape()?.iter().product::<usize>())).sum();
-    lines.push(format!("params   {} tensors, {n_elements} numbers", module.params.len()));
+    let tensors = if module.params.len() == 1 { "tensor" } else { "tensors" };
+    lines.push(format!("params   {} {tensors}, {n_elements} numbers", module.params.len()));
     lines.push(format!(
         "nodes    {} lowered, {} in predict, {} in train",
         module.graph.len(),

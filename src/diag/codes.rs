@@ -139,6 +139,13 @@ codes! {
         "A weight of losses is trained with steps so long that each overshoots by more than the last, so that the weight jumps\nfrom bound to bound: the learning rate times the objective's second derivative by the weight is above 2. A run finds\nthis with its data at hand. Take a smaller learning rate for the weight, or divide its loss by the losses' scale.";
 }
 
+impl Code {
+    /// Whether it is that of a lint, whose name is its title.
+    pub fn is_lint(self) -> bool {
+        self.as_str().starts_with('L')
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

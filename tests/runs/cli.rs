@@ -181,6 +181,25 @@ fn mistakes_are_explained_and_leave_nothing_behind() {
 }
 
 #[test]
+fn codes_are_explained_by_code_and_by_name() {
+    let folder = std::env::temp_dir();
+    let explain = |words: &[&str]| {
+        let output = anabranch(&folder, &[&["explain"], words].concat());
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (by_code, by_name) = (explain(&["L0001"]), explain(&["weight-collapse"]));
+    assert!(by_code.0 && by_code.1.starts_with("L0001: weight-collapse\n"), "{}", by_code.1);
+    assert_eq!(by_code, by_name);
+    let (all_listed, all) = explain(&[]);
+    let listed = |code: &anabranch::diag::Code| all.contains(&format!("{code}  {}\n", code.title()));
+    assert!(all_listed && anabranch::diag::Code::ALL.iter().all(listed), "{all}");
+    let (known, said) = explain(&["weight-colapse"]);
+    assert!(!known && said.contains("did you mean weight-collapse?"), "{said}");
+    let (known, said) = explain(&["syntax"]);
+    assert!(!known && !said.contains("did you mean"), "{said}");
+}
+
+#[test]
 fn a_run_that_diverges_keeps_the_last_good_params() {
     let project = project();
     let folder = project.path();
