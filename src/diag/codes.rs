@@ -52,7 +52,7 @@ codes! {
     E0205 "definition calls itself"
         "Definitions are expanded at their calls, so one that reaches itself would never end. Use `repeat` for a fixed count.";
     E0301 "shapes do not fit"
-        "Element-wise operands must have equal shapes, or one is a scalar, or they align at the trailing axes where the shorter\none has a *written* 1. `batch` aligns with `batch` only: `f32[batch, 1] - f32[batch]` is an error here, never a silent\n`[batch, batch]` matrix. Use `reshape`, `squeeze` or a slice to say what you mean.";
+        "Element-wise operands must have equal shapes, or one is a scalar, or they align at the trailing axes, where an extent of\n1 aligns with any. A 1 that is left over is an error, `f32[batch, 1] - f32[batch]`, never a silent `[batch, batch]`\nmatrix. Use `squeeze`, `unsqueeze`, `reshape` or a slice to say what you mean.";
     E0302 "wrong element type"
         "An operation got values of a type that it does not take, for example arithmetic on `bool`.";
     E0303 "operation's constraint failed"

@@ -1,11 +1,12 @@
 //! Arguments of a call, evaluated and matched to parameters.
 
+use super::counterparts::suggest_argument;
 use super::emit::Emitter;
 use super::findings::Findings;
 use super::value::{Frame, TensorValue, Value};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Dim, Shape};
+use crate::ir::{DType, Dim, Shape};
 use crate::syntax::ast::{Argument, Expr, Ident};
 
 /// Arguments as evaluated, not yet matched.
@@ -160,12 +161,10 @@ impl Findings {
         known: impl Iterator<Item = &'a str>,
     ) -> Reported {
         let known: Vec<&str> = known.collect();
-        self.report(
-            Diagnostic::error(Code::E0401, format!("`{name}` has no argument `{}`", ident.name))
-                .at(ident.span, "unknown argument")
-                .with_note(format!("it takes: {}", known.join(", ")))
-                .with_suggestion(&ident.name, known.iter().copied()),
-        )
+        let finding = Diagnostic::error(Code::E0401, format!("`{name}` has no argument `{}`", ident.name))
+            .at(ident.span, "unknown argument")
+            .with_note(format!("it takes: {}", known.join(", ")));
+        self.report(suggest_argument(finding, &ident.name, &known))
     }
 }
 
@@ -180,6 +179,14 @@ impl Emitter<'_> {
                 format!("argument `{}` is missing", m.parameters[slot]),
                 "needed here",
             )),
+        }
+    }
+
+    /// The argument at `slot` as a tensor of ints: a list of ints is one.
+    pub(super) fn int_tensor_argument(&mut self, frame: &Frame, m: &Matched, slot: usize) -> Lowered<TensorValue> {
+        match m.get(slot).cloned() {
+            Some((value, at)) => self.to_tensor_of(frame, value, DType::I32, at),
+            None => self.tensor_argument(frame, m, slot),
         }
     }
 

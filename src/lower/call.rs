@@ -52,10 +52,14 @@ impl Lowering {
                 let found = self.graphs.describe(other);
                 let mut finding = Diagnostic::error(Code::E0204, format!("{found} cannot be called"))
                     .at(callee, "not a function or layer");
-                if let Value::Tensor(_) = other {
-                    finding = finding.with_help(
-                        "a layer's result is a value; to use one layer twice, name it: `layer enc = dense(units=8)`, then `enc(x)`",
-                    );
+                match other {
+                    Value::Tensor(_) => {
+                        finding = finding.with_help(
+                            "a layer's result is a value; to use one layer twice, name it: `layer enc = dense(units=8)`, then `enc(x)`",
+                        );
+                    }
+                    Value::Text(text) => finding = self.scopes.unquoted(text, finding),
+                    _ => {}
                 }
                 Err(self.findings.report(finding))
             }
@@ -180,7 +184,7 @@ impl Lowering {
         let implicit: &[&str] = match definition.definition.kind {
             DefinitionKind::Optimizer => &["param", "grad"],
             DefinitionKind::Initializer => &["shape"],
-            _ => &[],
+            DefinitionKind::Fn | DefinitionKind::Layer | DefinitionKind::Combiner => &[],
         };
         let arguments = self.named_only(definition, arguments, implicit, span)?;
         Ok(Value::Partial(Arc::new(Partial { definition: definition.clone(), arguments })))
@@ -284,8 +288,14 @@ impl Lowering {
     }
 
     fn no_optimizer(&mut self, found: &Value, span: Span) -> Reported {
-        let found = self.graphs.describe(found);
-        self.findings.error(Code::E0406, span, format!("{found} is not an optimizer"), "expected an optimizer")
+        let description = self.graphs.describe(found);
+        let finding = Diagnostic::error(Code::E0406, format!("{description} is not an optimizer"))
+            .at(span, "expected an optimizer");
+        let finding = match found {
+            Value::Text(text) => self.scopes.unquoted(text, finding),
+            _ => finding,
+        };
+        self.findings.report(finding)
     }
 }
 

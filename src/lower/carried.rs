@@ -7,7 +7,7 @@ use super::module::{Constraint, Owner, ParamInfo, StateInfo};
 use super::value::{Frame, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Role, TensorType};
+use crate::ir::{DType, Role, TensorType};
 use crate::ops::InputKind;
 use crate::syntax::ast::{DefinitionKind, Expr, ExprKind, Ident, TypeExpr};
 use std::sync::Arc;
@@ -121,7 +121,8 @@ impl Lowering {
             match (&value, ty) {
                 (Value::Number { value, .. }, Some(ty)) => Ok(self.emit().constant(frame, init.span, *value, ty)),
                 _ => {
-                    let tensor = self.emit().to_tensor(frame, value, init.span)?;
+                    let wanted = ty.map_or(DType::F32, |ty| ty.dtype);
+                    let tensor = self.emit().to_tensor_of(frame, value, wanted, init.span)?;
                     match ty {
                         Some(ty) if self.graphs.ty(tensor).is_scalar() && !ty.is_scalar() => {
                             let node = self.emit().builder(frame, init.span).splat(tensor.node, &ty.shape);

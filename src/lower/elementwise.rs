@@ -1,8 +1,8 @@
 //! Operators: compile-time arithmetic, and element-wise ops on tensors with the language's alignment rule.
 //!
 //! Shapes of element-wise operands are equal; or one is a scalar; or they align at the trailing axes, where an operand
-//! may have fewer axes or a *written* 1. `batch` aligns with `batch` only, and operands of different rank may not both
-//! be expanded, so `[batch, 1]` against `[batch]` is an error and never a `[batch, batch]` matrix.
+//! may have fewer axes, and an extent of 1 aligns with any. Where two of different rank would align without that 1, it was
+//! left over: `[batch, 1]` against `[batch]` is an error and never a `[batch, batch]` matrix.
 
 use super::Lowered;
 use super::emit::Emitter;
@@ -132,14 +132,9 @@ impl Emitter<'_> {
         let floats = operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).is_float()));
         let mut tensors = Vec::with_capacity(operands.len());
         for (value, at) in operands {
-            // An int beside tensors of ints is one of them.
-            let tensor = match value {
-                Value::Number { value, is_integer: true } if integers && !floats => {
-                    self.constant(frame, at, value, &TensorType::scalar(DType::I32))
-                }
-                value => self.to_tensor(frame, value, at)?,
-            };
-            tensors.push((tensor, at));
+            // An int beside tensors of ints is one of them, and so is a list of ints.
+            let wanted = if integers && !floats { DType::I32 } else { DType::F32 };
+            tensors.push((self.to_tensor_of(frame, value, wanted, at)?, at));
         }
         let mut shape: Shape = self.ty(tensors[0].0).shape.clone();
         for i in 1..tensors.len() {
@@ -170,14 +165,14 @@ impl Emitter<'_> {
         let (long, short) = if a.rank() > b.rank() { (&a, &b) } else { (&b, &a) };
         if long.rank() == short.rank() + 1 && long.shape.last().is_some_and(Dim::is_one) {
             finding = finding
-                .with_note("shapes align at their trailing axes; `batch` aligns with `batch` only")
+                .with_note("shapes align at their trailing axes, where a 1 aligns with any extent")
                 .with_help(format!(
                     "say which is meant: `[..., 0]` after {} drops its axis of extent 1, `[..., none]` after {} adds one",
                     show_shape(&long.shape),
                     show_shape(&short.shape)
                 ));
         } else if a.rank() != b.rank() {
-            finding = finding.with_note("shapes align at their trailing axes; `batch` aligns with `batch` only");
+            finding = finding.with_note("shapes align at their trailing axes, where a 1 aligns with any extent");
         }
         self.report(finding)
     }
@@ -306,24 +301,25 @@ fn aligned_shape(a: &[Dim], b: &[Dim]) -> Option<Shape> {
     let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
     let offset = long.len() - short.len();
     let mut shape = long.to_vec();
-    let mut long_expanded = false;
-    for (i, dim) in short.iter().enumerate() {
-        let other = &long[i + offset];
-        if dim == other {
+    let mut grown = Vec::new();
+    for (axis, dim) in (offset..).zip(short) {
+        if *dim == long[axis] || dim.is_one() {
             continue;
         }
-        if dim.is_batch() || other.is_batch() {
+        if !long[axis].is_one() {
             return None;
         }
-        if other.is_one() {
-            shape[i + offset] = dim.clone();
-            long_expanded = true;
-        } else if !dim.is_one() {
-            return None;
-        }
+        shape[axis] = dim.clone();
+        grown.push(axis);
     }
-    // Both sides expanded at different ranks is the silent outer product that nobody meant.
-    if long_expanded && offset > 0 { None } else { Some(shape) }
+    // Where the two align without the written 1, it was left over: `[batch, 1]` against `[batch]`.
+    let kept: Vec<&Dim> = (0..long.len()).filter(|axis| !grown.contains(axis)).map(|axis| &long[axis]).collect();
+    let fits = |(dim, other): (&Dim, &&Dim)| dim == *other || dim.is_one();
+    let is_left_over = offset > 0
+        && !grown.is_empty()
+        && kept.len() >= short.len()
+        && short.iter().rev().zip(kept.iter().rev()).all(fits);
+    if is_left_over { None } else { Some(shape) }
 }
 
 fn as_dim(value: &Value) -> Option<Dim> {
@@ -414,5 +410,72 @@ fn verb(op: BinaryOp) -> &'static str {
         | BinaryOp::LessEqual
         | BinaryOp::Greater
         | BinaryOp::GreaterEqual => "compare",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dim, aligned_shape};
+    use crate::ir::show_shape;
+    use proptest::prelude::*;
+
+    fn dim(text: &str) -> Dim {
+        match text {
+            "batch" => Dim::batch(),
+            text => text.parse().map_or_else(|_| Dim::symbol(text), Dim::known),
+        }
+    }
+
+    fn shape(text: &str) -> Vec<Dim> {
+        text.split_whitespace().map(dim).collect()
+    }
+
+    #[test]
+    fn shapes_align_at_trailing_axes_and_by_ones() {
+        for (a, b, wanted) in [
+            ("batch 3", "3", Some("batch 3")),
+            ("batch 3", "", Some("batch 3")),
+            ("batch 3", "1 3", Some("batch 3")),
+            ("batch 4 4 3", "1 1 3", Some("batch 4 4 3")),
+            ("batch 1", "1 batch", Some("batch batch")),
+            ("batch T 1", "3", Some("batch T 3")),
+            ("batch T 1", "1 3", Some("batch T 3")),
+            ("batch 3", "4", None),
+            ("batch 1", "batch", None),
+            ("4 1", "4", None),
+            ("batch T 1", "T", None),
+            ("batch 3 1", "batch 3", None),
+            ("batch T", "batch", None),
+        ] {
+            let found = aligned_shape(&shape(a), &shape(b));
+            assert_eq!(
+                found.as_deref().map(show_shape),
+                wanted.map(|text| show_shape(&shape(text))),
+                "[{a}] and [{b}]"
+            );
+        }
+    }
+
+    proptest! {
+        /// Whatever aligns does so either way round, and as NumPy says.
+        #[test]
+        fn alignment_is_that_of_numpy_or_none(a in shapes(), b in shapes()) {
+            let (one, other) = (aligned_shape(&a, &b), aligned_shape(&b, &a));
+            prop_assert_eq!(&one, &other);
+            if let Some(found) = one {
+                prop_assert_eq!(found.len(), a.len().max(b.len()));
+                for at in 0..found.len() {
+                    let of = |shape: &[Dim]| shape.iter().rev().nth(at).cloned().unwrap_or(Dim::known(1));
+                    let (x, y, z) = (of(&a), of(&b), of(&found));
+                    let wanted = if x.is_one() { &y } else { &x };
+                    prop_assert_eq!(&z, wanted);
+                    prop_assert!(x == y || x.is_one() || y.is_one());
+                }
+            }
+        }
+    }
+
+    fn shapes() -> impl Strategy<Value = Vec<Dim>> {
+        proptest::collection::vec(prop_oneof![Just("batch"), Just("T"), Just("1"), Just("3")].prop_map(dim), 0..4)
     }
 }

@@ -172,8 +172,23 @@ impl Emitter<'_> {
         reason = "the emitter converts, and reports what it finds; the value is the argument"
     )]
     pub(super) fn to_tensor(&mut self, frame: &Frame, value: Value, span: Span) -> Lowered<TensorValue> {
+        self.to_tensor_of(frame, value, DType::F32, span)
+    }
+
+    /// As [`Self::to_tensor`], where the element type is known that is wanted: with `i32`, ints stay ints.
+    #[allow(clippy::wrong_self_convention, reason = "as above")]
+    pub(super) fn to_tensor_of(
+        &mut self,
+        frame: &Frame,
+        value: Value,
+        wanted: DType,
+        span: Span,
+    ) -> Lowered<TensorValue> {
         match value {
             Value::Tensor(tensor) => self.in_current(tensor, span),
+            Value::Number { value, is_integer: true } if wanted == DType::I32 => {
+                Ok(self.constant(frame, span, value, &TensorType::scalar(DType::I32)))
+            }
             Value::Number { value, .. } => Ok(self.constant(frame, span, value, &TensorType::scalar(DType::F32))),
             Value::Bool(value) => {
                 Ok(self.constant(frame, span, f64::from(u8::from(value)), &TensorType::scalar(DType::Bool)))
@@ -182,7 +197,7 @@ impl Emitter<'_> {
                 let node = self.builder(frame, span).size(&dim);
                 Ok(TensorValue { node, which: self.graphs.which })
             }
-            Value::List(items) if !items.is_empty() => self.stack(frame, items, span),
+            Value::List(items) if !items.is_empty() => self.stack(frame, items, wanted, span),
             Value::Poison => Err(Reported),
             Value::Partial(partial) => Err(self.findings.unfinished(&partial, span)),
             Value::List(_)
@@ -198,10 +213,10 @@ impl Emitter<'_> {
     }
 
     /// Values of one shape along a new first axis.
-    fn stack(&mut self, frame: &Frame, items: Vec<Value>, span: Span) -> Lowered<TensorValue> {
+    fn stack(&mut self, frame: &Frame, items: Vec<Value>, wanted: DType, span: Span) -> Lowered<TensorValue> {
         let mut rows = Vec::with_capacity(items.len());
         for item in items {
-            let tensor = self.to_tensor(frame, item, span)?;
+            let tensor = self.to_tensor_of(frame, item, wanted, span)?;
             let mut shape = self.ty(tensor).shape.clone();
             shape.insert(0, Dim::known(1));
             rows.push(self.add(frame, span, Reshape { shape }, &[tensor])?);

@@ -99,7 +99,7 @@ impl Findings {
             OpErrorKind::Constraint => Code::E0303,
             OpErrorKind::Limit => Code::E0701,
         };
-        let mut finding = Diagnostic::error(code, error.message).at(span, "here");
+        let mut finding = Diagnostic::error(code, without_rule_number(&error.message)).at(span, "here");
         finding = match error.help {
             Some(help) => finding.with_help(help),
             None if code == Code::E0302 => finding.with_help("`f32(x)` and `i32(x)` convert one into the other"),
@@ -176,5 +176,32 @@ impl Findings {
     /// Where a node that is created in this frame comes from.
     pub(super) fn provenance(&self, frame: &Frame, span: Span) -> Provenance {
         Provenance { name: frame.value_path.clone(), span: self.user_span(span) }
+    }
+}
+
+/// A message of a shape rule without the number that the rule has in the op's source, such as ` (C2)`: the words say it.
+fn without_rule_number(message: &str) -> String {
+    let mut parts = message.split(" (C");
+    let mut words = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                words.push_str(rest);
+            }
+            _ => words.extend([" (C", part]),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_rule_number;
+
+    #[test]
+    fn numbers_of_rules_are_left_out() {
+        assert_eq!(without_rule_number("axes [1, 0] must be in order (C1)"), "axes [1, 0] must be in order");
+        assert_eq!(without_rule_number("is 3 (C2), not 4 (C)"), "is 3, not 4 (C)");
+        assert_eq!(without_rule_number("a (C1"), "a (C1");
     }
 }

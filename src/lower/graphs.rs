@@ -7,7 +7,7 @@ use super::body::OpenBody;
 use super::module::Direction;
 use super::value::{TensorValue, Value, Which};
 use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType, show_shape};
-use crate::ops::{Input, InputKind};
+use crate::ops::{Input, InputKind, Op};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +116,17 @@ impl Graphs {
         // FNV-1a, 32 bits.
         let bytes = path.bytes().chain(count.to_le_bytes());
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+
+    /// The kind and name of an `input` or `target`, where a value is one.
+    pub(super) fn data_name(&self, tensor: TensorValue) -> Option<(InputKind, &Arc<str>)> {
+        let graph = self.of(tensor.which);
+        match graph.op(tensor.node) {
+            Op::Input(Input { kind: kind @ (InputKind::Input | InputKind::Target), .. }) => {
+                Some((*kind, &graph.node(tensor.node).provenance.name))
+            }
+            _ => None,
+        }
     }
 
     /// A value in a few words, with its type where it is a tensor.

@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use super::module::DataInfo;
+use super::scopes::UNUSED;
 use super::value::{Frame, Value};
 use super::{Lowered, Lowering, Reported, Setting};
 use crate::diag::{Code, Diagnostic, Span};
@@ -38,7 +39,9 @@ impl Lowering {
             }
             StatementKind::Let { name, value } => {
                 let value = self.expr(&mut own(name), value)?;
-                self.module.idle_values.insert(name.name.clone(), name.span);
+                if &*name.name != UNUSED {
+                    self.module.idle_values.insert(name.name.clone(), name.span);
+                }
                 self.scopes.declare(&mut self.findings, file, name, value)
             }
             StatementKind::LayerBinding { name, value } => {
@@ -142,10 +145,8 @@ impl Lowering {
             node
         };
         self.scopes.declare(&mut self.findings, file, name, Value::Tensor(value))?;
-        match kind {
-            InputKind::Target => self.module.targets.insert(name.name.clone(), info),
-            _ => self.module.inputs.insert(name.name.clone(), info),
-        };
+        let fields = if kind == InputKind::Target { &mut self.module.targets } else { &mut self.module.inputs };
+        fields.insert(name.name.clone(), info);
         Ok(())
     }
 

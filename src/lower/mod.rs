@@ -19,6 +19,7 @@ mod body;
 mod builtins;
 mod call;
 mod carried;
+mod counterparts;
 mod elementwise;
 mod emit;
 mod expr;

@@ -10,7 +10,7 @@
 //! could tell: a name bound in one branch counts as bound behind both.
 
 use super::findings::Findings;
-use super::scopes::Scopes;
+use super::scopes::{Scopes, UNUSED};
 use super::value::{Binding, Frame, Home, Value};
 use super::{Lowered, Reported, builtins};
 use crate::diag::Span;
@@ -281,7 +281,9 @@ impl Resolver<'_> {
 
 /// Binds a name to nothing in particular; a body may declare it again, as it may a parameter.
 fn bind(frame: &mut Frame, name: &Arc<str>, span: Span) {
-    frame.locals.get_or_insert_default().insert(name.clone(), Binding::parameter(Value::Poison, span));
+    if &**name != UNUSED {
+        frame.locals.get_or_insert_default().insert(name.clone(), Binding::parameter(Value::Poison, span));
+    }
 }
 
 fn all<const N: usize>(found: [Lowered<()>; N]) -> Lowered<()> {

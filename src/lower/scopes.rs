@@ -1,14 +1,18 @@
 //! Names and what they stand for: local names of a frame, the spec's items and definitions, the library's, the built-in ones.
 
+use super::counterparts::suggest_name;
 use super::expr::AMBIENT;
 use super::findings::Findings;
 use super::value::{Binding, DefinitionValue, Frame, Home, Value};
 use super::{Lowered, Reported, Setting, builtins};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::syntax::ast::{self, Ident};
+use crate::syntax::ast::{self, DefinitionParameter, Ident};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The name of what is not used: it may stand for many things, and for none when it is read.
+pub(super) const UNUSED: &str = "_";
 
 /// The names of one lowering; those of a definition's body are in its [`Frame`].
 #[derive(Default)]
@@ -58,7 +62,7 @@ impl Scopes {
     /// Notes where each name of the file is defined, to tell a name used too early from an unknown one.
     pub(super) fn note_items(&mut self, file: &ast::File) {
         for statement in &file.statements {
-            if let Some(name) = statement.kind.item_name() {
+            if let Some(name) = statement.kind.item_name().filter(|name| &*name.name != UNUSED) {
                 self.later_items.entry(name.name.clone()).or_insert(name.span);
             }
             if let ast::StatementKind::Const { name, .. } = &statement.kind {
@@ -85,6 +89,9 @@ impl Scopes {
         name: &Ident,
         value: Value,
     ) -> Lowered<()> {
+        if &*name.name == UNUSED {
+            return Ok(());
+        }
         let first = match &frame.locals {
             Some(locals) => locals.get(&name.name).filter(|binding| !binding.is_parameter).map(|binding| binding.span),
             None => (self.globals.get(&name.name).map(|binding| binding.span))
@@ -153,18 +160,54 @@ impl Scopes {
                     .with_help("items are read from top to bottom: move the definition above its first use"),
             );
         }
-        let mut known: Vec<String> = frame.locals.iter().flatten().map(|(name, _)| name.to_string()).collect();
-        if frame.home == Home::Spec {
-            known.extend(self.globals.keys().chain(self.definitions.keys()).map(ToString::to_string));
+        if &**name == UNUSED {
+            return findings.report(
+                Diagnostic::error(Code::E0201, "`_` is the name of what is not used")
+                    .at(span, "and used here")
+                    .with_help("give the value a name of its own where it is made"),
+            );
         }
-        known.extend(self.library_names.iter().map(ToString::to_string));
-        known.extend(builtins::names().map(str::to_string));
-        known.extend(AMBIENT.map(str::to_string));
-        findings.report(
-            Diagnostic::error(Code::E0201, format!("unknown name `{name}`"))
-                .at(span, "nothing in scope has this name")
-                .with_suggestion(name, known.iter().map(String::as_str)),
-        )
+        let known = self.known_names(frame);
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        let finding =
+            Diagnostic::error(Code::E0201, format!("unknown name `{name}`")).at(span, "nothing in scope has this name");
+        findings.report(suggest_name(finding, name, &known))
+    }
+
+    /// All names that can be used here.
+    fn known_names(&self, frame: &Frame) -> Vec<Arc<str>> {
+        let mut known: Vec<Arc<str>> = frame.locals.iter().flatten().map(|(name, _)| name.clone()).collect();
+        if frame.home == Home::Spec {
+            known.extend(self.globals.keys().chain(self.definitions.keys()).cloned());
+        }
+        known.extend(self.library_names.iter().cloned());
+        known.extend(builtins::names().map(Arc::<str>::from));
+        known.extend(AMBIENT.map(Arc::<str>::from));
+        known
+    }
+
+    /// What stands for a function in quotes: its name without them.
+    pub(super) fn unquoted(&self, text: &str, finding: Diagnostic) -> Diagnostic {
+        let file = Frame::file();
+        let is_function = match self.find(&file, text) {
+            Some(value) => {
+                matches!(value, Value::Definition(_) | Value::Builtin(_) | Value::Instance(_) | Value::Partial(_))
+            }
+            // What the spec does not name is not read of the library.
+            None => self.library_names.iter().any(|name| &**name == text),
+        };
+        if is_function {
+            return finding.with_help(format!("write `{text}` without quotes"));
+        }
+        let known = self.known_names(&file);
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        suggest_name(finding, text, &known)
+    }
+
+    /// Whether a definition's parameter takes a function, as its default is one.
+    pub(super) fn takes_function(&self, frame: &Frame, parameter: &DefinitionParameter) -> bool {
+        let default = parameter.default.as_ref().and_then(ast::Expr::as_name);
+        default.is_some_and(|name| matches!(self.find(frame, name), Some(Value::Definition(_) | Value::Builtin(_))))
     }
 
     /// What `--set` gives a name.

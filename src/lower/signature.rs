@@ -2,10 +2,11 @@
 
 use super::arguments::Arguments;
 use super::findings::Findings;
-use super::value::{Binding, Frame, Value};
+use super::scopes::UNUSED;
+use super::value::{Binding, Frame, TensorValue, Value};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{BATCH, Dim};
+use crate::ir::{BATCH, DType, Dim, TensorType};
 use crate::syntax::ast::{
     Definition, DefinitionKind, DefinitionParameter, DimExpr, Expr, ExprKind, Ident, TypeExpr, UnaryOp,
 };
@@ -57,7 +58,9 @@ impl Lowering {
             } else {
                 return Err(self.findings.missing_argument(definition, parameter, span));
             };
-            frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding::parameter(value, at));
+            if &*parameter.name.name != UNUSED {
+                frame.locals.get_or_insert_default().insert(parameter.name.name.clone(), Binding::parameter(value, at));
+            }
         }
         match positional.next() {
             Some((_, at)) => Err(self.findings.too_many_arguments(definition, at)),
@@ -94,7 +97,19 @@ impl Lowering {
         value: Value,
         span: Span,
     ) -> Lowered<Value> {
-        let Some(ty) = &parameter.ty else { return Ok(value) };
+        let Some(ty) = &parameter.ty else {
+            return match &value {
+                Value::Text(text) if self.scopes.takes_function(frame, parameter) => {
+                    let name = (&parameter.name.name, &definition.name.name);
+                    let headline = format!("`{}` of `{}` is the text {text:?}, expected a function", name.0, name.1);
+                    let finding = Diagnostic::error(Code::E0304, headline)
+                        .at(span, "does not fit the signature")
+                        .with_note(signature_text(definition));
+                    Err(self.findings.report(self.scopes.unquoted(text, finding)))
+                }
+                _ => Ok(value),
+            };
+        };
         let wrong = |this: &mut Self, value: &Value, expected: &str| {
             let found = this.graphs.describe(value);
             this.findings.report(
@@ -134,8 +149,8 @@ impl Lowering {
         value: Value,
         span: Span,
     ) -> Lowered<Value> {
-        let mut tensor = self.emit().to_tensor(frame, value, span)?;
         let dtype = self.findings.dtype(&ty.element)?;
+        let mut tensor = self.emit().to_tensor_of(frame, value, dtype, span)?;
         let pattern = ty.dims.as_deref().unwrap_or(&[]);
         let is_loss = definition.kind == DefinitionKind::Combiner;
         if is_loss && tensor.which == super::value::Which::Step && self.graphs.ty(tensor).is_float() {
@@ -166,6 +181,9 @@ impl Lowering {
                 )
                 .at(span, format!("this is {found}"))
                 .with_note(signature_text(definition));
+                if dtype == DType::I32 && found.is_float() {
+                    finding = finding.with_help(self.int_help(tensor));
+                }
                 if is_loss && found.rank() > 1 {
                     let axes: Vec<usize> = (1..found.rank()).collect();
                     finding = finding
@@ -176,8 +194,19 @@ impl Lowering {
         }
     }
 
+    /// How a float becomes the int that is wanted: data is declared so, another value converted.
+    fn int_help(&self, tensor: TensorValue) -> String {
+        match self.graphs.data_name(tensor) {
+            Some((kind, name)) => {
+                let ty = TensorType { dtype: DType::I32, ..self.graphs.ty(tensor).clone() };
+                format!("declare `{} {name}: {ty}`", kind.as_str())
+            }
+            None => "`i32(x)` converts a float, rounding towards zero".to_string(),
+        }
+    }
+
     /// Notes what a combiner is given as a loss, for analysis.
-    fn note_branch(&mut self, frame: &Frame, name: &str, tensor: super::value::TensorValue, span: Span) {
+    fn note_branch(&mut self, frame: &Frame, name: &str, tensor: TensorValue, span: Span) {
         let path = frame.child_path(name);
         let taken = self.module.branches.keys().filter(|other| other.starts_with(&*path)).count();
         let path = if taken == 0 { path } else { format!("{path}_{}", taken + 1).into() };
@@ -201,6 +230,7 @@ impl Lowering {
             let at = if rest.is_some_and(|rest| i > rest) { shape.len() - (pattern.len() - i) } else { i };
             let extent = &shape[at];
             let wanted = match &expr.kind {
+                ExprKind::Name(name) if &**name == UNUSED => continue,
                 ExprKind::Name(name) if &**name == BATCH => Dim::batch(),
                 ExprKind::Name(name) => {
                     let local = frame.locals.as_ref().and_then(|locals| locals.get(name)).map(|b| b.value.clone());

@@ -139,7 +139,14 @@ impl Lowering {
         span: Span,
     ) -> Lowered<()> {
         for argument in arguments {
-            let name = argument.name.as_ref().map_or("", |name| &*name.name).to_string();
+            let Some(name) = argument.name.as_ref().map(|name| name.name.to_string()) else {
+                return Err(self.findings.error(
+                    Code::E0406,
+                    argument.span,
+                    "a limit without its kind",
+                    "expected `value=…`, `norm=…` or `global_norm=…`",
+                ));
+            };
             let limit = self.expr(file, &argument.value)?;
             let limit = self.emit().number(&limit, argument.value.span)?;
             if limit <= 0.0 || limit.is_nan() {

@@ -158,6 +158,8 @@ const REFUSED: &[&str] = &[
     "take_along(x, i32(v), axis=1)",
     "pick(x, y)",
     "reshape(x, [batch, 4])",
+    "squeeze(x, axes=1)",
+    "unsqueeze(x, 3)",
     "transpose(x, axes=[0, 2])",
     "broadcast(x, [batch, 4])",
     "concat([x, y], axis=0)",

@@ -63,6 +63,8 @@ fn constants_of_every_kind_are_set() {
     assert_eq!(wrong[0], "`--set units=2.5`: `units` is an int");
     assert_eq!(wrong[1], "`--set rate=\"fast\"`: `rate` is a number");
     assert_eq!(wrong.last().map(String::as_str), Some("`--set paddin`: the spec has no `const paddin`"));
+    // What `--set` gets wrong is said once.
+    assert_eq!(wrong.iter().filter(|finding| finding.contains("--set")).count(), 3, "{wrong:?}");
 }
 
 #[test]
@@ -351,4 +353,63 @@ fn quotients_and_remainders_round_down() {
         assert (4 * shape(x)[1]) % 2 == 0
         output y = x";
     assert_eq!(errors(known, &Options::default()), Vec::<String>::new());
+}
+
+#[test]
+fn a_one_aligns_with_any_extent() {
+    let mut run = Run::new(
+        "input x: f32[batch, 2]
+        output centred = x - mean(x, axes=[0], keep=true)
+        output apart = x[:, :, none] - [0.5, 1.0, 1.5]
+        output pairs = x[:, none, 0] - unsqueeze(x[:, 1], 0)
+        output squeezed = squeeze(x[:, none, :, none]) + squeeze(x[:, none], axes=1)",
+    );
+    run.feed("x", &[1.0, 2.0, 3.0, 6.0]);
+    let out = run.predict(2);
+    assert_eq!(out["centred"], [-1.0, -2.0, 1.0, 2.0]);
+    assert_eq!(out["apart"], [0.5, 0.0, -0.5, 1.5, 1.0, 0.5, 2.5, 2.0, 1.5, 5.5, 5.0, 4.5]);
+    assert_eq!(out["pairs"], [-1.0, -5.0, 1.0, -3.0]);
+    assert_eq!(out["squeezed"], [2.0, 4.0, 6.0, 12.0]);
+    let left_over = "input x: f32[batch, 1]\ninput y: f32[batch]\noutput z = x - y";
+    assert_eq!(errors(left_over, &Options::default()), ["cannot subtract [batch, 1] and [batch]"]);
+    let wide = "input x: f32[batch, 3]\noutput z = squeeze(x, axes=1)";
+    assert_eq!(errors(wide, &Options::default()), ["axis 1 of f32[batch, 3] has more than one element"]);
+}
+
+#[test]
+fn a_list_of_ints_is_a_tensor_of_ints_where_one_is_wanted() {
+    let mut run = Run::new(
+        "input x: f32[batch, 3]
+        input i: i32[batch]
+        output hot = one_hot([2, 0], 3) + 0 * x[0:2]
+        output rows = gather(x, [1, 0])
+        output last = x[0:2] |> pick([2, 1])
+        output sum = f32(i[:, none] + [10, 20])
+        output float = x * [1, 2, 3]",
+    );
+    run.feed("x", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    run.feed_int("i", &[1, 2]);
+    let out = run.predict(2);
+    assert_eq!(out["hot"], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(out["rows"], [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]);
+    assert_eq!(out["last"], [3.0, 5.0]);
+    assert_eq!(out["sum"], [11.0, 21.0, 12.0, 22.0]);
+    assert_eq!(out["float"], [1.0, 4.0, 9.0, 4.0, 10.0, 18.0]);
+}
+
+#[test]
+fn what_is_not_used_is_called_by_an_underscore() {
+    let mut run = Run::new(
+        "input x: f32[batch, 2, 3]
+        fn first(x: f32[batch, _, _], _, _) { return x[:, 0, 0] }
+        let _ = x * 2
+        let _ = x * 3
+        output y = first(x, 1, 2)",
+    );
+    run.feed("x", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(run.predict(1)["y"], [1.0]);
+    let read = "input x: f32[batch]\nlet _ = x\noutput y = _";
+    assert_eq!(errors(read, &Options::default()), ["`_` is the name of what is not used"]);
+    let extent = "input x: f32[batch, _]\noutput y = x";
+    assert_eq!(errors(extent, &Options::default()), ["`_` is no extent"]);
 }

@@ -2,11 +2,12 @@
 
 use super::layout::axis_or_last;
 use super::{Builtin, row};
-use crate::ir::Dim;
-use crate::lower::Lowered;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Dim, TensorType};
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
+use crate::lower::{Lowered, Reported};
 use crate::ops::{self, Op, Scalar};
 
 pub(super) static ROWS: &[Builtin] = &[
@@ -55,7 +56,8 @@ pub(super) static ROWS: &[Builtin] = &[
         l.add(frame, m.span, ops::Reverse { axes }, &[x]).map(Value::Tensor)
     }),
     row("gather", &["table", "indices"], "rows of a table by i32 indices; NaN for an index outside", |l, frame, m| {
-        let (table, indices) = pair(l, frame, m)?;
+        let table = l.tensor_argument(frame, m, 0)?;
+        let indices = l.int_tensor_argument(frame, m, 1)?;
         l.add(frame, m.span, ops::Gather { fill: Scalar(f64::NAN) }, &[table, indices]).map(Value::Tensor)
     }),
     row(
@@ -63,11 +65,12 @@ pub(super) static ROWS: &[Builtin] = &[
         &["indices", "values", "rows"],
         "a table of `rows` rows: `values` added up in the rows that i32 indices say, those outside left out",
         |l, frame, m| {
-            let (indices, values) = pair(l, frame, m)?;
+            let indices = l.int_tensor_argument(frame, m, 0)?;
+            let values = l.tensor_argument(frame, m, 1)?;
             let rows = match m.get(2).cloned() {
                 Some((Value::Dim(dim), _)) => dim,
                 Some((value, at)) => Dim::known(l.count(&value, at)?),
-                None => return Err(crate::lower::Reported),
+                None => return Err(Reported),
             };
             l.add(frame, m.span, ops::ScatterAdd { rows }, &[indices, values]).map(Value::Tensor)
         },
@@ -77,7 +80,8 @@ pub(super) static ROWS: &[Builtin] = &[
         &["x", "indices", "axis?"],
         "elements along an axis by i32 indices of as many axes",
         |l, frame, m| {
-            let (x, indices) = pair(l, frame, m)?;
+            let x = l.tensor_argument(frame, m, 0)?;
+            let indices = l.int_tensor_argument(frame, m, 1)?;
             let rank = l.ty(x).rank();
             let axis = match m.get(2).cloned() {
                 Some((value, at)) => l.axis(&value, rank, at)?,
@@ -87,9 +91,14 @@ pub(super) static ROWS: &[Builtin] = &[
         },
     ),
     row("pick", &["x", "indices"], "one element of each row of the last axis, by i32 index", |l, frame, m| {
-        let (x, indices) = pair(l, frame, m)?;
-        // By ops that tell of missing values: the label of a row may be one.
+        let x = l.tensor_argument(frame, m, 0)?;
+        let indices = l.int_tensor_argument(frame, m, 1)?;
         let shape = l.ty(indices).shape.clone();
+        let x_shape = l.ty(x).shape.clone();
+        if x_shape.split_last().is_none_or(|(_, rows)| rows != shape) {
+            return Err(wrong_indices(l, x, indices, m));
+        }
+        // By ops that tell of missing values: the label of a row may be one.
         let column = [shape.as_slice(), &[Dim::known(1)]].concat();
         let column = l.add(frame, m.span, ops::Reshape { shape: column }, &[indices])?;
         let axis = l.ty(x).rank().saturating_sub(1);
@@ -106,6 +115,24 @@ fn along(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: fn(usize) -> Op) -
     l.add(frame, m.span, op(axis), &[x]).map(Value::Tensor)
 }
 
-fn pair(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<(TensorValue, TensorValue)> {
-    Ok((l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?))
+/// One index a row is asked for; a column of labels is the usual mistake.
+fn wrong_indices(l: &mut Emitter<'_>, x: TensorValue, indices: TensorValue, m: &Matched) -> Reported {
+    let (x_ty, ty) = (l.ty(x).clone(), l.ty(indices).clone());
+    let at = m.get(1).map_or(m.span, |(_, at)| *at);
+    let mut finding = Diagnostic::error(Code::E0301, format!("one index for each row of {x_ty} is taken, found {ty}"))
+        .at(at, "a row is the last axis");
+    if let (Some((last, rows)), Some((_, x_rows))) = (ty.shape.split_last(), x_ty.shape.split_last())
+        && last.is_one()
+        && rows == x_rows
+    {
+        let part = if rows.len() == 1 { "[:, 0]" } else { "[..., 0]" };
+        let own = TensorType::new(ty.dtype, rows.to_vec());
+        finding = finding.with_help(match l.graphs.data_name(indices) {
+            Some((kind, name)) => {
+                format!("labels are `{own}`: write `{name}{part}`, or declare `{} {name}: {own}`", kind.as_str())
+            }
+            None => format!("labels are `{own}`: write `{part}` behind the value"),
+        });
+    }
+    l.report(finding)
 }

@@ -2,11 +2,11 @@
 
 use super::{Builtin, row};
 use crate::diag::Code;
-use crate::ir::{DType, Dim, TensorType, element_count};
+use crate::ir::{DType, Dim, Shape, TensorType, element_count};
 use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
-use crate::lower::value::{Frame, Value};
+use crate::lower::value::{Frame, TensorValue, Value};
 use crate::ops;
 
 pub(super) static ROWS: &[Builtin] = &[
@@ -47,11 +47,10 @@ pub(super) static ROWS: &[Builtin] = &[
         let total = element_count(&l.ty(x).shape);
         let Some((value, at)) = m.get(1).cloned() else { return Err(crate::lower::Reported) };
         let shape = l.shape(&value, total.as_ref(), at)?;
-        if l.ty(x).shape == shape {
-            return Ok(Value::Tensor(x));
-        }
-        l.add(frame, m.span, ops::Reshape { shape }, &[x]).map(Value::Tensor)
+        reshaped(l, frame, m, x, shape)
     }),
+    row("squeeze", &["x", "axes?"], "x without axes of extent 1: all of them by default", squeeze),
+    row("unsqueeze", &["x", "axis"], "x with a new axis of extent 1, at this place of the result", unsqueeze),
     row("transpose", &["x", "axes?"], "the axes in another order (reversed by default)", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
         let rank = l.ty(x).rank();
@@ -130,6 +129,39 @@ pub(super) static ROWS: &[Builtin] = &[
         l.add(frame, m.span, ops::Iota { axis: 0, ty }, &[]).map(Value::Tensor)
     }),
 ];
+
+fn squeeze(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    let ty = l.ty(x).clone();
+    let axes = if m.get(1).is_none_or(|(value, _)| matches!(value, Value::None)) {
+        (0..ty.rank()).filter(|axis| ty.shape[*axis].is_one()).collect()
+    } else {
+        l.axes(m, 1, ty.rank())?
+    };
+    if let Some(axis) = axes.iter().find(|axis| !ty.shape[**axis].is_one()) {
+        let at = m.get(1).map_or(m.span, |(_, at)| *at);
+        let headline = format!("axis {axis} of {ty} has more than one element");
+        return Err(l.error(Code::E0303, at, headline, "only an axis of extent 1 can go"));
+    }
+    let kept = (0..ty.rank()).filter(|axis| !axes.contains(axis)).map(|axis| ty.shape[axis].clone());
+    reshaped(l, frame, m, x, kept.collect())
+}
+
+fn unsqueeze(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    let Some((axis, at)) = m.get(1).cloned() else { return Err(crate::lower::Reported) };
+    let mut shape = l.ty(x).shape.clone();
+    let axis = l.axis(&axis, shape.len() + 1, at)?;
+    shape.insert(axis, Dim::known(1));
+    reshaped(l, frame, m, x, shape)
+}
+
+fn reshaped(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue, shape: Shape) -> Lowered<Value> {
+    if l.ty(x).shape == shape {
+        return Ok(Value::Tensor(x));
+    }
+    l.add(frame, m.span, ops::Reshape { shape }, &[x]).map(Value::Tensor)
+}
 
 pub(super) fn list(l: &mut Emitter<'_>, m: &Matched) -> Lowered<Vec<Value>> {
     match m.get(0).cloned() {
