@@ -8,6 +8,7 @@ mod flow;
 pub mod interval;
 mod leaks;
 mod lints;
+pub mod ranges;
 mod study;
 
 pub use contracts::{contracts, idle_training};

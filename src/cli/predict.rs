@@ -3,7 +3,7 @@
 use super::files::{ReplaceArgument, check_file};
 use super::run::ExecutionArguments;
 use super::{Outcome, Session};
-use crate::data::{TensorRef, load, write_npz_where};
+use crate::data::{TensorRef, load_reviewed, write_npz_where};
 use crate::diag::Span;
 use crate::ops::Element;
 use crate::train::config::Precision;
@@ -60,7 +60,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
 
 fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, span: Span) -> Outcome {
     let mut predictor = Predictor::<T>::open(&arguments.folder, saved, span, &arguments.execution.options())?;
-    let data = load(&saved.data_source(&arguments.data), &predictor.specs()?)?;
+    let specs = predictor.specs()?;
+    let source = saved.data_source(&arguments.data);
+    let (data, _) = load_reviewed(&source, &specs, &mut |data| predictor.review(data))?;
     let predictions = predictor.predict(&data, arguments.batch_size)?;
     let tensors: Vec<TensorRef<'_>> = predictions
         .iter()

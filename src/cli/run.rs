@@ -131,6 +131,7 @@ fn train_and_save<T: Element>(
 ) -> Outcome {
     check_target(&config.output, config)?;
     let data = load_data(compiled, config)?;
+    session.console.findings(&data.findings, &session.sources);
     let start = Instant::now();
     let mut progress = Progress::new(session.console, &session.sources);
     let options = arguments.execution.options();

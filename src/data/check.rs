@@ -19,7 +19,7 @@ pub(super) fn convert(
 ) -> Result<Numbers, Diagnostic> {
     match spec.kind {
         FieldKind::Float => {
-            let allowed = |value: f64| value.is_finite() || (spec.optional && value.is_nan());
+            let allowed = |value: f64| value.abs() <= spec.largest || (spec.optional && value.is_nan());
             match &values {
                 Numbers::F32(all) => report(wrong(all.iter().map(|&v| f64::from(v)), allowed), spec, source, place)?,
                 Numbers::F64(all) => report(wrong(all.iter().copied(), allowed), spec, source, place)?,
@@ -99,8 +99,12 @@ pub(super) fn wrong_values(
     spec: &FieldSpec,
     source: &DataSource,
 ) -> Diagnostic {
+    let finite = match spec.largest {
+        f64::MAX => "finite numbers".to_string(),
+        largest => format!("finite numbers, of at most {largest:e} in the precision of the run"),
+    };
     let (noun, expected) = match spec.kind {
-        FieldKind::Float => ("finite numbers", "finite numbers"),
+        FieldKind::Float => ("finite numbers", finite.as_str()),
         FieldKind::Int => ("integers", "ints in the range of i32"),
         FieldKind::Bool => ("bools", "0 or 1"),
     };
@@ -121,7 +125,11 @@ pub(super) fn wrong_values(
 }
 
 fn value_text(value: f64) -> String {
-    if value.is_nan() { "NaN (a missing value)".to_owned() } else { format!("{value}") }
+    match value {
+        value if value.is_nan() => "NaN (a missing value)".to_owned(),
+        value if value.abs() >= 1e16 => format!("{value:e}"),
+        value => format!("{value}"),
+    }
 }
 
 /// Points a diagnostic at the field's declaration and at the file's name in the run config, as far as they are known.
@@ -157,6 +165,17 @@ mod tests {
         assert_eq!(error.helps.len(), 1);
         assert!(check(Numbers::F64(vec![f64::INFINITY]), FieldKind::Float, true).is_err());
         assert_eq!(check(values(), FieldKind::Int, true), Ok(Numbers::I32(vec![1, MISSING_INT])));
+    }
+
+    #[test]
+    fn floats_are_finite_in_the_precision_of_the_run() {
+        let spec = FieldSpec { largest: f64::from(f32::MAX), ..FieldSpec::new("y", &[], FieldKind::Float) };
+        let check = |value| convert(Numbers::F64(vec![value]), &spec, &DataSource::new("d.npz"), &|_| "row 0".into());
+        assert!(check(3.4e38).is_ok() && check(-3.4e38).is_ok());
+        let error = check(1e39).unwrap_err();
+        assert_eq!(error.notes[0], "found: 1e39 at row 0");
+        assert!(error.notes[1].starts_with("expected: finite numbers, of at most 3.4028"), "{error:?}");
+        assert!(check(f64::INFINITY).is_err() && check(f64::NAN).is_err());
     }
 
     #[test]

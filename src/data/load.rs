@@ -1,19 +1,22 @@
 //! Reading the fields of a program from one file.
 //!
 //! [`load`] opens the file, finds every wanted field in it, checks shapes and row counts from the headers, then reads and
-//! checks the values of the fields that are right so far. All mistakes are reported together.
+//! checks the values of the fields that are right so far. All mistakes are reported together. [`load_reviewed`] has the
+//! whole dataset looked at by who knows more of it, while the places of its values in the file are still known.
 
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
+use std::rc::Rc;
 
 use indexmap::IndexMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 
 use super::check::{self, place_of};
+use super::flaw::{Flaw, element_place};
 use super::npy::{self, Header, NpyError};
 use super::npz::Archive;
-use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Numbers, counted, csv, open_regular, shape_text};
+use super::{ColumnSpec, DataSource, Dataset, Field, FieldSpec, Numbers, counted, csv, open_regular};
 
 /// How many names of a file a message lists.
 const NAMES_LISTED: usize = 12;
@@ -24,6 +27,21 @@ const NAMES_LISTED: usize = 12;
 /// `E0601` when the file cannot be read or is broken, `E0603` when a field is missing or has another shape or the rows do
 /// not fit, `E0604` when values are not what the field's kind allows.
 pub fn load(source: &DataSource, fields: &[FieldSpec]) -> Result<Dataset, Diagnostics> {
+    load_reviewed(source, fields, &mut |_| Ok(Vec::new())).map(|(dataset, _)| dataset)
+}
+
+/// What a dataset's reader says of it when all of it was read.
+pub type Review<'r> = dyn FnMut(&Dataset) -> Result<Vec<Flaw>, Diagnostics> + 'r;
+
+/// [`load`], and then what `review` says of the dataset, with the places in the file. Gives warnings beside the dataset.
+///
+/// # Errors
+/// Those of [`load`] and of `review`, and every flaw that is an error.
+pub fn load_reviewed(
+    source: &DataSource,
+    fields: &[FieldSpec],
+    review: &mut Review<'_>,
+) -> Result<(Dataset, Vec<Diagnostic>), Diagnostics> {
     let extension = source.path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
     if !["csv", "npy", "npz"].contains(&extension.as_str()) {
         let diagnostic =
@@ -37,7 +55,7 @@ pub fn load(source: &DataSource, fields: &[FieldSpec]) -> Result<Dataset, Diagno
         place_of(diagnostic.with_note(format!("found: {error}")), source, None)
     };
     let (file, len) = open_regular(&source.path).map_err(not_readable)?;
-    let mut loading = Loading { source, dataset: Dataset::default(), diagnostics: Vec::new() };
+    let mut loading = Loading { source, dataset: Dataset::default(), places: IndexMap::new(), diagnostics: Vec::new() };
     let loaded = match extension.as_str() {
         "csv" => loading.read_csv(BufReader::new(file), fields),
         "npy" => ArrayFile::open_npy(BufReader::new(file), len, fields)
@@ -50,7 +68,36 @@ pub fn load(source: &DataSource, fields: &[FieldSpec]) -> Result<Dataset, Diagno
     if let Err(diagnostic) = loaded {
         loading.diagnostics.push(diagnostic);
     }
-    if loading.diagnostics.is_empty() { Ok(loading.dataset) } else { Err(Diagnostics(loading.diagnostics)) }
+    if !loading.diagnostics.is_empty() {
+        return Err(Diagnostics(loading.diagnostics));
+    }
+    let flaws = review(&loading.dataset)?;
+    let findings: Vec<Diagnostic> = flaws.into_iter().map(|flaw| loading.found(flaw)).collect();
+    if findings.iter().any(Diagnostic::is_error) { Err(Diagnostics(findings)) } else { Ok((loading.dataset, findings)) }
+}
+
+/// Where the values of a field stand in the file.
+enum Places {
+    /// in arrays, whose first row that is taken is this one
+    Rows { first: usize, shape: Vec<usize> },
+    /// in a table, in these columns, a line for each row
+    Cells { columns: Vec<String>, lines: Rc<Vec<u64>> },
+}
+
+impl Places {
+    fn of(&self, at: usize) -> String {
+        match self {
+            Self::Rows { first, shape } => {
+                let row_len = shape.iter().product::<usize>().max(1);
+                element_place(first + at / row_len, at % row_len, shape)
+            }
+            Self::Cells { columns, lines } => {
+                let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
+                let line = lines.get(row).copied().unwrap_or(0);
+                format!("line {line}, column `{}`", columns.get(column).map_or("", String::as_str))
+            }
+        }
+    }
 }
 
 /// A file of arrays under keys.
@@ -103,6 +150,7 @@ impl ArrayFile {
 struct Loading<'a> {
     source: &'a DataSource,
     dataset: Dataset,
+    places: IndexMap<String, Places>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -113,6 +161,17 @@ impl Loading<'_> {
 
     fn mistake(&self, spec: Option<&FieldSpec>, headline: String) -> Diagnostic {
         place_of(Diagnostic::error(Code::E0603, headline), self.source, spec)
+    }
+
+    /// A flaw that was found when all was read.
+    fn found(&self, flaw: Flaw) -> Diagnostic {
+        let places = self.places.get(&flaw.field);
+        let place = |at: usize| places.map_or_else(String::new, |places| places.of(at));
+        let finding = flaw.finding(&self.dataset, place).with_note(format!("file: {}", self.file()));
+        match self.source.span {
+            Some(span) => finding.with_label(span, "and read from this file"),
+            None => finding,
+        }
     }
 
     fn broken(&self, error: NpyError) -> Diagnostic {
@@ -195,17 +254,17 @@ impl Loading<'_> {
                     continue;
                 }
             };
-            let row_len = shape.iter().product::<usize>().max(1);
-            let place = |at: usize| element_place(start + at / row_len, at % row_len, &shape);
-            let checked = check::convert(values, spec, self.source, &place);
-            self.keep(spec, shape.clone(), checked);
+            let places = Places::Rows { first: start, shape: shape.clone() };
+            let checked = check::convert(values, spec, self.source, &|at| places.of(at));
+            self.keep(spec, shape, places, checked);
         }
         Ok(())
     }
 
-    fn keep(&mut self, spec: &FieldSpec, shape: Vec<usize>, checked: Result<Numbers, Diagnostic>) {
+    fn keep(&mut self, spec: &FieldSpec, shape: Vec<usize>, places: Places, checked: Result<Numbers, Diagnostic>) {
         match checked {
             Ok(values) => {
+                self.places.insert(spec.name.clone(), places);
                 self.dataset.fields.insert(spec.name.clone(), Field { shape, values });
             }
             Err(diagnostic) => self.diagnostics.push(diagnostic),
@@ -309,7 +368,7 @@ impl Loading<'_> {
         let rows = table.read(&groups, self.source.rows).map_err(|reason| self.broken(NpyError::Broken(reason)))?;
         let (start, stop) = self.range(rows.total)?;
         self.dataset.rows = stop - start;
-        let lines = rows.lines;
+        let lines = Rc::new(rows.lines);
         for (((spec, shape), columns), block) in wanted.into_iter().zip(&groups).zip(rows.blocks) {
             if block.bad_cell_count > 0 {
                 let places: Vec<String> = block
@@ -326,12 +385,10 @@ impl Loading<'_> {
                 ));
                 continue;
             }
-            let place = |at: usize| {
-                let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
-                format!("line {}, column `{}`", lines[row], header[columns[column]])
-            };
-            let checked = check::convert(Numbers::F64(block.values), spec, self.source, &place);
-            self.keep(spec, shape, checked);
+            let columns = columns.iter().map(|column| header[*column].clone()).collect();
+            let places = Places::Cells { columns, lines: Rc::clone(&lines) };
+            let checked = check::convert(Numbers::F64(block.values), spec, self.source, &|at| places.of(at));
+            self.keep(spec, shape, places, checked);
         }
         Ok(())
     }
@@ -403,17 +460,4 @@ fn dims_text(shape: &[Option<usize>]) -> String {
 fn reshape_arguments(shape: &[Option<usize>]) -> String {
     let dims: Vec<String> = shape.iter().map(|dim| dim.map_or("-1".into(), |dim| dim.to_string())).collect();
     std::iter::once("-1".to_owned()).chain(dims).collect::<Vec<_>>().join(", ")
-}
-
-/// `row 5` or `row 5, element [2, 3]`.
-fn element_place(row: usize, mut element: usize, shape: &[usize]) -> String {
-    if shape.is_empty() {
-        return format!("row {row}");
-    }
-    let mut index = vec![0; shape.len()];
-    for (at, &dim) in index.iter_mut().zip(shape).rev() {
-        *at = element % dim.max(1);
-        element /= dim.max(1);
-    }
-    format!("row {row}, element {}", shape_text(&index))
 }

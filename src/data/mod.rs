@@ -17,6 +17,7 @@ mod check;
 mod csv;
 #[cfg(feature = "files")]
 pub(crate) mod files;
+mod flaw;
 #[cfg(feature = "files")]
 mod load;
 mod memory;
@@ -43,8 +44,10 @@ pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
 #[cfg(feature = "files")]
 pub use files::{Existing, check_output};
+pub use flaw::Flaw;
+pub(crate) use flaw::index_of;
 #[cfg(feature = "files")]
-pub use load::load;
+pub use load::{Review, load, load_reviewed};
 pub use memory::{NamedArray, from_memory};
 #[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
@@ -118,7 +121,7 @@ pub enum FieldKind {
 }
 
 /// What a program asks of one field: an `input` or a `target`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FieldSpec {
     pub name: String,
     /// The shape of one row; `None` where the data decides.
@@ -126,6 +129,8 @@ pub struct FieldSpec {
     pub kind: FieldKind,
     /// Whether values may be missing: an empty cell, NaN.
     pub optional: bool,
+    /// The largest magnitude that floats may have, so that they are finite in the precision of the run.
+    pub largest: f64,
     /// Where the spec declares it, for diagnostics.
     pub span: Option<Span>,
 }
@@ -133,7 +138,7 @@ pub struct FieldSpec {
 impl FieldSpec {
     /// A field that is not optional and is declared nowhere.
     pub fn new(name: impl Into<String>, shape: &[Option<usize>], kind: FieldKind) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), kind, optional: false, span: None }
+        Self { name: name.into(), shape: shape.to_vec(), kind, optional: false, largest: f64::MAX, span: None }
     }
 
     pub fn optional(mut self) -> Self {

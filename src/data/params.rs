@@ -13,6 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 
+use super::flaw::index_of;
 use super::npz::Archive;
 use super::{Numbers, TensorRef, listed, open_regular, shape_text};
 
@@ -143,6 +144,31 @@ impl NamedTensors {
                     .with_note(format!("expected: one of {}", listed(wanted.iter().map(|(name, _)| name))))
                     .with_suggestion(name, wanted.iter().map(|(name, _)| *name))
                     .with_help("map it with `names: { name_in_file: name.in.program }`, or leave it out with `prefix`"),
+            );
+        }
+        if diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(diagnostics)) }
+    }
+
+    /// Holds the values against what a program can begin with: `allowed` says of a name and a value whether it can.
+    ///
+    /// # Errors
+    /// `E0606` for each tensor with others: NaN would reach every value that depends on it.
+    pub fn check_finite(&self, source: &ParamsSource, allowed: impl Fn(&str, f64) -> bool) -> Result<(), Diagnostics> {
+        let mut diagnostics = Vec::new();
+        for (name, tensor) in &self.tensors {
+            let wrong: Vec<usize> =
+                (0..tensor.values.len()).filter(|at| !allowed(name, tensor.values.get(*at))).collect();
+            let Some(first) = wrong.first() else { continue };
+            let what =
+                if wrong.len() == 1 { "value that is no finite number" } else { "values that are no finite numbers" };
+            let headline = format!("`{name}` in `{}` has {} {what}", source.path.display(), wrong.len());
+            let place = shape_text(&index_of(*first, &tensor.shape));
+            diagnostics.push(
+                source
+                    .mistake(headline)
+                    .with_note(format!("found: {:e} at {place}", tensor.values.get(*first)))
+                    .with_note("expected: finite numbers, in the precision of the run")
+                    .with_help("take the params of an earlier epoch, or of a run that did not diverge"),
             );
         }
         if diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(diagnostics)) }

@@ -109,6 +109,8 @@ codes! {
         "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version,\nor writing the folder was cut off. Train again with this version of anabranch.";
     E0609 "file not formatted"
         "`anabranch fmt --check` found a spec that is not in the canonical layout. `anabranch fmt FILE` sets it.";
+    E0610 "value outside of what is indexed"
+        "Data hold a whole number that the spec uses as an index, a class or an id, and that lies outside of what it indexes: 5\nfor an `embedding` of 5 rows, whose rows count from 0, or -1 for `one_hot(y, 3)`. The range follows from the graph, also\nthrough offsets and slices. Correct the data, shift them (`y - 1`), or leave such values out by a mask that the graph\nshows: `where(y >= 0, loss, 0)`.";
     E0701 "limit exceeded"
         "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
     E0702 "program does not fit in memory"
@@ -137,6 +139,8 @@ codes! {
         "Early stopping or the best checkpoint is decided by a loss whose weights move, so its values do not compare. Watch a\nbranch's loss or a metric.";
     L0012 "overshooting-weight"
         "A weight of losses is trained with steps so long that each overshoots by more than the last, so that the weight jumps\nfrom bound to bound: the learning rate times the objective's second derivative by the weight is above 2. A run finds\nthis with its data at hand. Take a smaller learning rate for the weight, or divide its loss by the losses' scale.";
+    L0013 "not-a-probability"
+        "A loss takes a target for a probability, such as a cross-entropy, and the data hold values outside 0 to 1, or rows of\nclasses that do not sum to 1. A run finds this as it reads its data. Scale the target, make it one-hot, or take a loss\nof numbers.";
 }
 
 impl Code {

@@ -25,6 +25,16 @@ use fields::Reader;
 pub use super::monitor::{Better, Monitor};
 pub use super::outputs::Precision;
 
+impl Precision {
+    /// The largest finite number.
+    pub fn largest(self) -> f64 {
+        match self {
+            Self::F32 => f64::from(f32::MAX),
+            Self::F64 => f64::MAX,
+        }
+    }
+}
+
 /// A value for a `const` of the spec.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConstValue {

@@ -49,10 +49,25 @@ impl Fields {
         self.0.iter().map(|field| &*field.name).collect()
     }
 
-    /// What a data file must hold.
+    /// The fields whose values may be missing.
+    pub fn optional(&self) -> impl Iterator<Item = Arc<str>> {
+        self.0.iter().filter(|field| field.optional).map(|field| field.name.clone())
+    }
+
+    /// What a data file must hold for a run in a precision whose largest number is this.
     ///
     /// # Errors
     /// E0603 for a field without a batch axis: rows of a file are samples.
+    pub fn specs_within(&self, largest: f64) -> Result<Vec<FieldSpec>, Diagnostics> {
+        let mut specs = self.specs()?;
+        specs.iter_mut().for_each(|spec| spec.largest = largest);
+        Ok(specs)
+    }
+
+    /// What a data file must hold for a run in f64.
+    ///
+    /// # Errors
+    /// As [`Fields::specs_within`].
     pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
         let mut findings = Vec::new();
         let mut specs = Vec::new();
@@ -66,7 +81,7 @@ impl Fields {
                 Some((first, rest)) if first.is_batch() => {
                     let shape = rest.iter().map(crate::ir::Dim::as_known).collect();
                     let (name, optional, span) = (field.name.to_string(), field.optional, field.span);
-                    specs.push(FieldSpec { name, shape, kind, optional, span });
+                    specs.push(FieldSpec { name, shape, kind, optional, largest: f64::MAX, span });
                 }
                 _ => findings.push(no_batch_axis(field)),
             }

@@ -22,6 +22,7 @@ mod outputs;
 #[cfg(feature = "files")]
 mod predictor;
 mod program;
+mod ranges;
 #[cfg(feature = "files")]
 mod run;
 mod sums;
@@ -37,8 +38,9 @@ pub use judge::Best;
 pub use monitor::{Better, Monitor};
 pub use outputs::{Precision, to_numbers};
 #[cfg(feature = "files")]
-pub use predictor::{ClockForm, InputForm, Prediction, Predictor, SavedProgram, files_of_run};
+pub use predictor::{AcceptForm, ClockForm, InputForm, Prediction, Predictor, SavedProgram, files_of_run};
 pub use program::Program;
+pub use ranges::{Ranges, Shares};
 #[cfg(feature = "files")]
 pub use run::{RunData, load_data, overrides, run};
 pub use trainer::{LossWeight, Reported, RunState, Trainer, Weighted};

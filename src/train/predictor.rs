@@ -7,8 +7,9 @@ use super::fields::Fields;
 use super::folder::{MARKER_FILE, Marker, PARAMS_FILE, PROGRAM_FILE};
 use super::outputs::{Precision, predict, to_numbers};
 use super::program::Program;
+use super::ranges::Ranges;
 use crate::data::params::{self, Coverage, ParamsSource};
-use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Numbers};
+use crate::data::{ColumnSpec, DataSource, Dataset, FieldSpec, Flaw, Numbers};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::{Carried, Clock, ExecutorOptions, Store, StoreKind, Values};
 use crate::export::program::Document;
@@ -58,6 +59,20 @@ pub struct InputForm {
     pub ty: TensorType,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// The whole numbers that it may hold, for who reads this file without the means to derive them from the program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepts: Vec<AcceptForm>,
+}
+
+/// The whole numbers that some elements of a row may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptForm {
+    /// by the axes of a row: start, extent and stride, or none for all of it
+    pub elements: Vec<Option<(usize, usize, usize)>>,
+    /// closed intervals
+    pub intervals: Vec<(i64, i64)>,
+    pub role: String,
 }
 
 impl SavedProgram {
@@ -131,6 +146,7 @@ pub struct Predictor<T: Element> {
     store: Store<T>,
     clock: Clock,
     precision: Precision,
+    ranges: Ranges,
 }
 
 impl<T: Element> Predictor<T> {
@@ -150,9 +166,10 @@ impl<T: Element> Predictor<T> {
             fields.add_input(&input.name, input.ty.clone());
         }
         let store = read_store(&graph, &folder.join(PARAMS_FILE))?;
+        let ranges = Ranges::of(&graph, []);
         let ClockForm { step, epoch, seed } = saved.clock;
         let (program, clock) = (Program::new(graph, options.clone()), Clock { step, epoch, epoch_end: false, seed });
-        Ok(Self { program, fields, store, clock, precision: saved.precision })
+        Ok(Self { program, fields, store, clock, precision: saved.precision, ranges })
     }
 
     /// What a data file must hold.
@@ -160,15 +177,30 @@ impl<T: Element> Predictor<T> {
     /// # Errors
     /// E0603 for an input without a batch axis.
     pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        self.fields.specs()
+        self.fields.specs_within(self.precision.largest())
+    }
+
+    /// What in a dataset lies outside of what the program indexes.
+    ///
+    /// # Errors
+    /// E0603 when its fields disagree.
+    pub fn review(&mut self, data: &Dataset) -> Result<Vec<Flaw>, Diagnostics> {
+        self.ranges.set_sizes(&self.fields.sizes(data)?);
+        Ok(self.ranges.flaws(data))
     }
 
     /// The outputs for every row of a dataset. Random draws differ from batch to batch and are the same at each call.
     ///
     /// # Errors
-    /// E0602 for a batch size of 0, E0603 for data without rows, and those of [`Program::run`].
+    /// E0602 for a batch size of 0, E0603 for data without rows, E0610 for whole numbers outside of what they index, and those
+    /// of [`Program::run`].
     pub fn predict(&mut self, data: &Dataset, batch_size: u32) -> Result<IndexMap<Arc<str>, Prediction>, Diagnostics> {
-        let Self { program, fields, store, clock, precision } = self;
+        let sizes = self.fields.sizes(data)?;
+        self.ranges.set_sizes(&sizes);
+        if let Some(flaw) = self.ranges.flaws(data).into_iter().next() {
+            return Err(flaw.without_file(data).into());
+        }
+        let Self { program, fields, store, clock, precision, .. } = self;
         let outputs = predict(program, fields, store, *clock, data, batch_size)?;
         let prediction = |(shape, values)| Prediction { shape, values: to_numbers(&values, *precision) };
         Ok(outputs.into_iter().map(|(name, output)| (name, prediction(output))).collect())
@@ -233,6 +265,12 @@ fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<Store<T>, Diagno
     let shapes: Vec<(&str, &[usize])> =
         keys.iter().zip(&wanted).map(|(key, (_, _, _, shape))| (key.as_str(), shape.as_slice())).collect();
     tensors.check(&source, &shapes, Coverage::Complete)?;
+    // A state may begin at infinity, as the least value so far does.
+    let is_state = |name: &str| name.starts_with(&stored_name(StoreKind::State, ""));
+    tensors.check_finite(&source, |name, value| {
+        let value = T::of(value);
+        value.is_finite() || (is_state(name) && !value.is_nan())
+    })?;
     let mut store = Store::new();
     for (key, (kind, name, dtype, shape)) in keys.iter().zip(wanted) {
         let Some(tensor) = tensors.tensors.get(key) else { continue };

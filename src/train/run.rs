@@ -6,10 +6,11 @@
 use super::config::{ConstValue, RunConfig};
 use super::fields::Fields;
 use super::fit::{Finished, Observer, Parts, fit, no_batch};
+use super::ranges::{Ranges, Shares};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
-use crate::analyse::weight_steps;
-use crate::data::{Dataset, load};
+use crate::analyse::{Policy, lint, weight_steps};
+use crate::data::{DataSource, Dataset, Flaw, load_reviewed};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::ExecutorOptions;
 use crate::ir::Role;
@@ -23,6 +24,8 @@ pub struct RunData {
     pub train: Dataset,
     pub validation: Option<Dataset>,
     pub test: Option<Dataset>,
+    /// what there is to know of them that is no mistake
+    pub findings: Vec<Diagnostic>,
 }
 
 /// What a config says to the compiler: constants, and what is watched. The `command_line` goes before it.
@@ -45,7 +48,7 @@ pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
 /// Reads the data of a run.
 ///
 /// # Errors
-/// E0406 when the spec trains nothing; E0601, E0602, E0603, E0604.
+/// E0406 when the spec trains nothing; E0601, E0602, E0603, E0604, E0610; L0013 where it is denied.
 pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Diagnostics> {
     if !compiled.train.outputs.iter().any(|output| output.role == Role::Objective) {
         let finding = Diagnostic::error(Code::E0406, "the spec has no `train` block, so there is nothing to run")
@@ -58,16 +61,48 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     if let Some(monitor) = &config.monitor {
         monitor.check(&reported_names(compiled))?;
     }
-    let specs = fields.specs()?;
-    let part = |source: &Option<crate::data::DataSource>| {
-        source.as_ref().map(|source| load(source, &specs).and_then(|data| not_empty(data, source))).transpose()
+    let specs = fields.specs_within(config.precision.largest())?;
+    let mut reviewer = Reviewer::of(compiled, &fields);
+    let mut findings = Vec::new();
+    let mut read = |source: &DataSource| {
+        let (data, found) = load_reviewed(source, &specs, &mut |data| reviewer.review(data))?;
+        findings.extend(found);
+        not_empty(data, source)
     };
-    let train = load(&config.train, &specs).and_then(|data| not_empty(data, &config.train))?;
-    let data = RunData { train, validation: part(&config.validation)?, test: part(&config.test)? };
+    let train = read(&config.train)?;
+    let validation = config.validation.as_ref().map(&mut read).transpose()?;
+    let test = config.test.as_ref().map(&mut read).transpose()?;
+    let data = RunData { train, validation, test, findings };
     if config.drop_last && data.train.rows < config.batch_size as usize {
         return Err(no_batch(data.train.rows, config.batch_size).into());
     }
     Ok(data)
+}
+
+/// Holds what was read against what the graph says of it.
+struct Reviewer<'c> {
+    fields: &'c Fields,
+    ranges: Ranges,
+    shares: Shares,
+    policy: &'c Policy,
+}
+
+impl<'c> Reviewer<'c> {
+    fn of(compiled: &'c Compiled, fields: &'c Fields) -> Self {
+        let graph = &compiled.module.graph;
+        let (ranges, shares) = (Ranges::of(graph, fields.optional()), Shares::of(graph, fields.optional()));
+        Self { fields, ranges, shares, policy: &compiled.policy }
+    }
+
+    fn review(&mut self, data: &Dataset) -> Result<Vec<Flaw>, Diagnostics> {
+        self.ranges.set_sizes(&self.fields.sizes(data)?);
+        let mut flaws = self.ranges.flaws(data);
+        for flaw in self.shares.flaws(data) {
+            let told = self.policy.apply(lint(Code::L0013), flaw.finding.clone());
+            flaws.extend(told.map(|finding| Flaw { finding, ..flaw }));
+        }
+        Ok(flaws)
+    }
 }
 
 /// What every part of the data is evaluated to.
@@ -76,7 +111,7 @@ fn reported_names(compiled: &Compiled) -> Vec<&str> {
     compiled.simplified.evaluate.outputs.iter().filter(is_value).map(|output| &*output.name).collect()
 }
 
-fn not_empty(data: Dataset, source: &crate::data::DataSource) -> Result<Dataset, Diagnostics> {
+fn not_empty(data: Dataset, source: &DataSource) -> Result<Dataset, Diagnostics> {
     if data.rows > 0 {
         return Ok(data);
     }

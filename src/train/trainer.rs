@@ -6,6 +6,7 @@
 use super::fields::Fields;
 use super::outputs::{Outputs, predict};
 use super::program::{Program, no_rows};
+use super::ranges::Ranges;
 use super::sums::Sums;
 #[cfg(feature = "files")]
 use crate::data::params::{self, Coverage, ParamsSource};
@@ -92,6 +93,7 @@ pub struct Trainer<T: Element> {
     /// the rows that each value is a mean over
     counts: Vec<f64>,
     weights: Vec<Arc<str>>,
+    ranges: Ranges,
     /// of the dataset that was used last
     sizes: DimSizes,
 }
@@ -114,8 +116,11 @@ impl<T: Element> Trainer<T> {
         };
         let weights = compiled.module.params.iter().filter(|(_, info)| is_weight(info));
         let reported = reported(&simplified.train);
+        let fields = Fields::of(&compiled.module);
+        let ranges = Ranges::of(&compiled.module.graph, fields.optional());
         Ok(Self {
-            fields: Fields::of(&compiled.module),
+            fields,
+            ranges,
             train: program(&simplified.train),
             evaluate: program(&simplified.evaluate),
             gradients: program(&simplified.gradients),
@@ -209,6 +214,7 @@ impl<T: Element> Trainer<T> {
         let entries = self.store.entries().filter(|entry| entry.kind() == StoreKind::Param);
         let wanted: Vec<(&str, &[usize])> = entries.map(|entry| (&**entry.name(), entry.shape())).collect();
         tensors.check(source, &wanted, Coverage::Partial)?;
+        tensors.check_finite(source, |_, value| T::of(value).is_finite())?;
         for (name, tensor) in &tensors.tensors {
             let values = (0..tensor.values.len()).map(|at| T::of(tensor.values.get(at))).collect();
             self.store.set(StoreKind::Param, name, Values::Float(values))?;
@@ -247,8 +253,10 @@ impl<T: Element> Trainer<T> {
     /// the number of rows that each is over.
     ///
     /// # Errors
-    /// Those of [`Program::run`].
+    /// E0610 for whole numbers outside of what they index, and those of [`Program::run`].
     pub fn step(&mut self, data: &Dataset, rows: &[u32]) -> Result<(&[f64], &[f64]), Diagnostics> {
+        self.ranges.set_sizes(&self.sizes);
+        self.ranges.check(data, rows)?;
         let executor = self.train.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
         read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
         self.train_sums.add(executor);
@@ -267,7 +275,9 @@ impl<T: Element> Trainer<T> {
         let mut values = vec![f64::NAN; self.evaluated().len()];
         let mut counts = vec![0.0; values.len()];
         self.evaluate_sums.clear();
+        self.ranges.set_sizes(&sizes);
         for_each_batch(data.rows, batch_size, |rows| {
+            self.ranges.check(data, rows)?;
             let executor = self.evaluate.run(data, &sizes, rows, &mut self.store, self.clock)?;
             read_reported(executor, rows.len(), &mut values, &mut counts);
             means.add(&values, &counts);
@@ -285,6 +295,8 @@ impl<T: Element> Trainer<T> {
     /// Those of [`Program::run`].
     pub fn gradients(&mut self, data: &Dataset, rows: &[u32]) -> Result<IndexMap<Arc<str>, Vec<f64>>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
+        self.ranges.set_sizes(&sizes);
+        self.ranges.check(data, rows)?;
         let executor = self.gradients.run(data, &sizes, rows, &mut self.store, self.clock)?;
         let gradient = |(at, fetch): (usize, &crate::exec::Fetch)| {
             let values = executor.result(at).floats().iter().map(|value| value.as_f64()).collect();

@@ -7,6 +7,7 @@ mod examples;
 mod files;
 mod hostile;
 mod mutations;
+mod ranges;
 mod session;
 mod stages;
 mod watch;

@@ -46,6 +46,8 @@ pub const LINTS: &[Lint] = &[
     Lint { name: "moving-monitor", code: Code::L0011, run: |_, _| Vec::new() },
     // Told by a run, which knows the losses: `analyse::weight_steps`.
     Lint { name: "overshooting-weight", code: Code::L0012, run: |_, _| Vec::new() },
+    // Told by a run, which reads the data: `analyse::ranges::shares`.
+    Lint { name: "not-a-probability", code: Code::L0013, run: |_, _| Vec::new() },
 ];
 
 /// The findings of all lints on a module, as the policy lets them through.

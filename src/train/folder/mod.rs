@@ -9,7 +9,8 @@ use super::checkpoint::{self, hash};
 use super::config::{Precision, RunConfig};
 use super::fit::Finished;
 use super::judge::Best;
-use super::predictor::{ClockForm, InputForm, SavedProgram};
+use super::predictor::{AcceptForm, ClockForm, InputForm, SavedProgram};
+use super::ranges::Ranges;
 use super::trainer::fold_seed;
 use crate::diag::Diagnostic;
 use crate::export::program::Document;
@@ -144,10 +145,21 @@ fn write_text(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) -> SavedProgram {
+    let ranges = Ranges::of(&compiled.predict, []);
+    let accepts = |name: &str| {
+        let demands = ranges.demands().iter().filter(|demand| *demand.field == *name);
+        let form = |demand: &crate::analyse::ranges::Demand| AcceptForm {
+            elements: demand.region.clone(),
+            intervals: demand.accepted.intervals().to_vec(),
+            role: demand.role.clone(),
+        };
+        demands.map(form).collect()
+    };
     let input = |(name, info): (&std::sync::Arc<str>, &crate::lower::DataInfo)| InputForm {
         name: name.to_string(),
         ty: info.ty.clone(),
         columns: config.train.columns.get(&**name).map(crate::data::ColumnSpec::names).unwrap_or_default(),
+        accepts: accepts(name),
     };
     SavedProgram {
         precision: config.precision,

@@ -1,0 +1,193 @@
+//! For which values of a leaf a node's elements surely have an effect on what the graph gives.
+//!
+//! Walks from the outputs back. A branch of `where` is used where its mask says so; a product by a factor that may be 0 may
+//! hide zeros, not NaN. A mask that is made of other data may hide anything, so nothing is sure behind it, except that
+//! a mask which differs from step to step of a loop hides no value that is the same at all steps.
+
+use super::sets::Set;
+use super::{Outside, Walk};
+use crate::ir::{DType, Graph, NodeId};
+use crate::ops::Op;
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Of which values usage is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    pub leaf: usize,
+    /// what stands where the index was wrong
+    pub outside: Outside,
+    /// whether the index differs from step to step of a loop
+    pub by_step: bool,
+}
+
+/// The answers about one graph, each made when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Usage<'g> {
+    walk: &'g Walk<'g>,
+    users: Vec<Vec<(NodeId, usize)>>,
+    /// whether a node's elements are looked at for being NaN: then an index outside is meant
+    is_checked: Vec<bool>,
+    answers: RefCell<FxHashMap<Question, Rc<Vec<Set>>>>,
+}
+
+impl<'g> Usage<'g> {
+    pub fn new(walk: &'g Walk<'g>) -> Self {
+        let graph = walk.graph;
+        let mut users = vec![Vec::new(); graph.len()];
+        for id in graph.ids() {
+            for (slot, operand) in graph.operands(id).into_iter().enumerate() {
+                users[operand.index()].push((id, slot));
+            }
+        }
+        let is_checked = checked(graph, &users);
+        Self { walk, users, is_checked, answers: RefCell::default() }
+    }
+
+    /// The values of the leaf for which the node's elements are surely used.
+    pub fn of(&self, id: NodeId, question: Question) -> Set {
+        if question.outside == Outside::Marked && self.is_checked[id.index()] {
+            return Set::none();
+        }
+        let set = self.sets(question)[id.index()].clone();
+        match self.walk.graph.op(id) {
+            // What is added where an index says is used where it is not zero.
+            Op::ScatterAdd(_) | Op::PutAlong(_) => {
+                set.intersection(&self.is_nonzero(self.walk.graph.operands(id)[1], false, question))
+            }
+            _ => set,
+        }
+    }
+
+    fn sets(&self, question: Question) -> Rc<Vec<Set>> {
+        if let Some(sets) = self.answers.borrow().get(&question) {
+            return Rc::clone(sets);
+        }
+        let graph = self.walk.graph;
+        let mut sets = vec![Set::none(); graph.len()];
+        let around = self.walk.around.map(|(usage, node)| usage.of(node, Question { by_step: false, ..question }));
+        for output in &graph.outputs {
+            sets[output.node.index()] = around.clone().unwrap_or_else(Set::all);
+        }
+        for id in graph.ids().rev() {
+            let mut set = std::mem::replace(&mut sets[id.index()], Set::none());
+            for (user, slot) in &self.users[id.index()] {
+                let after = &sets[user.index()];
+                if !after.is_empty() {
+                    set = set.union(&self.passed(*user, *slot, question).intersection(after));
+                }
+            }
+            sets[id.index()] = set;
+        }
+        let sets = Rc::new(sets);
+        self.answers.borrow_mut().insert(question, Rc::clone(&sets));
+        sets
+    }
+
+    /// The values for which a user lets through what stands in a slot.
+    fn passed(&self, user: NodeId, slot: usize, question: Question) -> Set {
+        let operands = self.walk.graph.operands(user);
+        match self.walk.graph.op(user) {
+            Op::Select(_) if slot > 0 => self.holds(operands[0], slot == 1, question),
+            Op::Mul(_) if question.outside == Outside::Zero => self.is_nonzero(operands[1 - slot], true, question),
+            Op::Scan(scan) if !scan.reads(slot) => Set::none(),
+            _ => Set::all(),
+        }
+    }
+
+    /// The values for which a mask surely holds, or surely does not.
+    fn holds(&self, mask: NodeId, wanted: bool, question: Question) -> Set {
+        let value = &self.walk.values[mask.index()];
+        match value.single() {
+            Some(known) if known.source.as_ref().is_some_and(|source| source.leaf == question.leaf) => {
+                if wanted {
+                    known.function.is_true()
+                } else {
+                    known.function.is_false()
+                }
+            }
+            Some(known) if known.source.is_none() && !value.by_data => match known.function.as_constant() {
+                Some(constant) if (constant != 0.0) != wanted => Set::none(),
+                // By position: it holds somewhere.
+                _ => Set::all(),
+            },
+            Some(known) if known.source.is_none() && known.function.as_constant().is_some() => {
+                let is_wanted = (known.function.as_constant() != Some(0.0)) == wanted;
+                if is_wanted { Set::all() } else { Set::none() }
+            }
+            _ if value.by_data && (question.by_step || !value.by_step) => Set::none(),
+            _ => Set::all(),
+        }
+    }
+
+    /// The values for which a factor is surely not 0, as far as it is made to be a mask. `may_weigh`: whether floats that come as
+    /// data may be the weights of samples, some of them 0.
+    fn is_nonzero(&self, factor: NodeId, may_weigh: bool, question: Question) -> Set {
+        let graph = self.walk.graph;
+        let value = &self.walk.values[factor.index()];
+        if let Some(known) = value.single() {
+            match &known.source {
+                Some(source) if source.leaf == question.leaf => return known.function.may_be(0.0, 0.0).complement(),
+                None if known.function.as_constant() == Some(0.0) => return Set::none(),
+                None if !value.by_data => return Set::all(),
+                _ => {}
+            }
+        }
+        let operands = graph.operands(factor);
+        match graph.op(factor) {
+            Op::Select(_) => {
+                let holds = |wanted: bool| self.holds(operands[0], wanted, question);
+                let (then, otherwise) = (
+                    self.is_nonzero(operands[1], may_weigh, question),
+                    self.is_nonzero(operands[2], may_weigh, question),
+                );
+                let either = then.intersection(&otherwise);
+                holds(true).intersection(&then).union(&holds(false).intersection(&otherwise)).union(&either)
+            }
+            Op::Cast(_) if graph.ty(operands[0]).dtype == DType::Bool => self.holds(operands[0], true, question),
+            Op::Mul(_) => self.is_nonzero(operands[0], may_weigh, question).intersection(&self.is_nonzero(
+                operands[1],
+                may_weigh,
+                question,
+            )),
+            Op::Neg(_)
+            | Op::Div(_)
+            | Op::Cast(_)
+            | Op::StopGradient(_)
+            | Op::Broadcast(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice(_) => self.is_nonzero(operands[0], may_weigh, question),
+            // Weights of samples come as data, and may be 0.
+            Op::Input(_) if may_weigh && value.by_data && (question.by_step || !value.by_step) => Set::none(),
+            _ => Set::all(),
+        }
+    }
+}
+
+/// The nodes whose elements come to a check for NaN, one by one.
+fn checked(graph: &Graph, users: &[Vec<(NodeId, usize)>]) -> Vec<bool> {
+    let mut is_checked = vec![false; graph.len()];
+    for id in graph.ids().rev() {
+        is_checked[id.index()] = users[id.index()].iter().any(|(user, _)| match graph.op(*user) {
+            Op::IsNan(_) => true,
+            // Only NaN differs from itself.
+            Op::Equal(_) => graph.operands(*user).iter().all(|operand| *operand == id),
+            Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast(_)
+            | Op::Slice(_)
+            | Op::StopGradient(_)
+            | Op::Neg(_)
+            | Op::Add(_)
+            | Op::Sub(_)
+            | Op::Mul(_)
+            | Op::Div(_)
+            | Op::Log(_)
+            | Op::Exp(_) => is_checked[user.index()],
+            _ => false,
+        });
+    }
+    is_checked
+}
