@@ -1,6 +1,6 @@
 //! Data files: from `.npz`, `.npy` and `.csv` to named fields, checked against what a program asks for.
 //!
-//! [`load`] takes a [`DataSource`] (a file and how to read it) and the [`FieldSpec`]s of a program, and gives a
+//! `load` takes a [`DataSource`] (a file and how to read it) and the [`FieldSpec`]s of a program, and gives a
 //! [`Dataset`] in which every wanted field is there with the wanted shape, one row count for all, finite floats (or
 //! NaN where a field may be missing) and integers within `i32`. Nothing after it checks again. [`Batcher`] says in which
 //! order the rows are visited; [`Field::fill_float`] and [`Field::fill_int`] gather them into the caller's buffers.
@@ -40,6 +40,7 @@ use indexmap::IndexMap;
 
 use crate::diag::Span;
 
+pub(crate) use crate::diag::counted;
 pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
 #[cfg(feature = "files")]
@@ -240,11 +241,6 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     Ok((file, len))
-}
-
-/// `1 row`, `2 rows`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The first few names, for a note.

@@ -2,8 +2,8 @@
 //!
 //! Every stage returns its findings as [`Diagnostic`]s; nothing below `cli` prints. A diagnostic has a stable
 //! [`Code`], a headline (lower case, no full stop, about *the program*), a primary label on the exact span, any
-//! number of further labels, notes (`found` / `expected` facts) and helps (ways out). [`render`] shows them to people,
-//! [`Diagnostic::to_json`] to editors.
+//! number of further labels, notes (`found` / `expected` facts) and helps (ways out). `render` shows them to people,
+//! [`to_json_lines`] to editors.
 
 pub mod codes;
 mod render;
@@ -128,3 +128,8 @@ impl std::fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

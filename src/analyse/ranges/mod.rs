@@ -1,8 +1,8 @@
 //! Which whole numbers data may hold: the rows of the tables that they index, the classes of the rows they become.
 //!
 //! Takes a graph; gives, for each input and target of whole numbers, the [`Demand`]s of the ops that it reaches as an index.
-//! Forwards, every node gets what is known of its elements as functions of a leaf's ([`value`]). An index must lie in what it
-//! indexes, so each function has a set of arguments that it may have. Backwards, [`usage`] says for which arguments the
+//! Forwards, every node gets what is known of its elements as functions of a leaf's (`value`). An index must lie in what it
+//! indexes, so each function has a set of arguments that it may have. Backwards, `usage` says for which arguments the
 //! outcome is used at all: what a mask leaves out (`where(y < 0, 0, loss)`) is accepted.
 //!
 //! Establishes: data within the demands reach no index outside, as far as the graph tells; data outside a demand do. Where
@@ -167,7 +167,7 @@ impl<'g> Walk<'g> {
                 let index = &self.values[operands[slot].index()];
                 for known in &index.known {
                     let most = extent as f64 - 1.0;
-                    let role = format!("an index of {}", crate::data::counted(extent, "row"));
+                    let role = format!("an index of {}", crate::diag::counted(extent, "row"));
                     self.demand(&usage, id, outside, known, index.by_step, (0.0, most), role, found);
                 }
             }
