@@ -24,7 +24,7 @@ use super::{Dataset, Field, Numbers};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batcher {
-    /// Number of rows; [`load`](super::load) refuses more than `u32` counts.
+    /// Number of rows; `load` refuses more than `u32` counts.
     pub rows: u32,
     /// Rows in a batch. 0 is taken as 1.
     pub batch_size: u32,

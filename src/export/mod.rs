@@ -10,7 +10,7 @@ pub use dot::dot;
 
 use crate::ir::Graph;
 
-/// The graph as YAML: the form that [`program::read`] reads, for people and for other tools.
+/// The graph as YAML: the form that `program::read` reads, for people and for other tools.
 pub fn yaml(graph: &Graph) -> String {
     // Writing to a string fails on no value of these types.
     serde_yaml::to_string(&program::Document::of(graph)).unwrap_or_default()

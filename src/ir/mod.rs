@@ -1,6 +1,6 @@
 //! The intermediate representation: a graph of typed primitive ops with symbolic dims.
 //!
-//! Nodes are plain data. [`Builder`] is the only way to add one: it runs the op's shape rule. [`verify`] states and
+//! Nodes are plain data. [`Builder`] is the only way to add one: it runs the op's shape rule. `verify` states and
 //! checks every law of a graph; [`print`] shows it.
 
 mod bind;

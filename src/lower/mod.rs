@@ -9,9 +9,9 @@
 //! instances exist, depends on what a derivative depends on. Which way it is taken is the caller's choice, made by
 //! lowering both ways and comparing what comes of it.
 //!
-//! A lowering has parts: [`findings`] (what is reported), [`scopes`] (what names stand for), [`graphs`] (the nodes),
-//! [`train`]'s `Training`, and the [`Module`] that comes of it. What only looks names up takes the first two
-//! ([`resolve`]), what only adds nodes takes findings and graphs ([`emit`]); expressions and calls take the whole.
+//! A lowering has parts: `findings` (what is reported), `scopes` (what names stand for), `graphs` (the nodes),
+//! `train`'s `Training`, and the [`Module`] that comes of it. What only looks names up takes the first two
+//! (`resolve`), what only adds nodes takes findings and graphs (`emit`); expressions and calls take the whole.
 
 mod arguments;
 mod assertions;

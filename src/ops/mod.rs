@@ -1,4 +1,4 @@
-//! The closed set of primitive ops: one file and one row in [`table!`] each.
+//! The closed set of primitive ops: one file and one row in `table!` each.
 //!
 //! An op's file holds its attributes, shape rule, derivative rules, reference evaluation and documentation. The trait
 //! [`Primitive`] has no defaults, so an op that lacks one does not compile. Layers, losses and optimizers are not ops:

@@ -2,7 +2,7 @@
 //!
 //! Takes a graph whose run-time dims are bound; gives a [`Plan`]. Fixed before the first step: the order, which
 //! element-wise nodes run as one fused group, which buffers are shared or written in place, and the peak of memory.
-//! The plan knows no element type and no kernel: it is data that prints ([`print`]) and that [`check`] proves right
+//! The plan knows no element type and no kernel: it is data that prints ([`print`]) and that `check` proves right
 //! with code of its own.
 //!
 //! Storage: floats and bools (as 0 and 1) lie in an arena of floats, ints in an arena of their own.

@@ -30,7 +30,7 @@ pub const WIDTH: usize = 100;
 ///
 /// # Errors
 ///
-/// Those of [`parse`](super::parse): a text with syntax errors is left alone. E0103 where the result would be too long to
+/// Those of `parse`: a text with syntax errors is left alone. E0103 where the result would be too long to
 /// be read again: calls within calls are indented at every level.
 pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnostics> {
     let (file, errors) = super::parse(sources, source);

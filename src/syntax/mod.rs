@@ -1,6 +1,6 @@
 //! Text to syntax tree, and back.
 //!
-//! [`parse`] reads a text into the tree of [`ast`] and collects every syntax error; [`print`] shows a tree as it was
+//! `parse` reads a text into the tree of [`ast`] and collects every syntax error; [`print`] shows a tree as it was
 //! understood; [`format()`] sets a text in the canonical style. None of them looks up a name.
 
 pub mod ast;

@@ -5,7 +5,7 @@
 //! them. [`read`] reads the text from a file and makes its paths relative to that file's folder.
 //!
 //! The YAML crate loses the place of nested values, so values are taken apart by hand here and places come from
-//! [`places`], a second reading of the same text.
+//! `places`, a second reading of the same text.
 
 mod fields;
 mod monitor;

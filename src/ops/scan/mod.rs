@@ -7,7 +7,7 @@
 //! Constraints: (C1) an operand for each port, of its type; (C2) sequences have `length` slices; (C3) the next carry has the
 //! carry's type; (C4) carries and stacked outputs are f32 or i32; (C5) the result exists.
 //! Gradient: a loop in the other direction, whose body computes the step again from the carries as they entered it, and
-//! then its gradient ([`derivative`]). It carries the cotangents of the carries and sums of those of the constants. So the op
+//! then its gradient (`derivative`). It carries the cotangents of the carries and sums of those of the constants. So the op
 //! is closed under differentiation, and a gradient of a gradient is a loop too.
 //! Numerics: those of the body. Without a step (length 0) the last carry is the first.
 

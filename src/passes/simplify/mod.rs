@@ -10,7 +10,7 @@
 //! **What is kept.** For finite values each rewrite agrees with its original up to rounding: a few units in the last place
 //! of the largest number that takes part. Constants are folded in f64. The sign of a zero is not kept. `x * 0` stays, as `x`
 //! may be infinite; `x - x` and `x / x` stay for the same reason, and no rule moves a factor to where it could overflow on
-//! its own. The rules of [`stable`] differ from their originals where those lose digits or overflow, so each use is reported.
+//! its own. The rules of `stable` differ from their originals where those lose digits or overflow, so each use is reported.
 //!
 //! **Why it ends.** Order graphs by, in this sequence: (1) transcendental ops and divisions; (2) the number of elements that
 //! elementwise ops and reductions produce and read; (3) nodes that are not negations; (4) the distance of negations,
