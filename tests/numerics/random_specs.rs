@@ -42,6 +42,8 @@ fn candidates(name: &str, annotation: &str) -> Vec<&'static str> {
         "filters" | "vocabulary" | "patience" | "every" | "times" | "n" => &["6", "3"],
         "kernel" | "size" | "heads" | "k" => &["2", "3"],
         "classes" => &["6"],
+        // Inner products of vectors, with eigenvalues apart from each other.
+        "gram" => &["transpose(m * [1.0, 2.0, 3.0, 4.0]) @ (m * [1.0, 2.0, 3.0, 4.0])"],
         "shape" => &["[6, 6]", "[3]"],
         "equation" => &["\"bij,jk->bik\""],
         "labels" => &["ids", "words"],

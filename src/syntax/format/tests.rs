@@ -31,8 +31,8 @@ fn spaces_are_canonical() {
 #[test]
 fn choices_chain() {
     check(
-        "fn f(x){if a==1{return x}else if a==2 # two\n{return 1}else if b{let c=1 return c}else{return 2}}",
-        "fn f(x) {\n    if a == 1 {\n        return x\n    } else if a == 2 {  # two\n        return 1\n    } else if b {\n        let c = 1\n        return c\n    } else {\n        return 2\n    }\n}\n",
+        "fn f(x){if a==1{return x}else if a==2{return 1}else if b{let c=1 return c}else{return 2}}",
+        "fn f(x) {\n    if a == 1 {\n        return x\n    } else if a == 2 {\n        return 1\n    } else if b {\n        let c = 1\n        return c\n    } else {\n        return 2\n    }\n}\n",
     );
     check("fn f(x){if a{}else if b{}}", "fn f(x) {\n    if a {} else if b {}\n}\n");
 }
