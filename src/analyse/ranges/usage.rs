@@ -8,6 +8,7 @@ use super::sets::Set;
 use super::{Outside, Walk};
 use crate::ir::{DType, Graph, NodeId};
 use crate::ops::Op;
+use crate::ops::pointwise::{BinaryCode, Pointwise};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -171,7 +172,7 @@ fn checked(graph: &Graph, users: &[Vec<(NodeId, usize)>]) -> Vec<bool> {
     let mut is_checked = vec![false; graph.len()];
     for id in graph.ids().rev() {
         is_checked[id.index()] = users[id.index()].iter().any(|(user, _)| match graph.op(*user) {
-            Op::IsNan(_) => true,
+            op if differs_from_itself(op) => true,
             // Only NaN differs from itself.
             Op::Equal(_) => graph.operands(*user).iter().all(|operand| *operand == id),
             Op::Reshape(_)
@@ -190,4 +191,10 @@ fn checked(graph: &Graph, users: &[Vec<(NodeId, usize)>]) -> Vec<bool> {
         });
     }
     is_checked
+}
+
+/// Whether an op asks of each element whether it differs from itself, which NaN alone does.
+fn differs_from_itself(op: &Op) -> bool {
+    let operand = |pointwise: &Pointwise| matches!(pointwise, Pointwise::Operand(0));
+    matches!(op.pointwise(), Some(Pointwise::Binary(BinaryCode::NotEqual, operands)) if operands.into_iter().all(operand))
 }
