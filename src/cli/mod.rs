@@ -12,6 +12,7 @@ mod explain;
 mod files;
 mod flow;
 mod fmt;
+mod memory;
 mod predict;
 mod progress;
 mod run;

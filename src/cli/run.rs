@@ -2,7 +2,7 @@
 
 use super::progress::{Progress, number, value_or_dash};
 use super::spec::{SetArguments, read_text, read_used};
-use super::{Outcome, Session};
+use super::{Outcome, Session, memory};
 use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ops::Element;
@@ -74,7 +74,7 @@ impl ExecutionArguments {
             ExecutorChoice::Planned => Mode::Planned,
             ExecutorChoice::Reference => Mode::Reference,
         };
-        ExecutorOptions { mode, threads: self.threads, ..ExecutorOptions::default() }
+        ExecutorOptions { mode, threads: self.threads, memory: memory::left(), ..ExecutorOptions::default() }
     }
 }
 

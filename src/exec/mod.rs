@@ -4,6 +4,7 @@
 //! states live in a [`Store`] that outlives executors, so that a short last batch (another executor, other sizes)
 //! goes on with the same params.
 
+mod footprint;
 mod memory;
 mod planned;
 mod store;
@@ -41,6 +42,8 @@ pub struct ExecutorOptions {
     pub pool: Option<Arc<Pool>>,
     /// the instruction set of the kernels; the best of this machine when left out
     pub level: Option<Level>,
+    /// bytes that a program may take with its params, states, inputs and results; 64 GiB when left out
+    pub memory: Option<u64>,
 }
 
 impl ExecutorOptions {

@@ -113,6 +113,33 @@ fn a_program_too_large_for_memory_is_refused_before_it_is_made() {
 }
 
 #[test]
+fn everything_that_a_program_takes_counts() {
+    let text = "
+        input x: f32[batch, 100]
+        target y: f32[batch, 50]
+        param kernel: f32[100, 50] = normal(std=0.1)
+        output out = x @ kernel
+        loss error = mean(square(y - out), axes=1)
+        train { minimize error
+            optimizer adam() }";
+    let mut sources = SourceMap::default();
+    let id = sources.add("test.anb", text);
+    let compiled = compile(&mut sources, id, &Options::default()).unwrap();
+    let sizes = DimSizes::from([("batch".into(), 8)]);
+    let with = |memory| {
+        let options = ExecutorOptions { memory: Some(memory), ..ExecutorOptions::default() };
+        Executor::<f32>::new(&compiled.simplified.train, &sizes, &options).map(|_| ())
+    };
+    // The kernel, two moments of it, a row of 100 and one of 50 for each sample.
+    let least = 4 * (3 * 5000 + 8 * 150);
+    let finding = with(least).unwrap_err().0.remove(0);
+    assert_eq!(finding.code, Code::E0702);
+    assert!(finding.notes.iter().any(|note| note.contains("`kernel` is f32[100, 50]")), "{finding:?}");
+    assert!(finding.notes[0].contains("params") && finding.notes[0].contains("states"), "{finding:?}");
+    with(20 * least).unwrap();
+}
+
+#[test]
 fn sizes_that_do_not_fit_are_refused() {
     let text = "
         input x: f32[batch, T]

@@ -6,6 +6,7 @@ mod data;
 mod examples;
 mod files;
 mod hostile;
+mod memory;
 mod mutations;
 mod ranges;
 mod session;

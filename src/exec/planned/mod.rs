@@ -12,9 +12,10 @@ mod routine;
 #[allow(unsafe_code, reason = "hands out parts of one arena, whose places it compares")]
 mod tables;
 
+use super::footprint::fits;
 use super::store::{Carried, StoreError};
 use super::{Clock, ExecutorOptions, Feed, Store, Values};
-use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::diag::Diagnostics;
 use crate::ir::{Graph, Role};
 use crate::ops::Element;
 use crate::plan::{BufferId, Plan, plan};
@@ -39,7 +40,7 @@ impl<T: Element> Planned<T> {
     /// Plans a bound graph and makes it ready to run.
     ///
     /// # Errors
-    /// E0702 when the plan's peak is above the limit.
+    /// E0702 when the program and what goes with it take more than the options allow.
     ///
     /// # Panics
     /// When the plan's checker finds a mistake in the plan: a bug in the planner.
@@ -50,7 +51,7 @@ impl<T: Element> Planned<T> {
         carried: &[Carried],
     ) -> Result<Self, Diagnostics> {
         let plan = plan(graph);
-        fits_memory(&plan, graph, size_of::<T>())?;
+        fits(&plan, graph, feeds, carried, size_of::<T>(), options.memory)?;
         if let Err(mistake) = crate::plan::check(&plan, graph) {
             panic!("internal: the plan is wrong: {mistake}");
         }
@@ -103,30 +104,4 @@ impl<T: Element> Planned<T> {
         self.tables.release();
         resolved
     }
-}
-
-/// Bytes of intermediate values beyond which a program is refused before anything is allocated: 64 GiB.
-const MEMORY_LIMIT: u64 = 1 << 36;
-
-/// Refuses a plan whose intermediate values do not fit.
-fn fits_memory(plan: &Plan, graph: &Graph, float_size: usize) -> Result<(), Diagnostics> {
-    let bytes = plan.float_len as u64 * float_size as u64 + plan.int_len as u64 * 4;
-    if bytes <= MEMORY_LIMIT {
-        return Ok(());
-    }
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1u32 << 30));
-    let mut finding = Diagnostic::error(Code::E0702, format!("the program needs {} of memory", gib(bytes)))
-        .with_note(format!("expected: at most {}", gib(MEMORY_LIMIT)))
-        .with_help("take a smaller batch");
-    let mut largest: Vec<_> = plan.buffers.iter().collect();
-    largest.sort_by_key(|buffer| std::cmp::Reverse(buffer.len));
-    for buffer in largest.into_iter().take(3) {
-        let node = graph.node(buffer.node);
-        let size = gib(buffer.len as u64 * float_size as u64);
-        finding = finding.with_note(format!("`{}` is {}, {size}", node.provenance.name, node.ty));
-    }
-    if let Some(buffer) = plan.buffers.iter().max_by_key(|buffer| buffer.len) {
-        finding = finding.at(graph.node(buffer.node).provenance.span, "the largest value");
-    }
-    Err(finding.into())
 }
