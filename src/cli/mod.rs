@@ -2,7 +2,8 @@
 //!
 //! The only part of the crate that prints, exits, and reads the environment or the time of day. Results go to standard
 //! output, findings and progress to standard error. Exit codes: 0 when all went well, 2 when the user's input is at fault
-//! (clap's own code for a wrong command line); anything else is a bug in anabranch.
+//! (clap's own code for a wrong command line), 128 and the signal's number when a signal ended a run after a checkpoint;
+//! anything else is a bug in anabranch.
 
 mod check;
 mod compile;
@@ -16,6 +17,7 @@ mod memory;
 mod predict;
 mod progress;
 mod run;
+mod signals;
 mod spec;
 mod std;
 
@@ -74,6 +76,8 @@ enum Command {
 struct Session {
     sources: SourceMap,
     console: Console,
+    /// what the process ends with when all went well: a signal may have ended a run before its end
+    exit_code: u8,
 }
 
 /// How a command ends: fine, or with findings that are the user's to mend.
@@ -83,7 +87,7 @@ type Outcome = Result<(), Diagnostics>;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.message_format, arguments.color);
-    let mut session = Session { sources: SourceMap::default(), console };
+    let mut session = Session { sources: SourceMap::default(), console, exit_code: 0 };
     let outcome = match &arguments.command {
         Command::Compile(arguments) => compile::run(arguments, &mut session),
         Command::Run(arguments) => run::run(arguments, &mut session),
@@ -96,7 +100,7 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => completions::run(arguments, &mut session),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(session.exit_code),
         Err(findings) => {
             session.console.findings(&findings.0, &session.sources);
             ExitCode::from(2)

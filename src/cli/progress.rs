@@ -22,13 +22,16 @@ impl<'a> Progress<'a> {
 
     pub(super) fn observe(&mut self, event: Event<'_>) {
         match event {
-            Event::Started { epochs, steps_per_epoch } => {
+            Event::Started { epochs, steps_per_epoch, steps_done } => {
                 self.n_epochs = epochs;
                 if self.console.is_human() {
                     // Draws to standard error, and nothing when that is not a terminal.
                     self.bar = ProgressBar::new(u64::from(epochs) * steps_per_epoch as u64);
                     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left") {
                         self.bar.set_style(style);
+                        // Those of an earlier process do not count for the time that is left.
+                        self.bar.set_position(steps_done);
+                        self.bar.reset_eta();
                     }
                 }
             }

@@ -1,37 +1,60 @@
 //! `anabranch run`
 
 use super::progress::{Progress, number, value_or_dash};
+use super::signals::Signals;
 use super::spec::{SetArguments, read_text, read_used};
 use super::{Outcome, Session, memory};
 use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ops::Element;
-use crate::pipeline::{Compiled, compile_with};
+use crate::pipeline::compile_with;
 use crate::train::config::{self, Precision, RunConfig};
-use crate::train::{self, Finished, History, check_target, load_data, overrides, save};
+use crate::train::{
+    DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, SpecTexts, Status, Verified, load_data,
+    overrides, run_into, verify_resume,
+};
 use clap::{Args, ValueEnum};
-use std::ffi::OsString;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const NOTES: &str = "\
-The output folder is written when the run is done. In a folder of an earlier run the files that the run wrote are replaced,
-and whatever else lies there stays; a folder that no run wrote is never touched. A run that diverges (E0607) leaves the
-output as it was and writes its last good params to OUTPUT.diverged.
+The output folder is written while the run goes on, with checkpoints that it can be gone on from. Where a run is there
+already, the new one takes that name and a number, as in runs/digits-2; --replace puts it in the place of the old one. Only
+what a run wrote is ever replaced, and a folder that no run wrote is never touched.
+
+Ctrl-C (SIGINT, SIGTERM, SIGHUP) ends a run after the present step with a checkpoint; a second one ends it at once.
 
 Examples:
   anabranch run examples/localizer/run.yaml
   anabranch run run.yaml --epochs 5 --set width=256 --output runs/wide
+  anabranch run --resume runs/wide
   anabranch run run.yaml --precision f64 --executor reference";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(super) struct Arguments {
     /// The run config, a YAML file
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
+    #[arg(value_name = "CONFIG", required_unless_present = "resume", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+
+    /// Go on with the run in this folder, where it was left
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["output", "seed", "precision", "assignments", "replace"])]
+    resume: Option<PathBuf>,
+
+    /// Put the run in the place of the one that is in the output folder
+    #[arg(long)]
+    replace: bool,
+
+    /// Prove that a run of this config would go on exactly where it is left, in a few steps, and write nothing
+    #[arg(long, conflicts_with_all = ["resume", "output", "replace"])]
+    verify_resume: bool,
+
+    /// Go on also when the data are not those that the run began with
+    #[arg(long, requires = "resume")]
+    data_changed: bool,
 
     /// Compute in this precision instead of the config's
     #[arg(long, value_enum, value_name = "TYPE")]
@@ -40,7 +63,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     execution: ExecutionArguments,
 
-    /// Train for so many epochs instead
+    /// Train for so many epochs instead; a run that is gone on with may have more than it began with
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
 
@@ -94,20 +117,66 @@ enum ExecutorChoice {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
-    let config = read_config(arguments, session)?;
+    let (config, folder) = match (&arguments.resume, &arguments.config) {
+        (Some(path), _) => {
+            let (config, folder) = resumed(path, arguments, session)?;
+            (config, Some(folder))
+        }
+        (None, Some(path)) => {
+            let config = read_config(path, arguments, session)?;
+            let earlier = if arguments.replace { Earlier::Replace } else { Earlier::Keep };
+            let folder = (!arguments.verify_resume).then(|| RunFolder::claim(&config, earlier)).transpose()?;
+            (config, folder)
+        }
+        // The command line's own rules leave no third.
+        (None, None) => return Ok(()),
+    };
     let options = overrides(&config, arguments.set.options());
     let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let compiled = compile_with(&mut session.sources, source, &options, &read_used)?;
+    let texts = SpecTexts::new(&config.spec, &*session.sources.file(source).text);
+    let texts = RefCell::new(texts);
+    let read = |path: &str| {
+        let text = read_used(path)?;
+        texts.replace_with(|texts| std::mem::take(texts).with(path, text.as_str()));
+        Ok(text)
+    };
+    let compiled = compile_with(&mut session.sources, source, &options, &read)?;
     session.console.findings(&compiled.findings, &session.sources);
-    let spec = session.sources.file(source).text.clone();
+    let (texts, options) = (texts.into_inner(), arguments.execution.options());
+    let plan = Plan { compiled: &compiled, config: &config, texts: &texts, options: &options };
     match config.precision {
-        Precision::F32 => train_and_save::<f32>(arguments, &config, &compiled, &spec, session),
-        Precision::F64 => train_and_save::<f64>(arguments, &config, &compiled, &spec, session),
+        Precision::F32 => run_as::<f32>(arguments, &plan, folder, session),
+        Precision::F64 => run_as::<f64>(arguments, &plan, folder, session),
     }
 }
 
-fn read_config(arguments: &Arguments, session: &mut Session) -> Result<RunConfig, Diagnostics> {
-    let mut config = config::read(&arguments.config, &mut session.sources)?;
+fn run_as<T: Element>(
+    arguments: &Arguments,
+    plan: &Plan<'_>,
+    folder: Option<RunFolder>,
+    session: &mut Session,
+) -> Outcome {
+    let Some(mut folder) = folder else { return verify::<T>(plan, session) };
+    train_and_save::<T>(arguments, plan, &mut folder, session)
+}
+
+fn verify<T: Element>(plan: &Plan<'_>, session: &Session) -> Outcome {
+    let data = load_data(plan.compiled, plan.config)?;
+    let Verified { steps, resumed_after, threads } = verify_resume::<T>(plan, &data)?;
+    let after: Vec<String> = resumed_after.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{steps} steps; gone on with after {}, on {} threads before and {} after: the same bytes\n",
+        after.join(", "),
+        threads.0,
+        threads.1
+    );
+    session.console.print(&text)?;
+    Ok(())
+}
+
+/// The config of a new run, with what the command line says instead.
+fn read_config(path: &Path, arguments: &Arguments, session: &mut Session) -> Result<RunConfig, Diagnostics> {
+    let mut config = config::read(path, &mut session.sources)?;
     match arguments.precision {
         Some(PrecisionChoice::F32) => config.precision = Precision::F32,
         Some(PrecisionChoice::F64) => config.precision = Precision::F64,
@@ -119,45 +188,55 @@ fn read_config(arguments: &Arguments, session: &mut Session) -> Result<RunConfig
         config.output.clone_from(output);
         config.output_span = None;
     }
+    config.set_all(arguments.set.options().overrides);
     Ok(config)
+}
+
+/// The folder of a run that was left, and the config that it goes by.
+fn resumed(path: &Path, arguments: &Arguments, session: &mut Session) -> Result<(RunConfig, RunFolder), Diagnostics> {
+    let folder = RunFolder::open(path)?;
+    let mut config = config::read(&folder.config_path(), &mut session.sources)?;
+    config.epochs = arguments.epochs.unwrap_or(config.epochs);
+    Ok((config, folder))
 }
 
 fn train_and_save<T: Element>(
     arguments: &Arguments,
-    config: &RunConfig,
-    compiled: &Compiled,
-    spec: &str,
-    session: &Session,
+    plan: &Plan<'_>,
+    folder: &mut RunFolder,
+    session: &mut Session,
 ) -> Outcome {
-    check_target(&config.output, config)?;
-    let data = load_data(compiled, config)?;
+    let data = load_data(plan.compiled, plan.config)?;
     session.console.findings(&data.findings, &session.sources);
     let start = Instant::now();
+    let path = folder.path().to_path_buf();
     let mut progress = Progress::new(session.console, &session.sources);
-    let options = arguments.execution.options();
-    let run: Finished<T> = train::run(compiled, config, &data, &options, &mut |event| {
+    let data_change = if arguments.data_changed { DataChange::Allowed } else { DataChange::Refused };
+    let keeping = Keeping { elapsed: &|| start.elapsed(), data_change };
+    let signals = Signals::watch();
+    let run: Finished<T> = run_into(plan, &data, folder, keeping, &mut |event| {
         progress.observe(event);
-        ControlFlow::Continue(())
+        if signals.is_caught() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     progress.finish();
+    if folder.record().is_some_and(|record| record.status == Status::Interrupted) {
+        session.exit_code = signals.exit_code();
+        let text = format!(
+            "interrupted after {} steps; go on with `anabranch run --resume {}`\n",
+            run.steps_run,
+            path.display()
+        );
+        session.console.print(&text)?;
+        return Ok(());
+    }
     if let Some(finding) = &run.diverged {
-        let target = beside("diverged", config);
-        save(&target, compiled, config, spec, &run)?;
-        let kept = format!("the model as it was after step {} is in `{}`", run.n_steps, target.display());
+        let kept = format!("the model as it was after step {} is in `{}`", run.n_steps, path.display());
         return Err(finding.clone().with_note(kept).into());
     }
-    save(&config.output, compiled, config, spec, &run).map_err(|finding| {
-        // The place was good before the run. What was trained since is not given up for it.
-        let other = beside("unplaced", config);
-        match save(&other, compiled, config, spec, &run) {
-            Ok(()) => finding.with_note(format!("the run is in `{}` instead", other.display())),
-            Err(_) => finding,
-        }
-    })?;
     let seconds = start.elapsed().as_secs_f64();
     let mut text = summary(&run.history, run.n_epochs);
     text += &verdict(&run);
-    let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.n_steps, config.output.display());
+    let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.steps_run, path.display());
     session.console.print(&text)?;
     Ok(())
 }
@@ -168,20 +247,6 @@ fn verdict<T>(run: &Finished<T>) -> String {
     let ended = if run.stopped_early { "stopped early; " } else { "" };
     let kept = if best.kept { "; its params are kept" } else { "" };
     format!("{ended}best {}: {} after epoch {}{kept}\n", best.watched, number(best.value), best.epoch)
-}
-
-/// `runs/first.diverged` for `runs/first`, or that with a number where it is taken by something that is not ours.
-fn beside(what: &str, config: &RunConfig) -> PathBuf {
-    const MOST: u32 = 100;
-    let named = |suffix: String| {
-        let mut name: OsString = config.output.file_name().unwrap_or_default().to_os_string();
-        name.push(suffix);
-        config.output.with_file_name(name)
-    };
-    let first = named(format!(".{what}"));
-    let others = (2..MOST).map(|number| named(format!(".{what}-{number}")));
-    let free = std::iter::once(first.clone()).chain(others).find(|target| check_target(target, config).is_ok());
-    free.unwrap_or(first)
 }
 
 /// The value before training, and after the epoch whose params are kept, of everything that was evaluated.

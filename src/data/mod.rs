@@ -51,6 +51,8 @@ pub(crate) use flaw::index_of;
 pub use load::{Review, load, load_reviewed};
 pub use memory::{NamedArray, from_memory};
 #[cfg(feature = "files")]
+pub(crate) use write::safetensors_to;
+#[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
 
 /// Named fields with one row count.

@@ -74,21 +74,43 @@ pub fn write_safetensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), Diagnostic> {
     check_consistent(path, tensors)?;
+    whole(path, Existing::Replace, |out| safetensors_to(out, tensors, metadata))
+}
+
+/// Writes what [`write_safetensors`] writes, whose names and shapes are right, to anything.
+pub(crate) fn safetensors_to(
+    out: &mut dyn Write,
+    tensors: &[TensorRef<'_>],
+    metadata: &BTreeMap<String, String>,
+) -> io::Result<()> {
     let mut ordered: Vec<&TensorRef<'_>> = tensors.iter().collect();
     ordered.sort_by_key(|tensor| std::cmp::Reverse(tensor.values.element().1));
-    whole(path, Existing::Replace, |out| {
-        let header = safetensors_header(&ordered, metadata)?;
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        for tensor in &ordered {
-            match tensor.values {
-                NumbersRef::F32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
-                NumbersRef::F64(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
-                NumbersRef::I32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
-            }
-        }
-        Ok(())
+    let header = safetensors_header(&ordered, metadata)?;
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    ordered.iter().try_for_each(|tensor| match tensor.values {
+        NumbersRef::F32(values) => write_numbers(out, values, f32::to_le_bytes),
+        NumbersRef::F64(values) => write_numbers(out, values, f64::to_le_bytes),
+        NumbersRef::I32(values) => write_numbers(out, values, i32::to_le_bytes),
     })
+}
+
+/// Numbers are turned into bytes so many at a time.
+const NUMBERS_AT_ONCE: usize = 8192;
+
+fn write_numbers<N: Copy, const SIZE: usize>(
+    out: &mut dyn Write,
+    values: &[N],
+    bytes_of: impl Fn(N) -> [u8; SIZE],
+) -> io::Result<()> {
+    let mut buffer = vec![[0; SIZE]; NUMBERS_AT_ONCE.min(values.len())];
+    for values in values.chunks(NUMBERS_AT_ONCE) {
+        for (bytes, value) in buffer.iter_mut().zip(values) {
+            *bytes = bytes_of(*value);
+        }
+        out.write_all(buffer[..values.len()].as_flattened())?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

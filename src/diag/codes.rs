@@ -100,13 +100,13 @@ codes! {
     E0604 "invalid values in data"
         "Data holds NaN, infinite or non-integer values where the spec does not allow them. A target that may be missing is\ndeclared with `?`.";
     E0605 "cannot write output"
-        "An output folder or file cannot be written, or something stands there that is not replaced. A run replaces the files of\nan earlier run, which the folder's `.anabranch-run` lists, and nothing else: name another folder with `--output`. Other\ncommands replace a file only with `--replace`, and never one that they read, a link, a folder or a device. Nothing\nhalf-written is left behind.";
+        "An output folder or file cannot be written, or something stands there that is not replaced, or another process writes\nthere. A run writes into a new or an empty folder, and with `--replace` in the place of an earlier run, whose files its\n`record.json` lists: name another folder with `--output`. Other commands replace a file only with `--replace`, and never\none that they read, a link, a folder or a device. When a disk is full the last checkpoint stands; make room and go on with\n`anabranch run --resume`.";
     E0606 "invalid initial values or checkpoint"
-        "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs.";
+        "A file of param values does not fit the spec: a name is missing or unknown, or a shape differs. Or a checkpoint is not\nwhole: its hashes do not fit its contents. A run that goes on takes the one before it then.";
     E0607 "training diverged"
-        "A loss became NaN or infinite. The run stops and keeps the last good params.";
+        "A loss, param or state became NaN or infinite. The finding names the first operation whose result is not finite though all\nthat it was given is. The run stops and keeps the last good params, unless the run config says `on_nan: skip` (the step is\nleft out) or `on_nan: halve-lr` (and later steps go half of their way).";
     E0608 "invalid saved program"
-        "A run folder's prediction program cannot be read: the file is broken, was changed by hand, or is of another version,\nor writing the folder was cut off. Train again with this version of anabranch.";
+        "A run folder's prediction program, record or history cannot be read: the file is broken, was changed by hand, or is of\nanother version; or no run began there. Bring the file back, or train again with this version of anabranch.";
     E0609 "file not formatted"
         "`anabranch fmt --check` found a spec that is not in the canonical layout. `anabranch fmt FILE` sets it.";
     E0610 "value outside of what is indexed"

@@ -9,13 +9,14 @@ mod memory;
 mod planned;
 mod store;
 
+pub use anabranch_kernels::Level;
 pub use store::{Carried, Entry, Store, StoreError, StoreKind, Values};
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, DimSizes, Graph, NodeId, Role, bind, check_bound};
 use crate::ops::{Element, Input, InputKind, Op, Tensor, reference};
 use crate::passes::simplify;
-use anabranch_kernels::{Level, Pool};
+use anabranch_kernels::Pool;
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
@@ -159,6 +160,17 @@ impl<T: Element> Executor<T> {
         self.planned
             .as_ref()
             .map(|planned| crate::plan::print(&planned.plan, &self.graph, title, planned::runs_by_definition))
+    }
+
+    /// The bound graph that is run.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Evaluates the program by the reference on what was fed last, and changes nothing; `visit` is shown every node.
+    pub(crate) fn examine(&self, store: &Store<T>, clock: Clock, visit: &mut reference::Visit<'_, T>) {
+        let leaf = |id: NodeId| leaf_value(&self.graph, id, &self.feeds, &self.feed_values, store, clock);
+        reference::evaluate_watched(&self.graph, leaf, visit);
     }
 
     /// What to feed, in order.

@@ -105,6 +105,7 @@ impl Monitor {
             name: name.into(),
             span: None,
             better: self.better,
+            is_better_said: true,
             min_delta: self.min_delta,
             patience: self.patience,
             keep_best: self.keep_best,
@@ -131,6 +132,7 @@ impl Fit<'_> {
             shuffle: self.shuffle.then_some(self.seed.unwrap_or(session_seed)),
             drop_last: self.drop_last,
             monitor: monitor.transpose()?,
+            on_nan: train::OnNan::Stop,
         })
     }
 }

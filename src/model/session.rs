@@ -147,7 +147,7 @@ impl<T: Element> Running<T> {
         };
         let finished = crate::train::fit(&mut self.trainer, watch, &settings_checked, parts, &mut observe)?;
         let Finished { store, n_steps, n_epochs, best, stopped_early, diverged, .. } = finished;
-        self.trainer.restore(crate::train::RunState { store, n_steps, n_epochs });
+        self.trainer.restore(crate::train::ModelState { store, n_steps, n_epochs });
         if let Some(finding) = diverged {
             let note = format!("the model is as it was after step {n_steps}");
             return Err(finding.with_note(note).into());

@@ -3,13 +3,15 @@
 //! A `.safetensors` file with `param/NAME` and `state/NAME`. The same for a run's folder and for who calls the library, so that
 //! each goes on from what the other wrote.
 
+use super::hash::hash_text;
 use super::outputs::{Precision, to_numbers};
 use super::predictor::stored_name;
-use super::trainer::{RunState, Trainer};
-use crate::data::params::{self, Coverage, ParamsSource};
+use super::state::ModelState;
+use super::trainer::Trainer;
+use crate::data::params::{self, Coverage, NamedTensors, ParamsSource};
 use crate::data::{Numbers, TensorRef, write_safetensors};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{Store, Values};
+use crate::exec::{Carried, Entry, Store, Values};
 use crate::ir::DType;
 use crate::ops::Element;
 use std::collections::BTreeMap;
@@ -33,19 +35,13 @@ pub fn write<T: Element>(
         return Err(Diagnostic::error(Code::E0605, format!("cannot write `{}`", path.display()))
             .with_note("expected: a name that ends in `.safetensors`, by which it is read again"));
     }
-    let entries: Vec<(String, &[usize], Numbers)> = store
-        .entries()
-        .map(|entry| {
-            let values = to_numbers(entry.values(), precision);
-            (stored_name(entry.kind(), entry.name()), entry.shape(), values)
-        })
-        .collect();
+    let entries = numbers_of(store, precision);
     let tensors: Vec<TensorRef<'_>> =
         entries.iter().map(|(name, shape, values)| TensorRef { name, shape, values: values.into() }).collect();
     let metadata = BTreeMap::from([
         ("anabranch".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("epochs".to_string(), progress.1.to_string()),
-        ("spec_hash".to_string(), hash(spec)),
+        ("spec_hash".to_string(), hash_text(spec)),
         ("steps".to_string(), progress.0.to_string()),
     ]);
     write_safetensors(path, &tensors, &metadata)
@@ -60,33 +56,56 @@ pub fn read<T: Element>(path: &Path, trainer: &mut Trainer<T>) -> Result<(), Dia
     let source = ParamsSource::new(path);
     let tensors = params::read(&source)?;
     let mut store = trainer.store().clone();
-    let keys: Vec<(String, &[usize])> =
-        trainer.store().entries().map(|entry| (stored_name(entry.kind(), entry.name()), entry.shape())).collect();
-    let wanted: Vec<(&str, &[usize])> = keys.iter().map(|(key, shape)| (key.as_str(), *shape)).collect();
-    tensors.check(&source, &wanted, Coverage::Complete)?;
-    for (entry, (key, _)) in trainer.store().entries().zip(&keys) {
+    fill(&mut store, &tensors, &source)?;
+    let count = |key: &str| tensors.metadata.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let n_epochs = u32::try_from(count("epochs")).unwrap_or(u32::MAX);
+    trainer.restore(ModelState { store, n_steps: count("steps"), n_epochs });
+    Ok(())
+}
+
+/// Every param and state under the name that it has in files, with its shape.
+pub(super) fn numbers_of<T: Element>(store: &Store<T>, precision: Precision) -> Vec<(String, &[usize], Numbers)> {
+    let named = store.entries().map(|entry| {
+        let values = to_numbers(entry.values(), precision);
+        (stored_name(entry.kind(), entry.name()), entry.shape(), values)
+    });
+    named.collect()
+}
+
+/// Gives every param and state of a store the values of a file.
+///
+/// # Errors
+/// E0606 when the file lacks one, has another, or has one in another shape or type.
+pub(super) fn fill<T: Element>(
+    store: &mut Store<T>,
+    tensors: &NamedTensors,
+    source: &ParamsSource,
+) -> Result<(), Diagnostics> {
+    let carried = |entry: &Entry<T>| Carried {
+        kind: entry.kind(),
+        name: entry.name().clone(),
+        dtype: entry.dtype(),
+        shape: entry.shape().to_vec(),
+    };
+    let entries: Vec<(String, Carried)> =
+        store.entries().map(|entry| (stored_name(entry.kind(), entry.name()), carried(entry))).collect();
+    let wanted: Vec<(&str, &[usize])> =
+        entries.iter().map(|(key, what)| (key.as_str(), what.shape.as_slice())).collect();
+    tensors.check(source, &wanted, Coverage::Complete)?;
+    for (key, what) in &entries {
         let Some(tensor) = tensors.tensors.get(key) else { continue };
-        let values = match (entry.dtype(), &tensor.values) {
+        let values = match (what.dtype, &tensor.values) {
             (DType::I32 | DType::Bool, Numbers::I32(given)) => Values::Int(given.clone()),
             (DType::F32, given) => Values::Float((0..given.len()).map(|at| T::of(given.get(at))).collect()),
             (DType::I32 | DType::Bool, given) => {
-                let headline = format!("`{key}` in `{}` is of another type", path.display());
+                let headline = format!("`{key}` in `{}` is of another type", source.path.display());
                 return Err(Diagnostic::error(Code::E0606, headline)
                     .with_note(format!("found: {}", given.type_name()))
                     .with_note("expected: i32")
                     .into());
             }
         };
-        store.set(entry.kind(), entry.name(), values)?;
+        store.set(what.kind, &what.name, values)?;
     }
-    let count = |key: &str| tensors.metadata.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let n_epochs = u32::try_from(count("epochs")).unwrap_or(u32::MAX);
-    trainer.restore(RunState { store, n_steps: count("steps"), n_epochs });
     Ok(())
-}
-
-/// FNV-1a, 64 bits: tells specs apart, guards nothing.
-pub(super) fn hash(text: &str) -> String {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }

@@ -7,18 +7,22 @@
 //! The YAML crate loses the place of nested values, so values are taken apart by hand here and places come from
 //! `places`, a second reading of the same text.
 
+mod checkpoint;
 mod fields;
 mod monitor;
 mod places;
+mod write;
 
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::fit::Settings;
+use super::checkpointing::Checkpointing;
+use super::fit::{OnNan, Settings};
 use crate::data::params::ParamsSource;
 use crate::data::{DataSource, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
+use crate::lower::Setting;
 
 use fields::Reader;
 
@@ -81,6 +85,10 @@ pub struct RunConfig {
     pub params: Option<ParamsSource>,
     pub set: IndexMap<String, Override>,
     pub monitor: Option<Monitor>,
+    pub checkpoint: Checkpointing,
+    /// Steps from one that is logged to the next; 0 logs none.
+    pub log_every: u32,
+    pub on_nan: OnNan,
 }
 
 /// A run config is a page of text; a longer one is a mistake such as a data file in its place.
@@ -145,6 +153,7 @@ impl RunConfig {
             shuffle: self.shuffle.then_some(self.seed),
             drop_last: self.drop_last,
             monitor: self.monitor.clone(),
+            on_nan: self.on_nan,
         }
     }
 
@@ -155,6 +164,22 @@ impl RunConfig {
         let params = self.params.as_mut().map(|source| &mut source.path);
         for path in data.chain(params).chain([&mut self.spec, &mut self.output]) {
             *path = folder.join(&*path);
+        }
+    }
+
+    /// Adds what the command line sets to the overrides, so that the config says all.
+    pub fn set_all(&mut self, settings: impl IntoIterator<Item = (String, Setting)>) {
+        for (name, setting) in settings {
+            let value = match setting {
+                Setting::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                    ConstValue::Int(number as i64)
+                }
+                Setting::Number(number) => ConstValue::Float(number),
+                Setting::Bool(value) => ConstValue::Bool(value),
+                Setting::Text(text) => ConstValue::Text(text),
+            };
+            let span = self.spec_span;
+            self.set.insert(name, Override { value, name_span: span, span });
         }
     }
 

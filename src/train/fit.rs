@@ -1,20 +1,24 @@
-//! Epochs over data: steps, evaluation, judgement, until the last epoch or until something ends the run before it.
+//! Epochs over data, one move at a time: a step, or an epoch's evaluation and judgement.
 //!
-//! Takes a trainer as it is, so that a loop goes on where another one ended; tells an observer what happens and gives a
-//! [`Finished`] run. A loss that is no finite number ends it (E0607); what is given then is the model as it was after the last
-//! epoch in which every loss and param was finite.
+//! [`Fitting`] takes a trainer as it is, or sets it to a [`RunState`], and makes the next move whenever it is asked to; between
+//! two moves its state can be had and gone on from, in this process or another. [`fit`] makes all moves. A loss that is no finite
+//! number ends a run (E0607); what is given then is the model as it was after the last epoch in which every loss and param was
+//! finite.
 
 use super::history::{EpochRecord, History, PartRecord};
-use super::judge::{Best, Judge, Verdict};
+use super::judge::{Best, Verdict};
 use super::monitor::Monitor;
-use super::trainer::{Reported, RunState, Trainer, Weighted, count_rows};
+use super::state::{ModelState, Progress, RunState};
+use super::trainer::{Reported, Trainer, count_rows};
 use super::watch::WeightWatch;
 use crate::data::{Batcher, Dataset};
-use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::exec::Store;
 use crate::ir::Role;
 use crate::ops::Element;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// How a loop of epochs goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +32,27 @@ pub struct Settings {
     /// leaves out a last batch that is short
     pub drop_last: bool,
     pub monitor: Option<Monitor>,
+    pub on_nan: OnNan,
 }
+
+/// What follows when a step gives numbers that are not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run ends with the model of the last good epoch.
+    #[default]
+    Stop,
+    /// The step is left out: params and states are as before it.
+    Skip,
+    /// The step is left out, and each later one goes half as far as it would: for updates that are proportional to it, half the
+    /// learning rate.
+    HalveLr,
+}
+
+/// More steps in a row that are not finite end a run whatever was asked for.
+const MOST_SKIPPED: u32 = 20;
+
+/// A loss that is this many times its first value is spoken of.
+const RISEN: f64 = 1e6;
 
 /// The data of a loop of epochs by its parts.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +68,8 @@ pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
 /// What the observer of a run is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// The run begins; an epoch has so many steps.
-    Started { epochs: u32, steps_per_epoch: usize },
+    /// The run begins, or goes on after so many steps; an epoch has so many.
+    Started { epochs: u32, steps_per_epoch: usize, steps_done: u64 },
     /// A step was made.
     Step,
     /// An epoch ended.
@@ -64,6 +88,10 @@ pub struct Finished<T> {
     pub n_steps: u64,
     /// epochs that led to the store
     pub n_epochs: u32,
+    /// training steps that the run made
+    pub steps_run: u64,
+    /// epochs that the run made, to their ends
+    pub epochs_run: u32,
     /// the best epoch by the value that the run watched
     pub best: Option<Best>,
     /// whether the watched value ended the run before its last epoch
@@ -72,77 +100,479 @@ pub struct Finished<T> {
     pub diverged: Option<Diagnostic>,
 }
 
+/// What a move was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// a training step
+    Step,
+    /// an epoch was evaluated and judged, or the state before training
+    Epoch,
+    /// nothing: the run is at its end
+    Ended,
+}
+
+/// Why a run is at its end.
+#[derive(Clone, Debug)]
+enum End {
+    LastEpoch,
+    Early,
+    /// and the steps that were made
+    Diverged(Diagnostic, u64),
+}
+
+/// A loop of epochs between two moves.
+#[derive(Debug)]
+pub struct Fitting<'a, T: Element> {
+    trainer: &'a mut Trainer<T>,
+    watch: Option<WeightWatch<T>>,
+    settings: &'a Settings,
+    data: Parts<'a>,
+    batcher: Batcher,
+    /// the epochs that the model has when the loop is at its end
+    last_epoch: u32,
+    progress: Progress,
+    /// the rows of the present epoch, in order
+    order: Vec<u32>,
+    /// whether `order` is that of the present epoch
+    is_ordered: bool,
+    /// after the last epoch in which every number was finite
+    good: Arc<RunState<T>>,
+    /// a state that a step which goes wrong can be found again from
+    recent: Arc<RunState<T>>,
+    /// after the best epoch, where its params are kept
+    kept: Option<Arc<RunState<T>>>,
+    /// the store before a step, where that may be gone back to
+    before: Option<Store<T>>,
+    history: History,
+    findings: Vec<Diagnostic>,
+    end: Option<End>,
+}
+
+impl<'a, T: Element> Fitting<'a, T> {
+    /// A loop that trains a model from where it stands, for so many more epochs.
+    ///
+    /// # Errors
+    /// E0602 and E0603 when there is no batch at all.
+    pub fn new(
+        trainer: &'a mut Trainer<T>,
+        watch: Option<WeightWatch<T>>,
+        settings: &'a Settings,
+        data: Parts<'a>,
+    ) -> Result<Self, Diagnostics> {
+        let batcher = Batcher {
+            rows: count_rows(data.train.rows, settings.batch_size)?,
+            batch_size: settings.batch_size,
+            shuffle: settings.shuffle,
+            drop_last: settings.drop_last,
+        };
+        if batcher.batches_per_epoch() == 0 {
+            return Err(no_batch(data.train.rows, settings.batch_size).into());
+        }
+        let last_epoch = trainer.n_epochs().saturating_add(settings.epochs);
+        let good = Arc::new(RunState { model: trainer.state(), progress: Progress::default() });
+        Ok(Self {
+            trainer,
+            watch,
+            settings,
+            data,
+            batcher,
+            last_epoch,
+            progress: Progress::default(),
+            order: Vec::new(),
+            is_ordered: false,
+            recent: good.clone(),
+            good,
+            kept: None,
+            before: None,
+            history: History::default(),
+            findings: Vec::new(),
+            end: None,
+        })
+    }
+
+    /// Goes on from a state of a loop of the same settings and data, whose last epoch is now the `settings`' own. `kept` is
+    /// the state of its best epoch, `history` what it recorded.
+    ///
+    /// # Errors
+    /// E0603 when the fields of the data disagree.
+    pub fn resume(
+        &mut self,
+        state: RunState<T>,
+        kept: Option<Arc<RunState<T>>>,
+        history: History,
+    ) -> Result<(), Diagnostics> {
+        let RunState { model, progress } = &state;
+        self.trainer.restore(model.clone());
+        self.trainer.attach(self.data.train)?;
+        if progress.epoch_steps > 0 {
+            self.trainer.reenter_epoch(progress.sums.clone());
+            self.trainer.set_epoch_end(self.is_epoch_over(progress));
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.told.clone_from(&progress.told);
+        }
+        self.is_ordered = false;
+        self.progress = progress.clone();
+        self.last_epoch = self.settings.epochs;
+        self.history = history;
+        self.kept = kept;
+        self.good = Arc::new(state);
+        self.recent = self.good.clone();
+        let is_patient = |monitor: &Monitor| self.progress.judgement.is_patient(monitor);
+        let is_judged = self.progress.epoch_steps == 0;
+        self.end = (is_judged && !self.settings.monitor.as_ref().is_none_or(is_patient)).then_some(End::Early);
+        Ok(())
+    }
+
+    /// What the run is now.
+    pub fn state(&self) -> RunState<T> {
+        let sums = if self.progress.epoch_steps > 0 { self.trainer.epoch_sums().clone() } else { Default::default() };
+        let told = self.watch.as_ref().map(|watch| watch.told.clone()).unwrap_or_default();
+        RunState { model: self.trainer.state(), progress: Progress { sums, told, ..self.progress.clone() } }
+    }
+
+    /// The state after the best epoch, where its params are kept.
+    pub fn kept(&self) -> Option<&Arc<RunState<T>>> {
+        self.kept.as_ref()
+    }
+
+    pub fn trainer(&self) -> &Trainer<T> {
+        self.trainer
+    }
+
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub fn steps_per_epoch(&self) -> usize {
+        self.batcher.batches_per_epoch()
+    }
+
+    /// Whether the last move was the last.
+    pub fn is_at_end(&self) -> bool {
+        self.end.is_some() || (self.progress.n_records > 0 && self.trainer.n_epochs() >= self.last_epoch)
+    }
+
+    /// Whether a loss or param is no finite number any more.
+    pub fn is_diverged(&self) -> bool {
+        matches!(self.end, Some(End::Diverged(..)))
+    }
+
+    /// Notes a state of this loop: from there on, not from the last epoch, steps are made again to find one that went wrong.
+    pub(super) fn note_recent(&mut self, state: Arc<RunState<T>>) {
+        self.recent = state;
+    }
+
+    /// Adds something to know that was found beside the training.
+    pub fn tell(&mut self, finding: Diagnostic) {
+        self.findings.push(finding);
+    }
+
+    /// What was found since this was asked the last time.
+    pub fn take_findings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.findings)
+    }
+
+    /// Makes the next move.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::step`] and of evaluating; what the watch finds, where its lint is denied. Divergence is no error here:
+    /// see [`Finished::diverged`].
+    pub fn advance(&mut self) -> Result<Moved, Diagnostics> {
+        if self.end.is_some() {
+            return Ok(Moved::Ended);
+        }
+        if self.progress.n_records == 0 {
+            self.record(None)?;
+            return Ok(Moved::Epoch);
+        }
+        if self.is_epoch_over(&self.progress) {
+            return self.end_epoch();
+        }
+        if self.trainer.n_epochs() >= self.last_epoch {
+            self.end = Some(End::LastEpoch);
+            return Ok(Moved::Ended);
+        }
+        self.step()
+    }
+
+    fn is_epoch_over(&self, progress: &Progress) -> bool {
+        progress.epoch_steps as usize >= self.batcher.batches_per_epoch()
+    }
+
+    fn step(&mut self) -> Result<Moved, Diagnostics> {
+        if !self.is_ordered {
+            self.batcher.order_into(u64::from(self.trainer.n_epochs()), &mut self.order);
+            self.trainer.attach(self.data.train)?;
+            self.is_ordered = true;
+        }
+        let at = self.progress.epoch_steps as usize;
+        let Some(rows) = self.batcher.batches(&self.order).nth(at) else { return self.end_epoch() };
+        if at == 0 {
+            self.trainer.begin_epoch();
+            self.progress.means.clear();
+            if let Some(watch) = &mut self.watch {
+                self.findings.extend(watch.look(self.trainer, self.data.train, rows)?);
+            }
+        }
+        self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
+        let on_nan = self.settings.on_nan;
+        let sums = (on_nan != OnNan::Stop).then(|| self.trainer.epoch_sums().clone());
+        if on_nan != OnNan::Stop {
+            self.before = Some(self.trainer.store().clone());
+        }
+        self.trainer.step(self.data.train, rows)?;
+        self.progress.epoch_steps += 1;
+        let bad = bad_value(self.trainer);
+        let is_left_out = match &sums {
+            None => false,
+            Some(_) => bad.is_some() || !self.trainer.is_finite(),
+        };
+        if is_left_out && self.progress.skipped_last < MOST_SKIPPED {
+            self.leave_out(bad, sums.unwrap_or_default())?;
+            return Ok(Moved::Step);
+        }
+        if bad.is_some() || is_left_out {
+            self.diverge(bad)?;
+            return Ok(Moved::Step);
+        }
+        let (values, weights) = self.trainer.last_values();
+        self.progress.means.add(values, weights);
+        self.progress.skipped_last = 0;
+        if let (1.., Some(before)) = (self.progress.halvings, &self.before) {
+            self.trainer.shorten(before, 0.5_f64.powi(self.progress.halvings.cast_signed()))?;
+        }
+        self.watch_rise();
+        Ok(Moved::Step)
+    }
+
+    /// Goes back to before a step whose numbers are not finite, and says so.
+    fn leave_out(
+        &mut self,
+        bad: Option<(Reported, f64)>,
+        sums: BTreeMap<Arc<str>, Vec<f64>>,
+    ) -> Result<(), Diagnostics> {
+        let Some(before) = &self.before else { return Ok(()) };
+        self.trainer.undo(before, sums);
+        self.progress.skipped += 1;
+        self.progress.skipped_last += 1;
+        let mut finding = Diagnostic { severity: Severity::Warning, ..self.what_diverged(bad) };
+        // Where it began is worth its time once.
+        if self.progress.skipped == 1 {
+            finding = self.explained(finding, self.progress.epoch_steps as usize - 1)?;
+        }
+        finding = finding.with_note("the step is left out (`on_nan`)");
+        if self.settings.on_nan == OnNan::HalveLr {
+            self.progress.halvings += 1;
+            let part = 0.5_f64.powi(self.progress.halvings.cast_signed());
+            finding = finding.with_note(format!("each later step goes {part} of its way"));
+        }
+        self.findings.push(finding);
+        Ok(())
+    }
+
+    /// Adds to a finding where the step of the present epoch after `at` others leaves the finite numbers; the model is as it is
+    /// before that step.
+    fn explained(&mut self, finding: Diagnostic, at: usize) -> Result<Diagnostic, Diagnostics> {
+        let Some(rows) = self.batcher.batches(&self.order).nth(at) else { return Ok(finding) };
+        let Some(origin) = self.trainer.origin(self.data.train, rows)? else { return Ok(finding) };
+        let finding = finding.at(origin.span, origin.label);
+        Ok(origin.notes.into_iter().fold(finding, Diagnostic::with_note))
+    }
+
+    /// Ends the run. The steps since the last state at hand are made again, to stand before the one that went wrong and see where.
+    fn diverge(&mut self, bad: Option<(Reported, f64)>) -> Result<(), Diagnostics> {
+        let finding = self.what_diverged(bad).with_note("expected: finite numbers");
+        let (n_steps, until) = (self.trainer.n_steps(), self.progress.epoch_steps as usize);
+        let is_of_epoch = self.recent.model.n_epochs == self.trainer.n_epochs();
+        let is_plain = self.settings.on_nan == OnNan::Stop && is_of_epoch;
+        let explained = if is_plain { self.find_again(finding.clone(), until)? } else { finding };
+        let finding = explained.with_help("take a smaller learning rate, `clip global_norm=1.0` in the `train` block, look for a logarithm or division by 0, or say `on_nan: skip` or `halve-lr` in the run config");
+        self.end = Some(End::Diverged(finding, n_steps));
+        Ok(())
+    }
+
+    fn find_again(&mut self, finding: Diagnostic, until: usize) -> Result<Diagnostic, Diagnostics> {
+        let recent = self.recent.clone();
+        self.trainer.restore(recent.model.clone());
+        self.trainer.attach(self.data.train)?;
+        self.trainer.reenter_epoch(recent.progress.sums.clone());
+        for at in recent.progress.epoch_steps as usize..until {
+            let Some(rows) = self.batcher.batches(&self.order).nth(at) else { break };
+            self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
+            let before = self.trainer.state();
+            self.trainer.step(self.data.train, rows)?;
+            if bad_value(self.trainer).is_some() || !self.trainer.is_finite() {
+                self.trainer.restore(before);
+                self.trainer.reenter_epoch(BTreeMap::new());
+                self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
+                return self.explained(finding, at);
+            }
+        }
+        Ok(finding)
+    }
+
+    /// Says once of a loss that it is far above what it was at the first step.
+    fn watch_rise(&mut self) {
+        let (values, _) = self.trainer.last_values();
+        if self.progress.first.is_empty() {
+            self.progress.first = values.to_vec();
+            return;
+        }
+        for ((reported, value), first) in self.trainer.reported().iter().zip(values).zip(&self.progress.first) {
+            let has_risen = reported.role != Role::Metric && *first != 0.0 && value.abs() > RISEN * first.abs();
+            if has_risen && self.progress.risen.insert(reported.name.clone()) {
+                let (epoch, step) = (self.trainer.n_epochs() + 1, self.trainer.n_steps());
+                let headline = format!(
+                    "the {} `{}` is {:.1e} times what it was",
+                    reported.role.as_str(),
+                    reported.name,
+                    value / first
+                );
+                let finding = Diagnostic::warning(Code::E0607, headline)
+                    .with_note(format!(
+                        "found: {value:.4e} in epoch {epoch}, at step {step}; {first:.4e} at the first step"
+                    ))
+                    .with_help("take a smaller learning rate, or `clip global_norm=1.0` in the `train` block");
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    fn end_epoch(&mut self) -> Result<Moved, Diagnostics> {
+        if !self.trainer.is_finite() {
+            self.diverge(None)?;
+            return Ok(Moved::Ended);
+        }
+        let mut means = self.progress.means.means();
+        self.trainer.finish_epoch(&mut means);
+        self.trainer.end_epoch();
+        self.progress.epoch_steps = 0;
+        self.is_ordered = false;
+        self.record(Some(&means))?;
+        let mut is_best = false;
+        if let (Some(monitor), Some(record)) = (&self.settings.monitor, self.history.epochs.last()) {
+            match self.progress.judgement.judge(monitor, record) {
+                Verdict::Best => is_best = monitor.keep_best,
+                Verdict::GoOn => {}
+                Verdict::End => self.end = Some(End::Early),
+            }
+        }
+        self.good = Arc::new(self.state());
+        self.recent = self.good.clone();
+        if is_best {
+            self.kept = Some(self.good.clone());
+        }
+        Ok(Moved::Epoch)
+    }
+
+    /// Evaluates what is to be said after an epoch, whose steps had these `means`.
+    fn record(&mut self, means: Option<&[Option<f64>]>) -> Result<(), Diagnostics> {
+        let train = means.map(|means| PartRecord::new("train", self.trainer.reported(), means));
+        let mut parts: Vec<PartRecord> = train.into_iter().collect();
+        for (part, dataset) in [("validation", self.data.validation), ("test", self.data.test)] {
+            if let Some(dataset) = dataset {
+                let values = self.trainer.evaluate(dataset, self.settings.batch_size)?;
+                parts.push(PartRecord::new(part, &self.trainer.evaluated(), &values));
+            }
+        }
+        let (epoch, step) = (self.trainer.n_epochs(), self.trainer.n_steps());
+        self.history.epochs.push(EpochRecord { epoch, step, parts, weights: self.trainer.loss_weights() });
+        self.progress.n_records += 1;
+        Ok(())
+    }
+
+    fn what_diverged(&self, bad: Option<(Reported, f64)>) -> Diagnostic {
+        let what = match bad {
+            Some((reported, value)) => format!("the {} `{}` became {value}", reported.role.as_str(), reported.name),
+            None => "a param became infinite or NaN".to_string(),
+        };
+        let (epoch, step) = (self.trainer.n_epochs() + 1, self.trainer.n_steps());
+        Diagnostic::error(Code::E0607, format!("training diverged: {what}"))
+            .with_note(format!("found: in epoch {epoch}, at step {step}"))
+    }
+
+    /// What the run came to, at its end or wherever it is left.
+    pub fn finish(self) -> Finished<T> {
+        let (diverged, steps_run) = match &self.end {
+            Some(End::Diverged(finding, n_steps)) => (Some(finding.clone()), *n_steps),
+            _ => (None, self.trainer.n_steps()),
+        };
+        let epochs_run = self.trainer.n_epochs();
+        let model = match (&diverged, &self.kept) {
+            (Some(_), _) => self.good.model.clone(),
+            (None, Some(kept)) => kept.model.clone(),
+            (None, None) => self.trainer.state(),
+        };
+        let best = self.settings.monitor.as_ref().and_then(|monitor| self.progress.judgement.best(monitor));
+        let ModelState { store, n_steps, n_epochs } = model;
+        Finished {
+            store,
+            n_steps,
+            n_epochs,
+            steps_run,
+            epochs_run,
+            best: best.filter(|_| diverged.is_none()),
+            stopped_early: matches!(self.end, Some(End::Early)),
+            diverged,
+            history: self.history,
+        }
+    }
+}
+
+/// A loss or objective that is not finite after a step.
+fn bad_value<T: Element>(trainer: &Trainer<T>) -> Option<(Reported, f64)> {
+    let reported = trainer.reported().iter().zip(trainer.last_values().0);
+    let mut bad = reported.filter(|(reported, value)| reported.role != Role::Metric && !value.is_finite());
+    bad.next().map(|(reported, value)| (reported.clone(), *value))
+}
+
+/// What is called after each move, and may end the loop.
+pub(super) type After<'a, T> = dyn FnMut(&mut Fitting<'_, T>, Moved) -> Result<ControlFlow<()>, Diagnostics> + 'a;
+
+/// Makes all moves of a loop, telling an observer of each. `after` is called after each, and may end the loop.
+///
+/// # Errors
+/// Those of [`Fitting::advance`] and of `after`.
+pub(super) fn drive<T: Element>(
+    fitting: &mut Fitting<'_, T>,
+    observe: &mut Observer<'_>,
+    after: &mut After<'_, T>,
+) -> Result<(), Diagnostics> {
+    let steps_done = fitting.trainer.n_steps();
+    let (epochs, steps_per_epoch) = (fitting.settings.epochs, fitting.steps_per_epoch());
+    let mut goes_on = observe(Event::Started { epochs, steps_per_epoch, steps_done }).is_continue();
+    // The state before training is recorded whatever the observer says.
+    while goes_on || fitting.progress.n_records == 0 {
+        let moved = fitting.advance()?;
+        for finding in fitting.take_findings() {
+            goes_on &= observe(Event::Finding(&finding)).is_continue();
+        }
+        match (moved, fitting.history.epochs.last()) {
+            (Moved::Ended, _) => break,
+            (Moved::Step, _) => goes_on &= observe(Event::Step).is_continue(),
+            (Moved::Epoch, Some(record)) => goes_on &= observe(Event::Epoch(record)).is_continue(),
+            (Moved::Epoch, None) => {}
+        }
+        goes_on &= after(fitting, moved)?.is_continue();
+    }
+    Ok(())
+}
+
 /// Trains a model from where it stands, for so many more epochs.
 ///
 /// # Errors
 /// E0602 and E0603 when there is no batch at all; those of [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
 pub fn fit<T: Element>(
     trainer: &mut Trainer<T>,
-    mut watch: Option<WeightWatch<T>>,
+    watch: Option<WeightWatch<T>>,
     settings: &Settings,
     data: Parts<'_>,
     observe: &mut Observer<'_>,
 ) -> Result<Finished<T>, Diagnostics> {
-    let batcher = Batcher {
-        rows: count_rows(data.train.rows, settings.batch_size)?,
-        batch_size: settings.batch_size,
-        shuffle: settings.shuffle,
-        drop_last: settings.drop_last,
-    };
-    if batcher.batches_per_epoch() == 0 {
-        return Err(no_batch(data.train.rows, settings.batch_size).into());
-    }
-    let first = trainer.n_epochs();
-    let mut good = trainer.state();
-    let mut goes_on =
-        observe(Event::Started { epochs: settings.epochs, steps_per_epoch: batcher.batches_per_epoch() }).is_continue();
-    let mut history = History { epochs: vec![record(trainer, settings, data, None)?] };
-    goes_on &= observe(Event::Epoch(&history.epochs[0])).is_continue();
-    let mut judge = settings.monitor.as_ref().map(Judge::new);
-    let mut kept = None;
-    let mut stopped_early = false;
-    let mut order = Vec::new();
-    for epoch in (first..).take(settings.epochs as usize) {
-        if !goes_on {
-            break;
-        }
-        batcher.order_into(u64::from(epoch), &mut order);
-        trainer.begin_epoch();
-        trainer.attach(data.train)?;
-        if let (Some(watch), Some(rows)) = (&mut watch, batcher.batches(&order).next()) {
-            for finding in watch.look(trainer, data.train, rows)? {
-                goes_on &= observe(Event::Finding(&finding)).is_continue();
-            }
-        }
-        let means = match train_epoch(trainer, data.train, batcher.batches(&order), observe)? {
-            Pass::Ended => {
-                good = trainer.state();
-                break;
-            }
-            Pass::Means(means) if trainer.is_finite() => means,
-            Pass::Means(_) => return Ok(diverging(good, history, diverged(epoch, trainer.clock().step, None))),
-            Pass::NotFinite(what, value) => {
-                return Ok(diverging(good, history, diverged(epoch, trainer.clock().step, Some((what, value)))));
-            }
-        };
-        trainer.end_epoch();
-        let record = record(trainer, settings, data, Some(&means))?;
-        goes_on &= observe(Event::Epoch(&record)).is_continue();
-        good = trainer.state();
-        let verdict = judge.as_mut().map(|judge| (judge.judge(&record), judge.keeps_best()));
-        history.epochs.push(record);
-        match verdict {
-            Some((Verdict::Best, true)) => kept = Some(good.clone()),
-            Some((Verdict::End, _)) => {
-                stopped_early = true;
-                break;
-            }
-            _ => {}
-        }
-    }
-    let RunState { store, n_steps, n_epochs } = kept.unwrap_or(good);
-    let best = judge.and_then(|judge| judge.best());
-    Ok(Finished { store, history, n_steps, n_epochs, best, stopped_early, diverged: None })
+    let mut fitting = Fitting::new(trainer, watch, settings, data)?;
+    drive(&mut fitting, observe, &mut |_, _| Ok(ControlFlow::Continue(())))?;
+    Ok(fitting.finish())
 }
 
 pub(super) fn no_batch(n_rows: usize, batch_size: u32) -> Diagnostic {
@@ -150,73 +580,4 @@ pub(super) fn no_batch(n_rows: usize, batch_size: u32) -> Diagnostic {
         .with_note(format!("found: {n_rows} rows in batches of {batch_size}"))
         .with_note("expected: at least one batch")
         .with_help("take a smaller `batch_size`")
-}
-
-/// A run that ended with a loss or param that is no finite number: the model is as it was before.
-fn diverging<T>(good: RunState<T>, history: History, reason: Diagnostic) -> Finished<T> {
-    let RunState { store, n_steps, n_epochs } = good;
-    Finished { store, history, n_steps, n_epochs, best: None, stopped_early: false, diverged: Some(reason) }
-}
-
-/// What comes of an epoch's steps.
-enum Pass {
-    Means(Vec<Option<f64>>),
-    NotFinite(Reported, f64),
-    /// by the observer, within the epoch
-    Ended,
-}
-
-/// One pass over the training rows.
-fn train_epoch<'b, T: Element>(
-    trainer: &mut Trainer<T>,
-    data: &Dataset,
-    batches: impl Iterator<Item = &'b [u32]>,
-    observe: &mut Observer<'_>,
-) -> Result<Pass, Diagnostics> {
-    let mut means = Weighted::default();
-    let mut batches = batches.peekable();
-    while let Some(rows) = batches.next() {
-        trainer.set_epoch_end(batches.peek().is_none());
-        let (values, weights) = trainer.step(data, rows)?;
-        let bad = values.iter().position(|value| !value.is_finite()).map(|at| (at, values[at]));
-        means.add(values, weights);
-        if let Some((at, value)) = bad.filter(|(at, _)| trainer.reported()[*at].role != Role::Metric) {
-            return Ok(Pass::NotFinite(trainer.reported()[at].clone(), value));
-        }
-        if observe(Event::Step).is_break() {
-            return Ok(Pass::Ended);
-        }
-    }
-    let mut means = means.means();
-    trainer.finish_epoch(&mut means);
-    Ok(Pass::Means(means))
-}
-
-/// What is to be said after an epoch; `means` are those of its steps.
-fn record<T: Element>(
-    trainer: &mut Trainer<T>,
-    settings: &Settings,
-    data: Parts<'_>,
-    means: Option<&[Option<f64>]>,
-) -> Result<EpochRecord, Diagnostics> {
-    let train = means.map(|means| PartRecord::new("train", trainer.reported(), means));
-    let mut parts: Vec<PartRecord> = train.into_iter().collect();
-    for (part, dataset) in [("validation", data.validation), ("test", data.test)] {
-        if let Some(dataset) = dataset {
-            let values = trainer.evaluate(dataset, settings.batch_size)?;
-            parts.push(PartRecord::new(part, &trainer.evaluated(), &values));
-        }
-    }
-    Ok(EpochRecord { epoch: trainer.n_epochs(), step: trainer.n_steps(), parts, weights: trainer.loss_weights() })
-}
-
-fn diverged(epoch: u32, step: i32, bad: Option<(Reported, f64)>) -> Diagnostic {
-    let what = match bad {
-        Some((reported, value)) => format!("the {} `{}` became {value}", reported.role.as_str(), reported.name),
-        None => "a param became infinite or NaN".to_string(),
-    };
-    Diagnostic::error(Code::E0607, format!("training diverged: {what}"))
-        .with_note(format!("found: in epoch {}, at step {step}", epoch + 1))
-        .with_note("expected: finite numbers")
-        .with_help("take a smaller learning rate, `clip global_norm=1.0` in the `train` block, or look for a logarithm or division by 0")
 }

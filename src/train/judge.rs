@@ -17,12 +17,13 @@ pub struct Best {
     pub kept: bool,
 }
 
-/// Follows the watched value from epoch to epoch.
-#[derive(Debug)]
-pub(super) struct Judge<'a> {
-    monitor: &'a Monitor,
-    best: Option<(u32, f64)>,
-    epochs_without: u32,
+/// What the epochs so far came to by the watched value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judgement {
+    /// the best epoch and its value
+    pub best: Option<(u32, f64)>,
+    /// epochs since then
+    pub epochs_without: u32,
 }
 
 /// What an epoch's value says.
@@ -36,30 +37,26 @@ pub(super) enum Verdict {
     End,
 }
 
-impl<'a> Judge<'a> {
-    pub(super) fn new(monitor: &'a Monitor) -> Self {
-        Self { monitor, best: None, epochs_without: 0 }
-    }
-
-    pub(super) fn judge(&mut self, record: &EpochRecord) -> Verdict {
-        let value = record.get(&self.monitor.part, &self.monitor.name).unwrap_or(f64::NAN);
-        if self.monitor.improves(value, self.best.map(|(_, best)| best)) {
+impl Judgement {
+    pub(super) fn judge(&mut self, monitor: &Monitor, record: &EpochRecord) -> Verdict {
+        let value = record.get(&monitor.part, &monitor.name).unwrap_or(f64::NAN);
+        if monitor.improves(value, self.best.map(|(_, best)| best)) {
             self.best = Some((record.epoch, value));
             self.epochs_without = 0;
             return Verdict::Best;
         }
         self.epochs_without += 1;
-        let is_patient = self.monitor.patience.is_none_or(|patience| self.epochs_without < patience);
-        if is_patient { Verdict::GoOn } else { Verdict::End }
+        if self.is_patient(monitor) { Verdict::GoOn } else { Verdict::End }
     }
 
-    pub(super) fn keeps_best(&self) -> bool {
-        self.monitor.keep_best
+    /// Whether the run goes on without an improvement.
+    pub(super) fn is_patient(&self, monitor: &Monitor) -> bool {
+        monitor.patience.is_none_or(|patience| self.epochs_without < patience)
     }
 
-    pub(super) fn best(&self) -> Option<Best> {
-        let watched = format!("{}/{}", self.monitor.part, self.monitor.name);
-        self.best.map(|(epoch, value)| Best { watched, epoch, value, kept: self.monitor.keep_best })
+    pub(super) fn best(&self, monitor: &Monitor) -> Option<Best> {
+        let watched = format!("{}/{}", monitor.part, monitor.name);
+        self.best.map(|(epoch, value)| Best { watched, epoch, value, kept: monitor.keep_best })
     }
 }
 
@@ -77,11 +74,12 @@ mod tests {
             name: "a".into(),
             span: None,
             better,
+            is_better_said: true,
             min_delta,
             patience,
             keep_best: true,
         };
-        let mut judge = Judge::new(&monitor);
+        let mut judgement = Judgement::default();
         let reported = [Reported { role: Role::Loss, name: "a".into() }];
         let record = |(at, value): (usize, &f64)| EpochRecord {
             epoch: at as u32 + 1,
@@ -89,8 +87,8 @@ mod tests {
             parts: vec![PartRecord::new("validation", &reported, &[Some(*value)])],
             weights: Vec::new(),
         };
-        let verdicts = values.iter().enumerate().map(record).map(|record| judge.judge(&record)).collect();
-        (verdicts, judge.best().map(|best| best.epoch))
+        let verdicts = values.iter().enumerate().map(record).map(|record| judgement.judge(&monitor, &record)).collect();
+        (verdicts, judgement.best(&monitor).map(|best| best.epoch))
     }
 
     #[test]

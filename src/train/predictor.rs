@@ -4,7 +4,7 @@
 //! folder is trusted: a graph is read through the shape rules, params are held against its leaves.
 
 use super::fields::Fields;
-use super::folder::{MARKER_FILE, Marker, PARAMS_FILE, PROGRAM_FILE};
+use super::folder::{PROGRAM_FILE, params_of};
 use super::outputs::{Precision, predict, to_numbers};
 use super::program::Program;
 use super::ranges::Ranges;
@@ -19,12 +19,6 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The files in a folder that a run wrote, its marker among them; none in a folder that is no run's.
-pub fn files_of_run(folder: &Path) -> Vec<PathBuf> {
-    let Ok(Some(marker)) = Marker::read(folder) else { return Vec::new() };
-    marker.files.iter().map(String::as_str).chain([MARKER_FILE]).map(|name| folder.join(name)).collect()
-}
 
 /// Longer texts are refused before they are read.
 const LONGEST_PROGRAM: u64 = 256 * 1024 * 1024;
@@ -81,14 +75,6 @@ impl SavedProgram {
     /// # Errors
     /// E0601 when it cannot be read, E0608 when it is broken.
     pub fn read(folder: &Path) -> Result<Self, Diagnostic> {
-        if let Ok(Some(Marker { complete: false, .. })) = Marker::read(folder) {
-            let headline = format!("the run in `{}` is incomplete", folder.display());
-            return Err(Diagnostic::error(Code::E0608, headline)
-                .with_note(format!(
-                    "found: `{MARKER_FILE}` says that writing it was cut off, so its files are of two runs"
-                ))
-                .with_help("run again: `anabranch run`"));
-        }
         let path = folder.join(PROGRAM_FILE);
         let not_readable = |reason: String| {
             Diagnostic::error(Code::E0601, format!("cannot read `{}`", path.display()))
@@ -106,9 +92,10 @@ impl SavedProgram {
         })
     }
 
-    /// The files that a prediction by a folder reads.
+    /// The files that a prediction by a folder reads: the program, and the params of the run or, while it has not ended, of its
+    /// last checkpoint.
     pub fn files(folder: &Path) -> [PathBuf; 2] {
-        [PROGRAM_FILE, PARAMS_FILE].map(|name| folder.join(name))
+        [folder.join(PROGRAM_FILE), params_of(folder)]
     }
 
     /// The graph, held against what a prediction program may read and give; `span` becomes the place of every node.
@@ -165,9 +152,10 @@ impl<T: Element> Predictor<T> {
         for input in &saved.inputs {
             fields.add_input(&input.name, input.ty.clone());
         }
-        let store = read_store(&graph, &folder.join(PARAMS_FILE))?;
+        let (store, moment) = read_store(&graph, &params_of(folder))?;
         let ranges = Ranges::of(&graph, []);
         let ClockForm { step, epoch, seed } = saved.clock;
+        let (step, epoch) = moment.unwrap_or((step, epoch));
         let (program, clock) = (Program::new(graph, options.clone()), Clock { step, epoch, epoch_end: false, seed });
         Ok(Self { program, fields, store, clock, precision: saved.precision, ranges })
     }
@@ -243,8 +231,11 @@ fn check_program(graph: &Graph, inputs: &[InputForm]) -> Result<(), Diagnostics>
     }
 }
 
-/// The params and states that the program reads.
-fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<Store<T>, Diagnostics> {
+/// Steps and epochs, where a file says how many led to it.
+type Moment = Option<(i32, i32)>;
+
+/// The params and states that the program reads, and what led to them.
+fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<(Store<T>, Moment), Diagnostics> {
     let mut wanted: Vec<(StoreKind, Arc<str>, DType, Vec<usize>)> = Vec::new();
     for id in graph.ids() {
         let Op::Input(leaf) = graph.op(id) else { continue };
@@ -281,7 +272,8 @@ fn read_store<T: Element>(graph: &Graph, path: &Path) -> Result<Store<T>, Diagno
         };
         store.insert(Carried { kind, name, dtype, shape }, values)?;
     }
-    Ok(store)
+    let count = |key: &str| tensors.metadata.get(key)?.parse::<i32>().ok();
+    Ok((store, count("steps").zip(count("epochs"))))
 }
 
 /// A param's or state's name in `params.safetensors`.

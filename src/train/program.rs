@@ -65,10 +65,24 @@ impl<T: Element> Program<T> {
         store: &mut Store<T>,
         clock: Clock,
     ) -> Result<&Executor<T>, Diagnostics> {
+        let executor = self.fed(data, sizes, rows)?;
+        executor.run(store, clock)?;
+        Ok(executor)
+    }
+
+    /// The executor for rows of a dataset, with those fed to it.
+    ///
+    /// # Errors
+    /// Those of [`Program::run`] but E0606.
+    pub(super) fn fed(
+        &mut self,
+        data: &Dataset,
+        sizes: &DimSizes,
+        rows: &[u32],
+    ) -> Result<&mut Executor<T>, Diagnostics> {
         check_rows(data, rows)?;
         let executor = self.executor(rows.len(), sizes)?;
         feed(executor, data, rows)?;
-        executor.run(store, clock)?;
         Ok(executor)
     }
 }

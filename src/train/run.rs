@@ -1,22 +1,28 @@
 //! A whole run by its config: data, a model with its first params, epochs.
 //!
 //! Takes a compiled spec, its [`RunConfig`] and the data that [`load_data`] read; tells an observer what happens and gives
-//! a [`Finished`] run, which is not on disk yet.
+//! a [`Finished`] run: [`run`] in memory, [`run_into`] with a folder that it writes meanwhile.
 
 use super::config::{ConstValue, RunConfig};
 use super::fields::Fields;
-use super::fit::{Finished, Observer, Parts, fit, no_batch};
+use super::fit::{Event, Finished, Fitting, Observer, Parts, drive, fit, no_batch};
+use super::folder::{DataChange, Fingerprint, Plan, Recorder, Resumption, RunFolder};
+use super::hash::hash_reader;
 use super::ranges::{Ranges, Shares};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
 use crate::analyse::{Policy, lint, weight_steps};
-use crate::data::{DataSource, Dataset, Flaw, load_reviewed};
+use crate::data::{DataSource, Dataset, Flaw, load_reviewed, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::ExecutorOptions;
+use crate::exec::{ExecutorOptions, Level};
 use crate::ir::Role;
 use crate::lower::{Options, Setting};
 use crate::ops::Element;
 use crate::pipeline::Compiled;
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 /// The data of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +32,8 @@ pub struct RunData {
     pub test: Option<Dataset>,
     /// what there is to know of them that is no mistake
     pub findings: Vec<Diagnostic>,
+    /// what tells each part apart
+    pub fingerprints: IndexMap<String, Fingerprint>,
 }
 
 /// What a config says to the compiler: constants, and what is watched. The `command_line` goes before it.
@@ -60,6 +68,8 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     config.check_mapped_fields(&fields.names())?;
     if let Some(monitor) = &config.monitor {
         monitor.check(&reported_names(compiled))?;
+        let evaluate = &compiled.simplified.evaluate;
+        monitor.check_better(evaluate.output(Role::Loss, &monitor.name).is_none())?;
     }
     let specs = fields.specs_within(config.precision.largest())?;
     let mut reviewer = Reviewer::of(compiled, &fields);
@@ -72,11 +82,39 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     let train = read(&config.train)?;
     let validation = config.validation.as_ref().map(&mut read).transpose()?;
     let test = config.test.as_ref().map(&mut read).transpose()?;
-    let data = RunData { train, validation, test, findings };
+    let mut data = RunData { train, validation, test, findings, fingerprints: IndexMap::new() };
+    data.fingerprints = fingerprints(config, &data)?;
     if config.drop_last && data.train.rows < config.batch_size as usize {
         return Err(no_batch(data.train.rows, config.batch_size).into());
     }
     Ok(data)
+}
+
+/// What tells the parts of the data apart: rows, and the contents of the files.
+fn fingerprints(config: &RunConfig, data: &RunData) -> Result<IndexMap<String, Fingerprint>, Diagnostic> {
+    let parts = [
+        ("train", Some(&config.train), Some(&data.train)),
+        ("validation", config.validation.as_ref(), data.validation.as_ref()),
+        ("test", config.test.as_ref(), data.test.as_ref()),
+    ];
+    let mut of_files: BTreeMap<&Path, (u64, String)> = BTreeMap::new();
+    let mut found = IndexMap::new();
+    for (part, source, dataset) in parts {
+        let (Some(source), Some(dataset)) = (source, dataset) else { continue };
+        let (bytes, hash) = match of_files.get(&*source.path) {
+            Some(known) => known.clone(),
+            None => {
+                let hashed = open_regular(&source.path).and_then(|(mut file, _)| hash_reader(&mut file));
+                let known = hashed.map_err(|error| {
+                    Diagnostic::error(Code::E0601, format!("cannot read `{}`", source.path.display()))
+                        .with_note(format!("found: {error}"))
+                })?;
+                of_files.entry(&source.path).or_insert(known).clone()
+            }
+        };
+        found.insert(part.to_string(), Fingerprint { rows: dataset.rows, bytes, hash });
+    }
+    Ok(found)
 }
 
 /// Holds what was read against what the graph says of it.
@@ -123,7 +161,7 @@ fn not_empty(data: Dataset, source: &DataSource) -> Result<Dataset, Diagnostics>
     .into())
 }
 
-/// Trains.
+/// Trains in memory.
 ///
 /// # Errors
 /// Those of [`Trainer::load_params`] and [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
@@ -134,12 +172,93 @@ pub fn run<T: Element>(
     options: &ExecutorOptions,
     observe: &mut Observer<'_>,
 ) -> Result<Finished<T>, Diagnostics> {
+    let mut trainer = new_trainer::<T>(compiled, config, options)?;
+    let watch = watch_of(compiled, &trainer);
+    fit(&mut trainer, watch, &config.settings(), data.parts(), observe)
+}
+
+/// How a run is kept in a folder.
+#[derive(Clone, Copy)]
+pub struct Keeping<'k> {
+    /// the time that the process has had, by which checkpoints may be due
+    pub elapsed: &'k dyn Fn() -> Duration,
+    /// whether the data may be others than those that the run began with
+    pub data_change: DataChange,
+}
+
+impl std::fmt::Debug for Keeping<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeping").field("data_change", &self.data_change).finish_non_exhaustive()
+    }
+}
+
+/// Trains, and writes the run's folder meanwhile; goes on with the run of a folder that was [opened](RunFolder::open). A run that
+/// the observer ends can be gone on with.
+///
+/// # Errors
+/// Those of [`run`]; E0605 when the folder cannot be written; E0603, E0606 and E0608 when what is there is not gone on with.
+pub fn run_into<T: Element>(
+    plan: &Plan<'_>,
+    data: &RunData,
+    folder: &mut RunFolder,
+    keeping: Keeping<'_>,
+    observe: &mut Observer<'_>,
+) -> Result<Finished<T>, Diagnostics> {
+    let options = match folder.record() {
+        Some(record) => resumed_options(plan.options, &record.level),
+        None => plan.options.clone(),
+    };
+    // One set of threads, and one way to count them.
+    let options = ExecutorOptions { pool: Some(options.pool()?), ..options };
+    let plan = Plan { options: &options, ..*plan };
+    let mut trainer = new_trainer::<T>(plan.compiled, plan.config, &options)?;
+    let watch = watch_of(plan.compiled, &trainer);
+    let settings = plan.config.settings();
+    let (mut recorder, resumption) = if folder.record().is_some() {
+        let Keeping { elapsed, data_change } = keeping;
+        let (recorder, found) = Recorder::reopen(folder, plan, data, &trainer, elapsed, data_change)?;
+        for finding in &found.findings {
+            let _ = observe(Event::Finding(finding));
+        }
+        (recorder, found.resumption)
+    } else {
+        (Recorder::begin(folder, plan, data, &trainer, keeping.elapsed)?, None)
+    };
+    let mut fitting = Fitting::new(&mut trainer, watch, &settings, data.parts())?;
+    if let Some(Resumption { state, kept, history }) = resumption {
+        fitting.resume(state, kept, history)?;
+    }
+    let driven = drive(&mut fitting, observe, &mut |fitting, moved| recorder.after(fitting, moved));
+    match driven {
+        Ok(()) => recorder.finish(fitting),
+        Err(findings) => Err(findings),
+    }
+}
+
+/// The options with the instruction set that a run began with, where this machine has it: then its bits are the same.
+fn resumed_options(options: &ExecutorOptions, level: &str) -> ExecutorOptions {
+    let same = Level::available().into_iter().find(|found| found.name() == level);
+    ExecutorOptions { level: options.level.or(same), ..options.clone() }
+}
+
+pub(super) fn new_trainer<T: Element>(
+    compiled: &Compiled,
+    config: &RunConfig,
+    options: &ExecutorOptions,
+) -> Result<Trainer<T>, Diagnostics> {
     let mut trainer = Trainer::<T>::new(compiled, config.seed, options)?;
     if let Some(params) = &config.params {
         trainer.load_params(params)?;
     }
-    let watch = weight_steps(&compiled.module);
-    let watch = watch.map(|steps| WeightWatch::new(&trainer, steps, compiled.policy.clone()));
-    let parts = Parts { train: &data.train, validation: data.validation.as_ref(), test: data.test.as_ref() };
-    fit(&mut trainer, watch, &config.settings(), parts, observe)
+    Ok(trainer)
+}
+
+pub(super) fn watch_of<T: Element>(compiled: &Compiled, trainer: &Trainer<T>) -> Option<WeightWatch<T>> {
+    weight_steps(&compiled.module).map(|steps| WeightWatch::new(trainer, steps, compiled.policy.clone()))
+}
+
+impl RunData {
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts { train: &self.train, validation: self.validation.as_ref(), test: self.test.as_ref() }
+    }
 }

@@ -27,7 +27,17 @@ impl Sums {
 
     /// Forgets all sums.
     pub fn clear(&mut self) {
-        self.sums.values_mut().for_each(|sum| sum.fill(0.0));
+        self.sums.clear();
+    }
+
+    /// The sums so far by name.
+    pub fn get(&self) -> &BTreeMap<Arc<str>, Vec<f64>> {
+        &self.sums
+    }
+
+    /// Goes on from sums that [`Sums::get`] gave.
+    pub fn set(&mut self, sums: BTreeMap<Arc<str>, Vec<f64>>) {
+        self.sums = sums;
     }
 
     /// Adds the sums of the batch that an executor ran last.
@@ -38,7 +48,7 @@ impl Sums {
                 Some(sum) if sum.len() == values.len() => {
                     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.as_f64());
                 }
-                // The first batch, or data of other sizes than before.
+                // The first batch.
                 _ => {
                     self.sums.insert(fetch.name.clone(), values.iter().map(|value| value.as_f64()).collect());
                 }

@@ -3,21 +3,24 @@
 //! [`Trainer`] relies on a compiled spec and on data loaded by its [`Fields`]. It establishes the clock: `step` counts the
 //! training steps since the start, `epoch` the epochs that ended before this one.
 
+use super::divergence::{Origin, origin};
 use super::fields::Fields;
 use super::outputs::{Outputs, predict};
 use super::program::{Program, no_rows};
 use super::ranges::Ranges;
+use super::state::ModelState;
 use super::sums::Sums;
 #[cfg(feature = "files")]
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreKind, Values};
+use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreError, StoreKind, Values};
 use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
 use crate::ops::Element;
 use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A loss weight with more elements than this is not shown: it is a table, not a trade-off.
@@ -40,8 +43,8 @@ pub struct LossWeight {
 /// Means over samples that come batch by batch, each value over the rows that have it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weighted {
-    sums: Vec<f64>,
-    weights: Vec<f64>,
+    pub(super) sums: Vec<f64>,
+    pub(super) weights: Vec<f64>,
 }
 
 impl Weighted {
@@ -55,22 +58,17 @@ impl Weighted {
         }
     }
 
+    /// Forgets what came.
+    pub fn clear(&mut self) {
+        self.sums.clear();
+        self.weights.clear();
+    }
+
     /// The means; none for a value that no row had.
     pub fn means(&self) -> Vec<Option<f64>> {
         let mean = |(sum, weight): (&f64, &f64)| (*weight != 0.0).then(|| sum / weight);
         self.sums.iter().zip(&self.weights).map(mean).collect()
     }
-}
-
-/// What a model is between two steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunState<T> {
-    /// params and states
-    pub store: Store<T>,
-    /// training steps that led to it
-    pub n_steps: u64,
-    /// epochs that led to it
-    pub n_epochs: u32,
 }
 
 /// A model in training.
@@ -162,15 +160,29 @@ impl<T: Element> Trainer<T> {
     }
 
     /// What the model is between two steps.
-    pub fn state(&self) -> RunState<T> {
-        RunState { store: self.store.clone(), n_steps: self.n_steps(), n_epochs: self.n_epochs }
+    pub fn state(&self) -> ModelState<T> {
+        ModelState { store: self.store.clone(), n_steps: self.n_steps(), n_epochs: self.n_epochs }
     }
 
     /// Makes the model what it was between two steps, in this run or another one of the same spec.
-    pub fn restore(&mut self, state: RunState<T>) {
+    pub fn restore(&mut self, state: ModelState<T>) {
         self.store = state.store;
         self.clock.step = state.n_steps as u32 as i32;
         self.n_epochs = state.n_epochs;
+        // As it stands after that epoch, until the next one begins.
+        self.clock.epoch = i32::try_from(state.n_epochs.saturating_sub(1)).unwrap_or(i32::MAX);
+        self.clock.epoch_end = state.n_epochs > 0;
+    }
+
+    /// Sets the clock within an epoch that was begun before, and the sums that its steps have come to.
+    pub(super) fn reenter_epoch(&mut self, sums: BTreeMap<Arc<str>, Vec<f64>>) {
+        self.clock.epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);
+        self.train_sums.set(sums);
+    }
+
+    /// The sums of the present epoch that metrics are made of.
+    pub(super) fn epoch_sums(&self) -> &BTreeMap<Arc<str>, Vec<f64>> {
+        self.train_sums.get()
     }
 
     /// The outputs of a prediction program for every row of a dataset that holds its `inputs`.
@@ -262,6 +274,51 @@ impl<T: Element> Trainer<T> {
         self.train_sums.add(executor);
         self.clock.step = self.clock.step.wrapping_add(1);
         Ok((&self.values, &self.counts))
+    }
+
+    /// Where a step on these rows leaves the finite numbers, if it does. Nothing is changed by it.
+    ///
+    /// # Errors
+    /// Those of [`Program::executor`].
+    pub(super) fn origin(&mut self, data: &Dataset, rows: &[u32]) -> Result<Option<Origin>, Diagnostics> {
+        let executor = self.train.fed(data, &self.sizes, rows)?;
+        Ok(origin(executor, &self.store, self.clock, rows))
+    }
+
+    /// Goes back to the params, states and sums before a step, which counts all the same.
+    pub(super) fn undo(&mut self, store: &Store<T>, sums: BTreeMap<Arc<str>, Vec<f64>>) {
+        self.store.clone_from(store);
+        self.train_sums.set(sums);
+    }
+
+    /// Goes a part of the way from what the params were.
+    ///
+    /// # Errors
+    /// None: the params are those of this model.
+    pub(super) fn shorten(&mut self, before: &Store<T>, part: f64) -> Result<(), StoreError> {
+        let params: Vec<Arc<str>> = self
+            .store
+            .entries()
+            .filter(|entry| entry.kind() == StoreKind::Param)
+            .map(|entry| entry.name().clone())
+            .collect();
+        for name in params {
+            let (Some(Values::Float(new)), Some(Values::Float(old))) =
+                (self.store.find(StoreKind::Param, &name), before.find(StoreKind::Param, &name))
+            else {
+                continue;
+            };
+            let values =
+                old.iter().zip(new).map(|(old, new)| T::of(old.as_f64() + part * (new.as_f64() - old.as_f64())));
+            let values = Values::Float(values.collect());
+            self.store.set(StoreKind::Param, &name, values)?;
+        }
+        Ok(())
+    }
+
+    /// What [`Trainer::step`] gave the last time; NaN before the first.
+    pub fn last_values(&self) -> (&[f64], &[f64]) {
+        (&self.values, &self.counts)
     }
 
     /// Losses and metrics over a dataset, as if all its rows were one batch where a metric is a function of sums, and means

@@ -16,7 +16,7 @@ pub struct WeightWatch<T: Element> {
     program: Program<T>,
     policy: Policy,
     /// each weight is told of once
-    told: BTreeSet<Arc<str>>,
+    pub(super) told: BTreeSet<Arc<str>>,
 }
 
 impl<T: Element> WeightWatch<T> {

@@ -73,8 +73,21 @@ fn a_run_predicts_without_its_spec() {
     let folder = project.path();
     let text = succeeds(folder, &["run", "run.yaml"]);
     assert!(text.contains("epoch 3/3 | train error"), "{text}");
-    let written = [".anabranch-run", "graphs", "history.csv", "params.safetensors", "predict.json", "run.json"];
+    let written = [
+        ".anabranch-run",
+        "checkpoints",
+        "graphs",
+        "history.csv",
+        "params.safetensors",
+        "predict.json",
+        "record.json",
+        "run.yaml",
+        "spec",
+        "steps.jsonl",
+    ];
     assert_eq!(entries(&folder.join("runs/line")), written);
+    assert_eq!(entries(&folder.join("runs/line/checkpoints")), ["000000009"]);
+    assert_eq!(entries(&folder.join("runs/line/spec")), ["line.anb"]);
     assert_eq!(entries(&folder.join("runs")), ["line"]);
     std::fs::remove_file(folder.join("line.anb")).unwrap();
     succeeds(folder, &["predict", "runs/line", "--data", "line.npz", "-o", "planned.npz"]);
@@ -108,7 +121,7 @@ fn what_no_row_has_is_no_value() {
     write_npz(&folder.join("line.npz"), &[tensor("x", &[10, 2], &x), tensor("y", &[10, 1], &y)]).unwrap();
     let text = succeeds(folder, &["run", "run.yaml"]);
     assert!(text.contains("apart -") && text.contains("test apart: - -> -\n"), "{text}");
-    let record = std::fs::read_to_string(folder.join("runs/line/run.json")).unwrap();
+    let record = std::fs::read_to_string(folder.join("runs/line/record.json")).unwrap();
     assert!(record.contains("\"test/apart\": null"), "{record}");
     let history = std::fs::read_to_string(folder.join("runs/line/history.csv")).unwrap();
     let columns = |line: &str| line.split(',').map(str::to_string).collect::<Vec<_>>();
@@ -145,7 +158,9 @@ fn the_same_run_writes_the_same_bytes() {
     let folder = project.path();
     succeeds(folder, &["run", "run.yaml", "--output", "a"]);
     succeeds(folder, &["run", "run.yaml", "--output", "b"]);
-    for name in [".anabranch-run", "history.csv", "params.safetensors", "predict.json", "run.json"] {
+    let checkpoint = ["checkpoints/000000009/state.safetensors", "checkpoints/000000009/state.json"];
+    let others = [".anabranch-run", "history.csv", "steps.jsonl", "params.safetensors", "predict.json", "record.json"];
+    for name in others.into_iter().chain(checkpoint) {
         let [a, b] = ["a", "b"].map(|run| std::fs::read(folder.join(run).join(name)).unwrap());
         assert_eq!(a, b, "{name}");
     }
@@ -210,7 +225,10 @@ fn a_run_that_diverges_keeps_the_last_good_params() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("E0607"));
     assert_eq!(std::fs::read(folder.join("runs/line/history.csv")).unwrap(), history);
-    assert_eq!(entries(&folder.join("runs")), ["line", "line.diverged"]);
+    assert_eq!(entries(&folder.join("runs")), ["line", "line-2"]);
+    let record = std::fs::read_to_string(folder.join("runs/line-2/record.json")).unwrap();
+    assert!(record.contains("\"status\": \"diverged\""), "{record}");
+    succeeds(folder, &["predict", "runs/line-2", "--data", "line.npz", "-o", "good.npz"]);
 }
 
 #[test]

@@ -79,23 +79,32 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_run_twice_replaces_its_files_and_leaves_what_lies_beside_them() {
+fn a_second_run_takes_a_number_or_the_place_of_the_first() {
     let project = project();
     let folder = project.path();
     succeeds(folder, &["run", "run.yaml"]);
     let run = folder.join("runs/line");
     let names: Vec<PathBuf> = files(&run).into_keys().collect();
-    std::fs::write(run.join("thesis.tex"), "years of work").unwrap();
+    let mine = [
+        ("thesis.tex", "years of work"),
+        ("figures/one.svg", "a figure"),
+        ("graphs/notes.txt", "notes"),
+        ("spec/notes.txt", "notes"),
+        ("checkpoints/notes.txt", "notes"),
+    ];
     std::fs::create_dir(run.join("figures")).unwrap();
-    std::fs::write(run.join("figures/one.svg"), "a figure").unwrap();
-    std::fs::write(run.join("graphs/notes.txt"), "notes").unwrap();
-    let history = std::fs::read(run.join("history.csv")).unwrap();
+    mine.iter().for_each(|(name, text)| std::fs::write(run.join(name), text).unwrap());
+    let first = files(&run);
     succeeds(folder, &["run", "run.yaml", "--seed", "5"]);
-    assert_ne!(std::fs::read(run.join("history.csv")).unwrap(), history);
+    assert_eq!(files(&run), first);
+    let second = files(&folder.join("runs/line-2"));
+    assert_eq!(second.len(), names.len());
+    succeeds(folder, &["run", "run.yaml", "--seed", "5", "--replace"]);
     let mut after = files(&run);
-    for (name, text) in
-        [("thesis.tex", "years of work"), ("figures/one.svg", "a figure"), ("graphs/notes.txt", "notes")]
-    {
+    for name in ["history.csv", "params.safetensors"] {
+        assert_eq!(after[&run.join(name)], second[&folder.join("runs/line-2").join(name)], "{name}");
+    }
+    for (name, text) in mine {
         assert_eq!(after.remove(&run.join(name)).as_deref(), Some(text.as_bytes()), "{name}");
     }
     after.remove(&run.join("figures"));
@@ -131,6 +140,7 @@ fn a_folder_of_a_version_without_markers_is_explained() {
     let folder = project.path();
     succeeds(folder, &["run", "run.yaml"]);
     std::fs::remove_file(folder.join("runs/line/.anabranch-run")).unwrap();
+    std::fs::rename(folder.join("runs/line/record.json"), folder.join("runs/line/run.json")).unwrap();
     let message = refused(folder, &["run", "run.yaml"]);
     assert!(message.contains("an earlier version"), "{message}");
     // To read it does no harm.
@@ -144,8 +154,10 @@ fn a_run_does_not_replace_what_it_reads() {
     succeeds(folder, &["run", "run.yaml"]);
     let params = "params: { file: runs/line/params.safetensors, prefix: param/ }\n";
     std::fs::write(folder.join("again.yaml"), CONFIG.to_string() + params).unwrap();
-    let message = refused(folder, &["run", "again.yaml"]);
+    let message = refused(folder, &["run", "again.yaml", "--replace"]);
     assert!(message.contains("which this run reads"), "{message}");
+    // Beside them there is room.
+    succeeds(folder, &["run", "again.yaml"]);
 }
 
 #[test]
@@ -160,14 +172,15 @@ fn links_are_not_followed_into_what_they_name() {
         refused(folder, &["run", "run.yaml", "--output", place]);
     }
     std::fs::write(folder.join("thesis.tex"), "years of work").unwrap();
-    std::fs::remove_file(folder.join("runs/line/run.json")).unwrap();
-    std::os::unix::fs::symlink("../../thesis.tex", folder.join("runs/line/run.json")).unwrap();
-    refused(folder, &["run", "run.yaml"]);
+    std::fs::remove_file(folder.join("runs/line/history.csv")).unwrap();
+    std::os::unix::fs::symlink("../../thesis.tex", folder.join("runs/line/history.csv")).unwrap();
+    refused(folder, &["run", "run.yaml", "--replace"]);
+    refused(folder, &["run", "--resume", "runs/line", "--epochs", "3"]);
     // A folder above the run's own may be a link: large disks are mounted so.
     std::fs::create_dir(folder.join("disk")).unwrap();
     std::os::unix::fs::symlink("disk", folder.join("elsewhere")).unwrap();
     succeeds(folder, &["run", "run.yaml", "--output", "elsewhere/line"]);
-    assert!(folder.join("disk/line/run.json").is_file());
+    assert!(folder.join("disk/line/record.json").is_file());
 }
 
 #[test]
@@ -256,32 +269,4 @@ fn other_commands_replace_only_when_asked() {
     succeeds(folder, &[&write[..], &["--replace"]].concat());
     succeeds(folder, &["run", "run.yaml"]);
     refused(folder, &["compile", "line.anb", "--emit", "train", "-o", "runs/line/graphs", "--replace"]);
-}
-
-/// A run that is killed at any moment leaves a whole run, none, or one that says that it is not whole; the next is whole.
-#[test]
-fn a_run_that_is_killed_leaves_nothing_half() {
-    let project = project();
-    let folder = project.path();
-    let predict = ["predict", "runs/line", "--data", "line.npz", "-o", "out.npz", "--replace"];
-    for round in 0..12_u64 {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_anabranch"));
-        let mut run = run.args(["run", "run.yaml"]).current_dir(folder);
-        run = run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let mut child = run.spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(round * 7));
-        let _ = child.kill();
-        child.wait().unwrap();
-        if !folder.join("runs/line").exists() {
-            continue;
-        }
-        let output = anabranch(folder, &predict);
-        let message = String::from_utf8_lossy(&output.stderr);
-        let is_told = output.status.code() == Some(2) && message.contains("is incomplete");
-        assert!(output.status.success() || is_told, "after {round}: {message}");
-    }
-    succeeds(folder, &["run", "run.yaml"]);
-    succeeds(folder, &predict);
-    let litter = files(&folder.join("runs/line")).into_keys().filter(|path| path.to_string_lossy().contains(".part"));
-    assert_eq!(litter.count(), 0);
 }

@@ -3,12 +3,14 @@
 mod callers;
 mod cli;
 mod data;
+mod divergence;
 mod examples;
 mod files;
 mod hostile;
 mod memory;
 mod mutations;
 mod ranges;
+mod reliability;
 mod session;
 mod stages;
 mod watch;

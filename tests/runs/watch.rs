@@ -50,7 +50,7 @@ fn refused(config: &str) -> String {
 }
 
 fn record(folder: &Path) -> serde_json::Value {
-    serde_json::from_str(&std::fs::read_to_string(folder.join("run/run.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(folder.join("run/record.json")).unwrap()).unwrap()
 }
 
 fn kernel(folder: &Path) -> Vec<u8> {
@@ -64,7 +64,10 @@ fn a_run_ends_when_the_watched_value_no_longer_improves() {
     let (out, _) = run(folder.path(), &[]);
     assert!(out.contains("stopped early; best validation/error: "), "{out}");
     let found = record(folder.path());
-    assert_eq!((found["epochs"].as_u64(), found["steps"].as_u64()), (Some(4), Some(1)));
+    // The run made four epochs, and its params are those of the first.
+    assert_eq!((found["epochs"].as_u64(), found["steps"].as_u64()), (Some(4), Some(4)));
+    assert_eq!((found["params"]["epoch"].as_u64(), found["params"]["step"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(found["last"]["validation/error"], found["best"]["value"]);
     assert_eq!(found["best"]["epoch"], 1);
     assert_eq!(found["stopped_early"], true);
     let best = kernel(folder.path());
@@ -97,6 +100,7 @@ fn what_cannot_be_watched_is_refused() {
         "monitor: { value: validation/error, patience: 0, better: more, keep: all, min_delta: -1, wait: 2 }",
         "monitor: validation/error",
         "monitor: { patience: 2 }",
+        "monitor: { value: validation/distance }",
     ];
     let texts: Vec<String> = cases.iter().map(|case| refused(&format!("epochs: 3\n{case}\n"))).collect();
     insta::assert_snapshot!(texts.join("\n"));

@@ -8,6 +8,7 @@ use serde_yaml::{Mapping, Value};
 use crate::data::params::ParamsSource;
 use crate::data::{ColumnSpec, DataSource};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
+use crate::train::fit::OnNan;
 
 use super::places::Places;
 use super::{ConstValue, Override, Precision, RunConfig};
@@ -27,7 +28,13 @@ const TOP_KEYS: &[&str] = &[
     "params",
     "set",
     "monitor",
+    "checkpoint",
+    "log_every",
+    "on_nan",
 ];
+
+/// Steps from one that is logged to the next, unless said.
+const LOG_EVERY: u32 = 100;
 
 pub(super) struct Reader {
     source: SourceId,
@@ -103,6 +110,15 @@ impl Reader {
         let params = top.get("params").and_then(|value| self.params(top, value));
         let set = self.overrides(top);
         let monitor = self.monitor(top, validation.is_some());
+        let checkpoint = self.checkpointing(top);
+        let log_every = top.get("log_every").map_or(LOG_EVERY, |value| {
+            let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+            count.unwrap_or_else(|| {
+                self.wrong_kind(&["log_every"], value, "an int of at least 0");
+                LOG_EVERY
+            })
+        });
+        let on_nan = self.on_nan(top);
         let (Some(spec), Some(train), Some(batch_size), Some(epochs), true) =
             (spec, train, batch_size, epochs, self.diagnostics.is_empty())
         else {
@@ -128,6 +144,9 @@ impl Reader {
             params,
             set,
             monitor,
+            checkpoint,
+            log_every,
+            on_nan,
         })
     }
 
@@ -295,6 +314,18 @@ impl Reader {
             _ => {
                 self.wrong_kind(&["precision"], value, "f32 or f64");
                 Precision::default()
+            }
+        }
+    }
+
+    fn on_nan(&mut self, top: Section<'_>) -> OnNan {
+        match top.get("on_nan").map(|value| (value, value.as_str())) {
+            None | Some((_, Some("stop"))) => OnNan::Stop,
+            Some((_, Some("skip"))) => OnNan::Skip,
+            Some((_, Some("halve-lr"))) => OnNan::HalveLr,
+            Some((value, _)) => {
+                self.wrong_kind(&["on_nan"], value, "stop, skip or halve-lr");
+                OnNan::Stop
             }
         }
     }

@@ -24,6 +24,7 @@ impl Reader {
                 Better::Lower
             }
         };
+        let is_better_said = section.get("better").is_some();
         let patience = section.get("patience").and_then(|value| self.count(section, "patience", value));
         let min_delta = section.get("min_delta").map_or(0.0, |value| {
             let number = value.as_f64().filter(|number| number.is_finite() && *number >= 0.0);
@@ -42,7 +43,7 @@ impl Reader {
         };
         let (part, name) = watched?;
         let span = Some(self.value_span(&["monitor", "value"]));
-        Some(Monitor { part, name, span, better, min_delta, patience, keep_best })
+        Some(Monitor { part, name, span, better, is_better_said, min_delta, patience, keep_best })
     }
 
     /// `PART/NAME` taken apart.

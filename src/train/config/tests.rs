@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::data::ColumnSpec;
+use crate::train::checkpointing::Every;
 
 const FULL: &str = "\
 spec: digits.anb            # the model
@@ -77,6 +78,33 @@ fn every_key_is_read() {
     assert_eq!(config.output, Path::new("project/out"));
 }
 
+/// What a run writes of its config is a config that says the same.
+#[test]
+fn a_config_that_is_written_reads_back_as_it_was() {
+    let same = |path: &Path| path.to_path_buf();
+    let monitored = "monitor: { value: validation/accuracy, better: higher, patience: 5, min_delta: 1e-3, keep: last }
+checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 0\n";
+    for text in [MINIMAL.to_string(), FULL.to_string(), FULL.to_string() + monitored] {
+        let config = parse(&text, SourceId(0)).unwrap();
+        let written = config.to_yaml(&same);
+        let again = parse(&written, SourceId(0)).unwrap_or_else(|found| panic!("{found:?}\n{written}"));
+        assert_eq!(again.to_yaml(&same), written);
+        let plain = |config: &RunConfig| {
+            let source =
+                |source: &DataSource| (source.path.clone(), source.rows, source.columns.clone(), source.prefix.clone());
+            let parts = [Some(&config.train), config.validation.as_ref(), config.test.as_ref()];
+            let set: Vec<_> = config.set.iter().map(|(name, set)| (name.clone(), set.value.clone())).collect();
+            let params =
+                config.params.as_ref().map(|params| (params.path.clone(), params.prefix.clone(), params.names.clone()));
+            let monitor = config.monitor.clone().map(|monitor| Monitor { span: None, ..monitor });
+            let numbers = (config.batch_size, config.epochs, config.seed, config.log_every);
+            let rest = (config.shuffle, config.drop_last, config.precision, config.checkpoint, config.output.clone());
+            (parts.map(|part| part.map(source)), set, params, monitor, numbers, rest)
+        };
+        assert_eq!(plain(&again), plain(&config));
+    }
+}
+
 #[test]
 fn what_is_left_out_has_a_default() {
     let config = parse(MINIMAL, SourceId(0)).unwrap();
@@ -84,6 +112,21 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(config.precision, Precision::F32);
     assert_eq!(config.output, Path::new("runs/digits"));
     assert!(config.test.is_none() && config.params.is_none() && config.set.is_empty());
+    assert_eq!((config.checkpoint, config.log_every), (Checkpointing::default(), 100));
+}
+
+#[test]
+fn checkpoints_are_read_in_both_forms() {
+    let with = |text: &str| parse(&format!("{MINIMAL}{text}\n"), SourceId(0)).map(|config| config.checkpoint);
+    let every = |every| Checkpointing { every, ..Checkpointing::default() };
+    assert_eq!(with("checkpoint: 5 epochs"), Ok(every(Every::Epochs(5))));
+    assert_eq!(with("checkpoint: { every: 100 steps }"), Ok(every(Every::Steps(100))));
+    let wrong = |text: &str| mistake(&format!("{MINIMAL}{text}\n"));
+    assert_eq!(wrong("checkpoint: 5"), pair("`checkpoint` cannot be `5`", "5"));
+    assert_eq!(wrong("checkpoint: { every: 0 steps }"), pair("`every` cannot be `0 steps`", "0 steps"));
+    assert_eq!(wrong("checkpoint: { on_full: go }"), pair("`on_full` cannot be `go`", "go"));
+    assert_eq!(wrong("checkpoint: { keep: 0 }"), pair("`keep` cannot be `0`", "0"));
+    assert_eq!(wrong("log_every: -1"), pair("`log_every` cannot be `-1`", "-1"));
 }
 
 #[test]

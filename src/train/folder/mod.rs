@@ -1,127 +1,302 @@
-//! The folder that a run writes.
+//! The folder that a run writes while it goes on, and goes on from.
 //!
-//! [`save`] makes all files in a temporary folder, each synced, and puts them in their place when the last one is whole.
-//! What may be replaced there, and what never, is the matter of [`place`]: [`check_target`] asks before the run.
+//! [`RunFolder::claim`] takes a place before any work is done; [`RunFolder::open`] takes that of a run that began. What is written
+//! there, in this order: the marker, the record with the names of all files, the texts, `run.yaml` last; then logs that grow and
+//! checkpoints; then params. Every file but a log appears whole, under a temporary name, synced and renamed. [`layout`] knows the
+//! names, [`place`] what may be touched.
 
+mod checkpoints;
+mod layout;
+mod logs;
 mod place;
+mod record;
+mod recorder;
+mod saver;
+mod texts;
+mod verify;
 
-use super::checkpoint::{self, hash};
-use super::config::{Precision, RunConfig};
+use super::checkpoint;
+use super::config::RunConfig;
 use super::fit::Finished;
-use super::judge::Best;
+use super::hash::{hash_text, hash_texts};
+use super::history::{Columns, History};
 use super::predictor::{AcceptForm, ClockForm, InputForm, SavedProgram};
 use super::ranges::Ranges;
-use super::trainer::fold_seed;
-use crate::diag::Diagnostic;
+use super::run::RunData;
+use super::trainer::{Trainer, fold_seed};
+use crate::data::files::{Existing, write_whole};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::exec::{ExecutorOptions, Level, Mode};
 use crate::export::program::Document;
 use crate::ir;
 use crate::ops::Element;
 use crate::pipeline::Compiled;
-use indexmap::IndexMap;
-use place::{Contents, STAGED, examine, failed, install, staging};
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use layout::{CONFIG_FILE, GRAPHS, HISTORY_FILE, graph_file};
+use place::{Place, failed};
+use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub(crate) use place::{MARKER_FILE, Marker};
+pub use place::{Earlier, files_of_run};
+pub use record::{Fingerprint, Hashes, Moment, Resumed, RunRecord, Status};
+pub use recorder::DataChange;
+pub(super) use recorder::{Recorder, Resumption};
+pub use texts::SpecTexts;
+pub use verify::{Verified, verify_resume};
 
-pub(super) const PARAMS_FILE: &str = "params.safetensors";
-pub(super) const PROGRAM_FILE: &str = "predict.json";
-const HISTORY_FILE: &str = "history.csv";
-const RECORD_FILE: &str = "run.json";
-const GRAPHS: [&str; 6] = ["ir", "predict", "train", "simplified-predict", "simplified-evaluate", "simplified-train"];
+pub(super) use layout::{PARAMS_FILE, PROGRAM_FILE};
 
-/// Every file of a run but the marker, as paths within the folder. The record is the last one.
-fn files() -> Vec<String> {
-    let graphs = GRAPHS.iter().map(|name| graph_file(name));
-    let others = [PARAMS_FILE, HISTORY_FILE, PROGRAM_FILE, RECORD_FILE].map(str::to_string);
-    graphs.chain(others).collect()
+/// The file whose params a folder predicts with: the run's own, or, while it has not ended, those of its last checkpoint.
+pub(super) fn params_of(folder: &Path) -> PathBuf {
+    let own = folder.join(PARAMS_FILE);
+    if own.exists() { own } else { checkpoints::latest_tensors(folder).unwrap_or(own) }
 }
 
-fn graph_file(name: &str) -> String {
-    format!("graphs/{name}.txt")
+/// What a run is made of, besides its data.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'p> {
+    pub compiled: &'p Compiled,
+    pub config: &'p RunConfig,
+    pub texts: &'p SpecTexts,
+    pub options: &'p ExecutorOptions,
 }
 
-/// `run.json`: what the run was and how it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// the version of anabranch that wrote it
-    pub anabranch: String,
-    /// FNV-1a of the spec's text, 64 bits
-    pub spec_hash: String,
-    pub precision: Precision,
-    pub seed: u64,
-    pub batch_size: u32,
-    pub epochs: u32,
-    pub steps: u64,
-    /// whether the watched value ended the run before its last epoch
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stopped_early: bool,
-    /// the best epoch by the watched value
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub best: Option<Best>,
-    /// why the run ended before its last epoch
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diverged: Option<String>,
-    /// `PART/NAME` and `weight/PATH` after the last epoch
-    pub last: IndexMap<String, serde_json::Value>,
+/// A run's folder that this process alone writes to.
+#[derive(Debug)]
+pub struct RunFolder {
+    place: Place,
+    record: Option<RunRecord>,
+    /// of a run that was there, whose files make way
+    earlier: Vec<String>,
+    /// where the run's config names its folder, for findings
+    span: Option<crate::diag::Span>,
 }
 
-/// Checks, before any work is done, that a run may write its folder here.
-///
-/// # Errors
-/// E0605 when something else stands there, a file that the run reads would be replaced, or no folder can be made there.
-pub fn check_target(target: &Path, config: &RunConfig) -> Result<(), Diagnostic> {
-    examine(target, &files(), &config.inputs()).map(drop).map_err(|finding| placed(finding, target, config))
-}
+impl RunFolder {
+    /// Takes the folder that a config names for a new run, or, where a run is there that is kept, one of that name and a number.
+    /// A folder that no run begins in is left as it was found.
+    ///
+    /// # Errors
+    /// E0605 when something else stands there, a file that the run reads would be replaced, another process writes there, or
+    /// nothing can be written.
+    pub fn claim(config: &RunConfig, earlier: Earlier) -> Result<Self, Diagnostic> {
+        let placed = |finding: Diagnostic| match config.output_span {
+            Some(span) => finding.at(span, "this folder"),
+            None => finding,
+        };
+        let place = Place::claim(&config.output, earlier, &config.inputs()).map_err(placed)?;
+        let listed = RunRecord::read(&place.path).map(|record| record.files).unwrap_or_default();
+        // The names that every run has, also where the record was never written.
+        let earlier = listed.into_iter().chain(layout::files(&[])).collect();
+        Ok(Self { place, record: None, earlier, span: config.output_span })
+    }
 
-/// Points at the config's own `output`, where that is meant.
-fn placed(finding: Diagnostic, target: &Path, config: &RunConfig) -> Diagnostic {
-    match config.output_span {
-        Some(span) if *target == *config.output => finding.at(span, "this folder"),
-        _ => finding,
+    /// Takes the folder of a run that began, to go on with it.
+    ///
+    /// # Errors
+    /// E0608 when no run is there, or its record is broken; E0605 when another process writes there.
+    pub fn open(path: &Path) -> Result<Self, Diagnostic> {
+        let place = Place::open(path)?;
+        let record = RunRecord::read(path).map_err(|reason| {
+            Diagnostic::error(
+                crate::diag::Code::E0608,
+                format!("the record of the run in `{}` cannot be read", path.display()),
+            )
+            .with_note(format!("found: {reason}"))
+        })?;
+        place.check_files(&record.files)?;
+        Ok(Self { place, earlier: record.files.clone(), record: Some(record), span: None })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// The config that the run goes by.
+    pub fn config_path(&self) -> PathBuf {
+        self.place.path.join(CONFIG_FILE)
+    }
+
+    /// What is said of the run, once it began.
+    pub fn record(&self) -> Option<&RunRecord> {
+        self.record.as_ref()
+    }
+
+    /// A finding about this folder that the file system gives cause to.
+    fn failed(&self, error: &io::Error) -> Diagnostic {
+        let finding = failed(self.path(), error);
+        match self.span {
+            Some(span) => finding.at(span, "this folder"),
+            None => finding,
+        }
+    }
+
+    /// Begins a run here: all that is known before its first step is written.
+    ///
+    /// # Errors
+    /// E0605.
+    fn begin(&mut self, plan: &Plan<'_>, data: &RunData) -> Result<(), Diagnostic> {
+        let texts = plan.texts.placed();
+        let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
+        let files = layout::files(&names);
+        self.place.check_files(&files)?;
+        let mut record = new_record(plan, data, files);
+        self.begin_files(plan, &texts, &mut record).map_err(|error| self.failed(&error))?;
+        self.record = Some(record);
+        Ok(())
+    }
+
+    fn begin_files(&mut self, plan: &Plan<'_>, texts: &[(String, &str)], record: &mut RunRecord) -> io::Result<()> {
+        self.place.mark(&record.id)?;
+        self.place.tidy();
+        self.place.clear(&self.earlier)?;
+        let path = &self.place.path;
+        record.write(path)?;
+        for (name, text) in texts {
+            write_text(&path.join(name), text)?;
+        }
+        for (name, text) in graphs(plan.compiled) {
+            write_text(&path.join(graph_file(name)), &text)?;
+        }
+        write_program(path, plan, (0, 0))?;
+        write_text(&path.join(CONFIG_FILE), &plan.texts.config(plan.config, path))
+    }
+
+    /// Writes what a run came to, after its last checkpoint.
+    fn finish<T: Element>(&mut self, plan: &Plan<'_>, run: &Finished<T>, status: Status) -> Result<(), Diagnostics> {
+        let path = self.place.path.clone();
+        let moment = Moment { epoch: run.n_epochs, step: run.n_steps };
+        let (clock, spec) = ((moment.step, moment.epoch), plan.texts.spec());
+        write_program(&path, plan, clock).map_err(|error| self.failed(&error))?;
+        checkpoint::write(&path.join(PARAMS_FILE), &run.store, clock, plan.config.precision, spec)?;
+        let Some(record) = &mut self.record else { return Ok(()) };
+        record.status = status;
+        record.epochs = run.epochs_run;
+        record.steps = run.steps_run;
+        record.params = Some(moment);
+        record.stopped_early = run.stopped_early;
+        record.best.clone_from(&run.best);
+        record.diverged = run.diverged.as_ref().map(|finding| finding.headline.clone());
+        record.last = last_values(&run.history, run.n_epochs);
+        record.write(&path).map_err(|error| failed(&path, &error))?;
+        Ok(())
+    }
+
+    /// Says how the run stands, as far as that can be written.
+    fn set_status(&mut self, status: Status) -> io::Result<()> {
+        match &mut self.record {
+            Some(record) => {
+                record.status = status;
+                record.write(&self.place.path)
+            }
+            None => Ok(()),
+        }
     }
 }
 
-/// Writes the folder of a run. `spec` is the spec's text.
+/// Writes the folder of a run that was made in memory.
 ///
 /// # Errors
-/// E0605. What no run wrote is as it was then.
+/// E0605.
 pub fn save<T: Element>(
     target: &Path,
-    compiled: &Compiled,
-    config: &RunConfig,
-    spec: &str,
+    plan: &Plan<'_>,
+    data: &RunData,
     run: &Finished<T>,
-) -> Result<(), Diagnostic> {
-    let files = files();
-    let place = examine(target, &files, &config.inputs()).map_err(|finding| placed(finding, target, config))?;
-    let failed = |error: io::Error| failed(target, &error);
-    let staging = staging(target, &place).map_err(failed)?;
-    let folder = staging.path().join(STAGED);
-    fs::create_dir(&folder).map_err(failed)?;
-    checkpoint::write(&folder.join(PARAMS_FILE), &run.store, (run.n_steps, run.n_epochs), config.precision, spec)?;
-    let id = write_texts(&folder, compiled, config, spec, run).map_err(failed)?;
-    install(target, &place, Contents { folder: &folder, files: &files, id }).map_err(failed)
+) -> Result<PathBuf, Diagnostics> {
+    let config = RunConfig { output: target.to_path_buf(), output_span: None, ..plan.config.clone() };
+    let plan = Plan { config: &config, ..*plan };
+    let mut folder = RunFolder::claim(&config, Earlier::Keep)?;
+    folder.begin(&plan, data)?;
+    let columns = columns_of(&Trainer::<T>::new(plan.compiled, config.seed, plan.options)?, data);
+    let rows: String = run.history.epochs.iter().map(|record| columns.row(record)).collect();
+    let path = folder.path().to_path_buf();
+    write_text(&path.join(HISTORY_FILE), &(columns.header() + &rows)).map_err(|error| folder.failed(&error))?;
+    let status = if run.diverged.is_some() { Status::Diverged } else { Status::Finished };
+    folder.finish(&plan, run, status)?;
+    Ok(path)
 }
 
-/// Writes all but the params; gives the run's id, which is the same for the same texts.
-fn write_texts<T: Element>(
-    folder: &Path,
-    compiled: &Compiled,
-    config: &RunConfig,
-    spec: &str,
-    run: &Finished<T>,
-) -> io::Result<String> {
-    let history = run.history.to_csv();
-    let record = serde_json::to_string_pretty(&record(config, spec, run))? + "\n";
-    let id = hash(&[spec, history.as_str(), record.as_str()].concat());
-    write_text(&folder.join(HISTORY_FILE), &history)?;
-    write_text(&folder.join(PROGRAM_FILE), &(serde_json::to_string(&saved_program(compiled, config, run))? + "\n"))?;
-    fs::create_dir(folder.join("graphs"))?;
+/// The columns of a run's history.
+fn columns_of<T: Element>(trainer: &Trainer<T>, data: &RunData) -> Columns {
+    let mut parts = vec![("train", trainer.reported().to_vec())];
+    for (part, dataset) in [("validation", &data.validation), ("test", &data.test)] {
+        if dataset.is_some() {
+            parts.push((part, trainer.evaluated()));
+        }
+    }
+    let weights = trainer.loss_weights().into_iter().map(|weight| (weight.name, weight.values.len())).collect();
+    Columns { parts, weights }
+}
+
+fn new_record(plan: &Plan<'_>, data: &RunData, files: Vec<String>) -> RunRecord {
+    let Plan { compiled, config, texts, options } = plan;
+    let hashes = Hashes {
+        spec: texts.hash(),
+        program: program_hash(compiled),
+        config: hash_text(&config.to_yaml(&|_| PathBuf::new())),
+        data: data.fingerprints.clone(),
+    };
+    let of_data = hashes.data.values().map(|found| found.hash.as_str());
+    let id = hash_texts([hashes.program.as_str(), hashes.config.as_str()].into_iter().chain(of_data));
+    let (executor, level) = engine(options);
+    RunRecord {
+        format: layout::FORMAT,
+        id,
+        status: Status::Running,
+        anabranch: env!("CARGO_PKG_VERSION").to_string(),
+        executor,
+        level,
+        threads: threads(options),
+        precision: config.precision,
+        seed: config.seed,
+        batch_size: config.batch_size,
+        hashes,
+        epochs: 0,
+        steps: 0,
+        params: None,
+        stopped_early: false,
+        best: None,
+        diverged: None,
+        resumed: Vec::new(),
+        last: indexmap::IndexMap::new(),
+        files,
+    }
+}
+
+/// What runs the programs, and by which instruction set.
+fn engine(options: &ExecutorOptions) -> (String, String) {
+    let executor = match options.mode {
+        Mode::Planned => "planned",
+        Mode::Reference => "reference",
+    };
+    (executor.to_string(), options.level.unwrap_or_else(Level::detect).name().to_string())
+}
+
+/// The threads that are worked with; what cannot be had is told elsewhere.
+fn threads(options: &ExecutorOptions) -> usize {
+    options.pool().map_or(options.threads, |pool| pool.threads())
+}
+
+/// The hash of what a run computes: its first params, a step, an evaluation.
+pub(super) fn program_hash(compiled: &Compiled) -> String {
     let simplified = &compiled.simplified;
-    let graphs = [
+    let programs = [&simplified.init, &simplified.train, &simplified.train_metrics, &simplified.evaluate];
+    let texts = programs.map(|program| serde_json::to_string(&Document::of(program)).unwrap_or_default());
+    hash_texts(texts.iter().map(String::as_str))
+}
+
+fn write_text(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    write_whole(path, Existing::Replace, |out| out.write_all(text.as_bytes()))
+}
+
+/// The compiled stages as texts.
+fn graphs(compiled: &Compiled) -> impl Iterator<Item = (&'static str, String)> {
+    let simplified = &compiled.simplified;
+    let graphs: [&ir::Graph; 6] = [
         &compiled.module.graph,
         &compiled.predict,
         &compiled.train,
@@ -129,22 +304,20 @@ fn write_texts<T: Element>(
         &simplified.evaluate,
         &simplified.train,
     ];
-    for (name, graph) in GRAPHS.into_iter().zip(graphs) {
+    GRAPHS.into_iter().zip(graphs).map(|(name, graph)| {
         let has_notes = matches!(name, "ir" | "train" | "simplified-train");
         let notes = if has_notes { compiled.derivative_notes() } else { String::new() };
-        write_text(&folder.join(graph_file(name)), &(notes + &ir::print(graph, name)))?;
-    }
-    write_text(&folder.join(RECORD_FILE), &record)?;
-    Ok(id)
+        (name, notes + &ir::print(graph, name))
+    })
 }
 
-fn write_text(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+/// Writes the prediction program; `clock` is the steps and epochs of the params that go with it.
+fn write_program(path: &Path, plan: &Plan<'_>, clock: (u64, u32)) -> io::Result<()> {
+    let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock))? + "\n";
+    write_text(&path.join(PROGRAM_FILE), &text)
 }
 
-fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) -> SavedProgram {
+fn saved_program(compiled: &Compiled, config: &RunConfig, (n_steps, n_epochs): (u64, u32)) -> SavedProgram {
     let ranges = Ranges::of(&compiled.predict, []);
     let accepts = |name: &str| {
         let demands = ranges.demands().iter().filter(|demand| *demand.field == *name);
@@ -164,8 +337,8 @@ fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) 
     SavedProgram {
         precision: config.precision,
         clock: ClockForm {
-            step: i32::try_from(run.n_steps).unwrap_or(i32::MAX),
-            epoch: i32::try_from(run.n_epochs).unwrap_or(i32::MAX),
+            step: i32::try_from(n_steps).unwrap_or(i32::MAX),
+            epoch: i32::try_from(n_epochs).unwrap_or(i32::MAX),
             seed: fold_seed(config.seed),
         },
         prefix: config.train.prefix.clone(),
@@ -174,29 +347,17 @@ fn saved_program<T>(compiled: &Compiled, config: &RunConfig, run: &Finished<T>) 
     }
 }
 
-fn record<T>(config: &RunConfig, spec: &str, run: &Finished<T>) -> RunRecord {
-    let mut last = IndexMap::new();
-    if let Some(epoch) = run.history.epochs.last() {
-        for part in &epoch.parts {
-            for (reported, value) in &part.values {
-                last.insert(format!("{}/{}", part.part, reported.name), serde_json::Value::from(*value));
-            }
-        }
-        for weight in &epoch.weights {
-            last.insert(format!("weight/{}", weight.name), serde_json::Value::from(weight.values.clone()));
+/// What was recorded of the epoch whose params are saved.
+fn last_values(history: &History, epoch: u32) -> indexmap::IndexMap<String, serde_json::Value> {
+    let mut last = indexmap::IndexMap::new();
+    let Some(record) = history.epoch(epoch) else { return last };
+    for part in &record.parts {
+        for (reported, value) in &part.values {
+            last.insert(format!("{}/{}", part.part, reported.name), serde_json::Value::from(*value));
         }
     }
-    RunRecord {
-        anabranch: env!("CARGO_PKG_VERSION").to_string(),
-        spec_hash: hash(spec),
-        precision: config.precision,
-        seed: config.seed,
-        batch_size: config.batch_size,
-        epochs: run.history.epochs.last().map_or(0, |record| record.epoch),
-        steps: run.n_steps,
-        stopped_early: run.stopped_early,
-        best: run.best.clone(),
-        diverged: run.diverged.as_ref().map(|finding| finding.headline.clone()),
-        last,
+    for weight in &record.weights {
+        last.insert(format!("weight/{}", weight.name), serde_json::Value::from(weight.values.clone()));
     }
+    last
 }

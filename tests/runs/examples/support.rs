@@ -7,7 +7,7 @@ use anabranch::lower::Options;
 use anabranch::pipeline::{Compiled, compile};
 use anabranch::train::config::RunConfig;
 use anabranch::train::{
-    Finished, Prediction, Predictor, RunData, SavedProgram, config, load_data, overrides, run, save,
+    Finished, Plan, Prediction, Predictor, RunData, SavedProgram, SpecTexts, config, load_data, overrides, run, save,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -48,7 +48,9 @@ impl Example {
     pub fn predicted(&self, run: &Finished<f32>, data: &Dataset, output: &str) -> Prediction {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("run");
-        save(&target, &self.compiled, &self.config, &self.text, run).unwrap();
+        let (texts, options) = (SpecTexts::new("model.anb", &*self.text), ExecutorOptions::default());
+        let plan = Plan { compiled: &self.compiled, config: &self.config, texts: &texts, options: &options };
+        save(&target, &plan, &self.data(), run).unwrap();
         let saved = SavedProgram::read(&target).unwrap();
         let mut predictor = Predictor::<f32>::open(&target, &saved, self.span, &ExecutorOptions::default()).unwrap();
         predictor.predict(data, u32::MAX).unwrap().swap_remove(output).unwrap()
