@@ -132,13 +132,15 @@ pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> R
     let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
     let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
     let at_prediction = resolve_prediction(&module.graph, reported, &module.stand_ins);
+    // A metric of what comes after a step takes the step's gradients.
+    let at_prediction = differentiate(&at_prediction);
     let at_prediction = accumulate(&at_prediction, &module.batch_metrics);
     let whole = differentiate(&at_training.graph);
     check(&whole, "differentiate");
     let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
         init: Simple::of(module.init.clone()),
-        predict: Simple::of(split.predict.clone()),
+        predict: Simple::of(differentiate(&split.predict)),
         evaluate: Simple::of(at_prediction.graph),
         evaluate_metrics: Simple::of(at_prediction.finals),
         evaluate_products: at_prediction.products,

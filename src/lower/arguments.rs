@@ -54,6 +54,9 @@ impl Lowering {
                 (None, Value::List(items)) if argument.spread => {
                     result.positional.extend(items.into_iter().map(|item| (item, argument.span)));
                 }
+                (None, Value::Group(group)) if argument.spread => {
+                    result.positional.extend(group.values().into_iter().map(|item| (item, argument.span)));
+                }
                 (_, value) if argument.spread => {
                     let found = self.graphs.describe(&value);
                     return Err(self.findings.error(

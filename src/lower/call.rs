@@ -1,6 +1,7 @@
 //! Calls: definitions are expanded here, in a frame of their own.
 
 use super::arguments::Arguments;
+use super::builtins::{Builtin, Run};
 use super::findings::Findings;
 use super::signature::signature_text;
 use super::value::{Binding, DefinitionValue, Frame, Instance, Partial, Value};
@@ -21,6 +22,9 @@ impl Lowering {
     ) -> Lowered<Value> {
         // A broken callee does not hide what is wrong with the arguments.
         let function = self.expr(frame, callee);
+        if let Ok(Value::Builtin(Builtin { run: Run::Form(run), .. })) = function {
+            return run(self, frame, piped, arguments, callee.span.to(span));
+        }
         let arguments = self.arguments(frame, piped, arguments);
         let (function, arguments) = (function?, arguments?);
         // The call's own text is the best place to point at; a pipe's left side is somebody else's.
@@ -89,6 +93,7 @@ impl Lowering {
             instances: IndexMap::new(),
             reuse: frame.reuse,
             init_shape: frame.init_shape.clone(),
+            captures: Vec::new(),
         };
         match kind {
             DefinitionKind::Fn => {}
@@ -171,6 +176,7 @@ impl Lowering {
             instances: IndexMap::new(),
             reuse: true,
             init_shape: None,
+            captures: Vec::new(),
         };
         let arguments = merge(&instance.arguments, arguments, span);
         self.findings.enter(&instance.definition.definition.name.name, instance.definition.home, frame.home, span)?;

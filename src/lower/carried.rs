@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::emit::Emitter;
 use super::findings::Findings;
 use super::module::{Constraint, Owner, ParamInfo, StateInfo};
+use super::patterns::{Place, filled_in};
 use super::value::{Frame, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
@@ -178,6 +179,9 @@ impl Lowering {
     }
 
     pub(super) fn state(&mut self, frame: &mut Frame, name: &Ident, ty: Option<&TypeExpr>, init: &Expr) -> Lowered<()> {
+        if name.name.contains(['.', '*']) {
+            return self.states_of(frame, name, ty, init);
+        }
         let path = frame.child_path(&name.name);
         if let Some(state) = self.module.states.get(&path) {
             let (node, first) = (state.node, state.span);
@@ -209,6 +213,95 @@ impl Lowering {
         self.scopes.declare(&mut self.findings, frame, name, Value::Tensor(node))
     }
 
+    /// `state slow.* = fast.*`: a state for each that the right side names, which begins as it does.
+    fn states_of(&mut self, frame: &mut Frame, name: &Ident, ty: Option<&TypeExpr>, init: &Expr) -> Lowered<()> {
+        let (None, ExprKind::Wildcard(source), None) = (ty, &init.kind, &frame.kind) else {
+            return Err(self.findings.report(
+                Diagnostic::error(Code::E0404, "states by a pattern begin as what another pattern names")
+                    .at(init.span, "expected a pattern with as many `*`, and no type")
+                    .with_help("at file level, for example `state slow.* = fast.*`"),
+            ));
+        };
+        let places = self.places(frame, &Ident { name: source.clone(), span: init.span })?;
+        for place in places {
+            let Some(path) = filled_in(&name.name, &place.captures) else {
+                let headline = format!("`{}` and `{source}` have different numbers of `*`", name.name);
+                return Err(self.findings.error(Code::E0404, name.span, headline, "one `*` for each"));
+            };
+            let path: Arc<str> = path.into();
+            if self.module.carried_node(&path).is_some() {
+                let headline = format!("two params or states are called `{path}`");
+                return Err(self.findings.error(Code::E0202, name.span, headline, "second"));
+            }
+            let ty = self.graphs.step.ty(place.node).clone();
+            let outer = std::mem::replace(&mut self.graphs.which, Which::Init);
+            let initial = self.emit().in_current(TensorValue { node: place.node, which: Which::Step }, init.span);
+            self.graphs.which = outer;
+            let span = self.findings.user_span(name.span);
+            let node = self.emit().leaf(InputKind::State, &path, &ty, span);
+            self.graphs.init.add_output(Role::State, path.clone(), initial?.node);
+            self.module.states.insert(path, StateInfo { node: node.node, ty, span, next: None });
+        }
+        Ok(())
+    }
+
+    /// `update slow.* = 0.995 * it + 0.005 * fast.*`: the next value of each, where `it` is it and patterns follow it.
+    fn update_each(
+        &mut self,
+        frame: &mut Frame,
+        name: &Ident,
+        value: &Expr,
+        every_epoch: bool,
+        span: Span,
+    ) -> Lowered<()> {
+        let places = self.places(frame, name)?;
+        let around = std::mem::replace(&mut self.graphs.siblings, places.iter().map(|place| place.node).collect());
+        let mut updated = Ok(());
+        for place in places {
+            updated = self.next_of(frame, place.node, &place.captures, name.span, value).and_then(|next| {
+                if self.module.states.contains_key(&place.path) {
+                    self.set_next(frame, &place.path, next, every_epoch, span)
+                } else {
+                    self.assign(frame, &place, next, every_epoch, span)
+                }
+            });
+            if updated.is_err() {
+                break;
+            }
+        }
+        self.graphs.siblings = around;
+        updated
+    }
+
+    /// A param that no objective trains is given its next value.
+    fn assign(
+        &mut self,
+        frame: &Frame,
+        place: &Place,
+        mut next: TensorValue,
+        every_epoch: bool,
+        span: Span,
+    ) -> Lowered<()> {
+        self.emit().outside_loops("an update", span)?;
+        let path = &place.path;
+        if self.graphs.step.output(Role::Param, path).is_some() {
+            let headline = format!("`{path}` has a next value already");
+            return Err(self.findings.report(
+                Diagnostic::error(Code::E0404, headline).at(span, "updated here").with_help(
+                    "an optimizer or another `update` gives it one; a copy that follows it is `state slow.* = fast.*`",
+                ),
+            ));
+        }
+        if every_epoch {
+            let present = TensorValue { node: place.node, which: Which::Step };
+            let ended = self.emit().epoch_end(frame, span)?;
+            next = self.emit().choose(frame, ended, next, present, span)?;
+        }
+        self.training.assigned.insert(path.clone(), self.findings.user_span(span));
+        self.graphs.step.add_output(Role::Param, path.clone(), next.node);
+        Ok(())
+    }
+
     pub(super) fn update(
         &mut self,
         frame: &mut Frame,
@@ -217,13 +310,15 @@ impl Lowering {
         every_epoch: bool,
         span: Span,
     ) -> Lowered<()> {
+        if name.name.contains(['.', '*']) {
+            return self.update_each(frame, name, value, every_epoch, span);
+        }
         let target = self.name(frame, &name.name, name.span)?;
         let state = match target {
             Value::Tensor(tensor) => self.module.states.iter().find(|(_, state)| state.node == tensor.node),
             _ => None,
         };
-        let Some((path, ty, taken)) = state.map(|(path, state)| (path.clone(), state.ty.clone(), state.next.is_some()))
-        else {
+        let Some((path, ty, node)) = state.map(|(path, state)| (path.clone(), state.ty.clone(), state.node)) else {
             return Err(self.findings.error(
                 Code::E0404,
                 name.span,
@@ -231,16 +326,10 @@ impl Lowering {
                 "only states are updated",
             ));
         };
-        if taken {
-            return Err(self.findings.error(
-                Code::E0404,
-                span,
-                format!("`{path}` is updated twice"),
-                "a state has one update a step",
-            ));
-        }
         let value_span = value.span;
-        let value = self.expr(frame, value)?;
+        let it = Ident { name: "it".into(), span: name.span };
+        let present = Value::Tensor(TensorValue { node, which: Which::Step });
+        let value = self.expr_with(frame, &it, present, &[], value)?;
         let next = self.emit().to_tensor(frame, value, value_span)?;
         let found = self.graphs.ty(next).clone();
         if found != ty {
@@ -251,9 +340,29 @@ impl Lowering {
                 "must have the same type",
             ));
         }
+        self.set_next(frame, &path, next, every_epoch, span)
+    }
+
+    /// Gives a state its next value.
+    fn set_next(
+        &mut self,
+        frame: &Frame,
+        path: &Arc<str>,
+        next: TensorValue,
+        every_epoch: bool,
+        span: Span,
+    ) -> Lowered<()> {
+        if self.module.states.get(path).is_some_and(|state| state.next.is_some()) {
+            return Err(self.findings.error(
+                Code::E0404,
+                span,
+                format!("`{path}` is updated twice"),
+                "a state has one update a step",
+            ));
+        }
         self.emit().outside_loops("an update", span)?;
         let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
-        let Some(state) = self.module.states.get_mut(&path) else { return Err(Reported) };
+        let Some(state) = self.module.states.get_mut(path) else { return Err(Reported) };
         let present = TensorValue { node: state.node, which: Which::Step };
         let mut next = next;
         if every_epoch {

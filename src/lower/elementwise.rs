@@ -21,6 +21,9 @@ impl Emitter<'_> {
         right: (Value, Span),
         span: Span,
     ) -> Lowered<Value> {
+        if matches!(left.0, Value::Group(_)) || matches!(right.0, Value::Group(_)) {
+            return self.binary_each(frame, op, left, right, span);
+        }
         if let Some(folded) = self.fold(op, &left.0, &right.0, span)? {
             return Ok(folded);
         }
@@ -129,12 +132,22 @@ impl Emitter<'_> {
     ) -> Lowered<Vec<TensorValue>> {
         let integers =
             operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).dtype == DType::I32));
-        let floats = operands.iter().any(|(value, _)| matches!(value, Value::Tensor(t) if self.ty(*t).is_float()));
+        let is_float = |value: &Value| match value {
+            Value::Tensor(tensor) => self.ty(*tensor).is_float(),
+            Value::Number { is_integer, .. } => !is_integer,
+            _ => false,
+        };
+        let floats = operands.iter().any(|(value, _)| is_float(value));
         let mut tensors = Vec::with_capacity(operands.len());
         for (value, at) in operands {
             // An int beside tensors of ints is one of them, and so is a list of ints.
             let wanted = if integers && !floats { DType::I32 } else { DType::F32 };
-            tensors.push((self.to_tensor_of(frame, value, wanted, at)?, at));
+            let mut tensor = self.to_tensor_of(frame, value, wanted, at)?;
+            // One int beside floats, such as the clock, is a float.
+            if floats && self.ty(tensor).dtype == DType::I32 && self.ty(tensor).is_scalar() {
+                tensor = self.add(frame, at, ops::Cast { to: DType::F32 }, &[tensor])?;
+            }
+            tensors.push((tensor, at));
         }
         let mut shape: Shape = self.ty(tensors[0].0).shape.clone();
         for i in 1..tensors.len() {
@@ -376,7 +389,8 @@ fn same(left: &Value, right: &Value) -> Option<bool> {
         (Value::Instance(a), Value::Instance(b)) => std::sync::Arc::ptr_eq(a, b),
         (Value::Partial(a), Value::Partial(b)) => std::sync::Arc::ptr_eq(a, b),
         (Value::None, Value::None) => true,
-        (Value::Tensor(_) | Value::Poison, _) | (_, Value::Tensor(_) | Value::Poison) => return None,
+        (Value::Tensor(_) | Value::Group(_) | Value::Poison, _)
+        | (_, Value::Tensor(_) | Value::Group(_) | Value::Poison) => return None,
         // Two of different kinds.
         (
             Value::Text(_)

@@ -89,18 +89,20 @@ impl Emitter<'_> {
         for operand in operands {
             nodes.push(self.in_current(*operand, span)?.node);
         }
-        if self.graphs.n_nodes() > MAX_NODES {
-            return Err(self.error(
-                Code::E0701,
-                span,
-                format!("the program has more than {MAX_NODES} operations"),
-                "while expanding this",
-            ));
-        }
+        self.check_size(span)?;
         match self.builder(frame, span).add(op, &nodes) {
             Ok(node) => Ok(TensorValue { node, which: self.graphs.which }),
             Err(error) => Err(self.findings.op_error(span, error)),
         }
+    }
+
+    /// Refuses a program that is too large.
+    pub(super) fn check_size(&mut self, span: Span) -> Lowered<()> {
+        if self.graphs.n_nodes() <= MAX_NODES {
+            return Ok(());
+        }
+        let headline = format!("the program has more than {MAX_NODES} operations");
+        Err(self.error(Code::E0701, span, headline, "while expanding this"))
     }
 
     /// A tensor usable in the graph being built: in the initial values a param or state stands for its own initial value.
@@ -195,9 +197,18 @@ impl Emitter<'_> {
             }
             Value::Dim(dim) => {
                 let node = self.builder(frame, span).size(&dim);
-                Ok(TensorValue { node, which: self.graphs.which })
+                let size = TensorValue { node, which: self.graphs.which };
+                if wanted == DType::I32 { self.add(frame, span, ops::Cast { to: DType::I32 }, &[size]) } else { Ok(size) }
             }
             Value::List(items) if !items.is_empty() => self.stack(frame, items, wanted, span),
+            Value::Group(group) => match &group.members[..] {
+                [(_, tensor)] => self.in_current(*tensor, span),
+                members => Err(self.findings.report(
+                    Diagnostic::error(Code::E0306, format!("expected a tensor, found {} of a pattern", members.len()))
+                        .at(span, "not a tensor")
+                        .with_help("`sum`, `mean`, `max` and `min` take all of them together; `[f(w) for w in trunk.*]` takes them one by one"),
+                )),
+            },
             Value::Poison => Err(Reported),
             Value::Partial(partial) => Err(self.findings.unfinished(&partial, span)),
             Value::List(_)

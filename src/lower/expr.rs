@@ -30,6 +30,7 @@ impl Lowering {
             ExprKind::Bool(value) => Ok(Value::Bool(*value)),
             ExprKind::None => Ok(Value::None),
             ExprKind::Name(name) => self.name(frame, name, expr.span),
+            ExprKind::Wildcard(pattern) => self.wildcard(frame, pattern, expr.span),
             ExprKind::Field { base, field } => self.field(frame, base, field, expr.span),
             ExprKind::Call { callee, arguments } => self.call_expr(frame, callee, None, arguments, expr.span),
             ExprKind::Pipe { value, call } => {
@@ -57,6 +58,7 @@ impl Lowering {
                 let values: Vec<Value> = items.iter().map(|item| self.expr(frame, item)).collect::<Lowered<_>>()?;
                 Ok(Value::List(values))
             }
+            ExprKind::ListOf { element, name, source } => self.list_of(frame, element, name, source),
             ExprKind::If { condition, then, otherwise } => {
                 if self.condition(frame, condition)? {
                     self.expr(frame, then)
@@ -122,6 +124,18 @@ impl Lowering {
             (UnaryOp::Negate, Value::Dim(dim)) => {
                 let zero = Value::integer(0);
                 self.emit().binary(frame, BinaryOp::Subtract, (zero, span), (Value::Dim(dim), operand.span), span)
+            }
+            (op, Value::Group(group)) => {
+                let group = Some((Value::Group(group), operand.span));
+                let op: crate::ops::Op = match op {
+                    UnaryOp::Negate => crate::ops::Neg.into(),
+                    UnaryOp::Not => crate::ops::Not.into(),
+                };
+                self.emit().each(frame, &[group], span, |emit, mut values| {
+                    let Some((value, at)) = values.pop().flatten() else { return Err(Reported) };
+                    let tensor = emit.to_tensor(frame, value, at)?;
+                    emit.add(frame, span, op.clone(), &[tensor]).map(Value::Tensor)
+                })
             }
             (UnaryOp::Negate, value) => {
                 let tensor = self.emit().to_tensor(frame, value, operand.span)?;

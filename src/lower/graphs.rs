@@ -4,6 +4,7 @@
 //! streams of random draws. Knows no names of the spec and reports nothing; [`super::emit::Emitter`] adds nodes and does.
 
 use super::body::OpenBody;
+use super::elsewhere::After;
 use super::module::Direction;
 use super::value::{TensorValue, Value, Which};
 use crate::ir::{Builder, Graph, NodeId, Provenance, TensorType, show_shape};
@@ -27,6 +28,12 @@ pub(crate) struct Graphs {
     masks: BTreeMap<NodeId, NodeId>,
     /// random draws made under one name so far
     streams: IndexMap<Arc<str>, u32>,
+    /// the values that `it` stands for in turn, whose gradients are taken together
+    pub siblings: Vec<NodeId>,
+    /// the gradients of a value by siblings that were taken
+    pub taken: BTreeMap<(NodeId, NodeId), NodeId>,
+    /// the nodes that stand for values at the next params
+    pub afters: Vec<After>,
     /// which way each `grad` is to be taken, in order
     pub directions: Vec<Direction>,
 }
@@ -41,6 +48,9 @@ impl Graphs {
             leaves: IndexMap::new(),
             masks: BTreeMap::new(),
             streams: IndexMap::new(),
+            siblings: Vec::new(),
+            taken: BTreeMap::new(),
+            afters: Vec::new(),
             directions,
         }
     }
@@ -141,6 +151,7 @@ impl Graphs {
                 format!("the {} `{}`", definition.definition.kind.keyword(), definition.definition.name.name)
             }
             Value::Builtin(builtin) => format!("the function `{}`", builtin.name),
+            Value::Group(group) => format!("the {} values of a pattern", group.members.len()),
             Value::None | Value::List(_) | Value::Instance(_) | Value::Partial(_) | Value::Poison => {
                 value.kind().to_string()
             }

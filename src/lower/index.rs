@@ -26,6 +26,7 @@ impl Lowering {
     ) -> Lowered<Value> {
         match base {
             Value::List(values) => self.index_list(frame, values, items, span),
+            Value::Group(group) => self.index_list(frame, group.values(), items, span),
             Value::Text(_) | Value::Number { .. } | Value::Bool(_) | Value::None => {
                 let found = self.graphs.describe(&base);
                 Err(self.findings.error(

@@ -8,16 +8,14 @@ use super::{Lowered, Lowering, Reported, Setting};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Role};
 use crate::ops::InputKind;
-use crate::syntax::ast::{self, Ident, Statement, StatementKind, TypeExpr};
+use crate::syntax::ast::{self, Ident, SeveralKind, Statement, StatementKind, TypeExpr};
 
 impl Lowering {
     /// Lowers one item. A name whose item is broken is poisoned.
     pub(super) fn item(&mut self, file: &mut Frame, statement: &Statement) -> Lowered<()> {
         let result = self.item_inner(file, statement);
-        if result.is_err()
-            && let Some(name) = statement.kind.item_name()
-        {
-            self.scopes.poison(name);
+        if result.is_err() {
+            statement.kind.item_names().for_each(|name| self.scopes.poison(name));
         }
         result
     }
@@ -44,6 +42,7 @@ impl Lowering {
                 }
                 self.scopes.declare(&mut self.findings, file, name, value)
             }
+            StatementKind::Several { kind, names, value } => self.several(file, *kind, names, value),
             StatementKind::LayerBinding { name, value } => {
                 let value = self.instance(file, &name.name, value)?;
                 self.scopes.declare(&mut self.findings, file, name, value)
@@ -95,6 +94,7 @@ impl Lowering {
             Value::Poison => return Err(Reported),
             Value::Tensor(_)
             | Value::Dim(_)
+            | Value::Group(_)
             | Value::None
             | Value::Definition(_)
             | Value::Builtin(_)
@@ -150,9 +150,58 @@ impl Lowering {
         Ok(())
     }
 
+    /// Names for the elements of a list.
+    fn several(&mut self, file: &mut Frame, kind: SeveralKind, names: &[Ident], value: &ast::Expr) -> Lowered<()> {
+        let [first, ..] = names else { return Ok(()) };
+        let span = value.span;
+        let mut own = Frame { path: first.name.clone(), value_path: first.name.clone(), ..Frame::file() };
+        let value = self.expr(&mut own, value)?;
+        for (name, value) in names.iter().zip(self.elements(value, names, span)?) {
+            own.value_path = name.name.clone();
+            match kind {
+                SeveralKind::Let => {
+                    if &*name.name != UNUSED {
+                        self.module.idle_values.insert(name.name.clone(), name.span);
+                    }
+                    self.scopes.declare(&mut self.findings, file, name, value)?;
+                }
+                SeveralKind::Output => self.output_of(&own, file, name, value, span)?,
+                SeveralKind::Loss => self.loss_of(&own, file, name, value, span)?,
+                SeveralKind::Metric => self.metric_of(&own, file, name, value, span)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of a list, one for each name.
+    pub(super) fn elements(&mut self, value: Value, names: &[Ident], span: Span) -> Lowered<Vec<Value>> {
+        let items = match value {
+            Value::List(items) => items,
+            Value::Group(group) => group.values(),
+            other => {
+                let found = self.graphs.describe(&other);
+                return Err(self.findings.report(
+                    Diagnostic::error(Code::E0304, format!("expected a list of {} values, found {found}", names.len()))
+                        .at(span, "one for each name")
+                        .with_help("`unstack(x, axis)` is the list of a tensor's slices along an axis"),
+                ));
+            }
+        };
+        if items.len() == names.len() {
+            return Ok(items);
+        }
+        let headline = format!("{} names for a list of {}", names.len(), items.len());
+        let at = names.last().map_or(span, |name| name.span);
+        Err(self.findings.report(Diagnostic::error(Code::E0304, headline).at(at, "one name for each value")))
+    }
+
     fn output(&mut self, own: &mut Frame, file: &mut Frame, name: &Ident, value: &ast::Expr) -> Lowered<()> {
         let span = value.span;
         let value = self.expr(own, value)?;
+        self.output_of(own, file, name, value, span)
+    }
+
+    fn output_of(&mut self, own: &Frame, file: &mut Frame, name: &Ident, value: Value, span: Span) -> Lowered<()> {
         let tensor = self.emit().to_tensor(own, value, span)?;
         self.scopes.declare(&mut self.findings, file, name, Value::Tensor(tensor))?;
         self.graphs.step.add_output(Role::Output, name.name.clone(), tensor.node);
@@ -162,6 +211,10 @@ impl Lowering {
     fn loss(&mut self, own: &mut Frame, file: &mut Frame, name: &Ident, value: &ast::Expr) -> Lowered<()> {
         let span = value.span;
         let value = self.expr(own, value)?;
+        self.loss_of(own, file, name, value, span)
+    }
+
+    fn loss_of(&mut self, own: &Frame, file: &mut Frame, name: &Ident, value: Value, span: Span) -> Lowered<()> {
         let tensor = self.emit().to_tensor(own, value, span)?;
         self.emit().check_loss(tensor, &name.name, span)?;
         self.scopes.declare(&mut self.findings, file, name, Value::Tensor(tensor))?;
@@ -177,6 +230,10 @@ impl Lowering {
     fn metric(&mut self, own: &mut Frame, file: &mut Frame, name: &Ident, value: &ast::Expr) -> Lowered<()> {
         let span = value.span;
         let value = self.expr(own, value)?;
+        self.metric_of(own, file, name, value, span)
+    }
+
+    fn metric_of(&mut self, own: &Frame, file: &mut Frame, name: &Ident, value: Value, span: Span) -> Lowered<()> {
         let mut tensor = self.emit().to_tensor(own, value, span)?;
         if !self.graphs.ty(tensor).is_float() {
             tensor = self.emit().add(own, span, crate::ops::Cast { to: DType::F32 }, &[tensor])?;

@@ -21,6 +21,7 @@ mod call;
 mod carried;
 mod counterparts;
 mod elementwise;
+mod elsewhere;
 mod emit;
 mod expr;
 mod findings;
@@ -31,6 +32,7 @@ mod library;
 mod losses;
 mod missing;
 mod module;
+mod patterns;
 mod reference;
 mod resolve;
 mod scopes;
@@ -41,6 +43,7 @@ mod types;
 mod value;
 
 pub use builtins::{Builtin, TABLE as BUILTINS};
+pub use elsewhere::VALIDATION_PREFIX;
 pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
     Constraint, Contract, DataInfo, DerivativeInfo, Direction, Module, Owner, ParamInfo, ParamPattern, StateInfo,
@@ -204,6 +207,8 @@ impl Lowering {
             let next = state.next.unwrap_or(state.node);
             self.graphs.step.add_output(Role::State, name.clone(), next);
         }
+        // What fails is reported.
+        let _ = elsewhere::resolve_after(&mut self.graphs, &mut self.module, &mut self.findings);
         self.scopes.check_settings(&mut self.findings);
         let warnings = self.findings.finish()?;
         let mut module = self.module;

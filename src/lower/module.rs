@@ -114,10 +114,57 @@ pub struct ParamPattern {
     pub span: Span,
 }
 
+impl Module {
+    /// Says what became of each node when the graph was built anew.
+    pub(super) fn renumber(&mut self, moved: impl Fn(NodeId) -> NodeId) {
+        let data = self.inputs.values_mut().chain(self.targets.values_mut());
+        let nodes = (data.map(|data| &mut data.node))
+            .chain(self.params.values_mut().map(|param| &mut param.node))
+            .chain(self.states.values_mut().flat_map(|state| [Some(&mut state.node), state.next.as_mut()]).flatten())
+            .chain(self.losses.values_mut().map(|(node, _)| node))
+            .chain(self.branches.values_mut().map(|(node, _)| node))
+            .chain(self.contracts.iter_mut().map(|contract| &mut contract.subject));
+        for node in nodes {
+            *node = moved(*node);
+        }
+        let stand_ins = std::mem::take(&mut self.stand_ins);
+        self.stand_ins = stand_ins.into_iter().map(|(param, state)| (moved(param), moved(state))).collect();
+    }
+}
+
 impl ParamPattern {
     pub fn matches(&self, path: &str) -> bool {
         glob(&self.path, path)
     }
+
+    /// What each `*` stands for in a path that the pattern matches.
+    pub(super) fn captures(&self, path: &str) -> Option<Vec<Arc<str>>> {
+        match self.path.split_once('*') {
+            None => self.matches(path).then(Vec::new),
+            Some((head, tail)) => {
+                let mut captures = Vec::new();
+                capture(tail, path.strip_prefix(head)?, &mut captures).then_some(captures)
+            }
+        }
+    }
+}
+
+/// Matches what follows a `*`, the shortest run of characters first.
+fn capture(tail: &str, rest: &str, captures: &mut Vec<Arc<str>>) -> bool {
+    let (literal, next) = tail.split_once('*').map_or((tail, None), |(literal, next)| (literal, Some(next)));
+    for at in (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)) {
+        let Some(behind) = rest[at..].strip_prefix(literal) else { continue };
+        captures.push(rest[..at].into());
+        let fits = match next {
+            Some(next) => capture(next, behind, captures),
+            None => behind.is_empty(),
+        };
+        if fits {
+            return true;
+        }
+        captures.pop();
+    }
+    false
 }
 
 /// `*` stands for any run of characters; a plain path also covers everything below it.
@@ -150,7 +197,23 @@ pub struct Contract {
 
 #[cfg(test)]
 mod tests {
-    use super::glob;
+    use super::{ParamPattern, glob};
+    use crate::diag::{SourceId, Span};
+
+    #[test]
+    fn a_match_says_what_each_star_stands_for() {
+        let captures = |pattern: &str, path: &str| {
+            let span = Span::new(SourceId(0), 0, 0);
+            let found = ParamPattern { text: pattern.into(), path: pattern.into(), span }.captures(path);
+            assert_eq!(found.is_some(), glob(pattern, path), "{pattern} {path}");
+            found.map(|captures| captures.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(captures("fast.*", "fast.dense.kernel"), Some(vec!["dense.kernel".into()]));
+        assert_eq!(captures("*.kernel", "a.b.kernel"), Some(vec!["a.b".into()]));
+        assert_eq!(captures("a.*.b.*", "a.x.b.b.y"), Some(vec!["x".into(), "b.y".into()]));
+        assert_eq!(captures("a.*.c", "a.b.d"), None);
+        assert_eq!(captures("a", "a.b"), Some(vec![]));
+    }
 
     #[test]
     fn patterns_match_paths() {

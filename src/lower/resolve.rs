@@ -15,8 +15,8 @@ use super::value::{Binding, Frame, Home, Value};
 use super::{Lowered, Reported, builtins};
 use crate::diag::Span;
 use crate::syntax::ast::{
-    Argument, Assertion, Block, Definition, DefinitionKind, DimExpr, Expr, ExprKind, File, Ident, IndexItem, Statement,
-    StatementKind, TypeExpr,
+    Argument, Assertion, Block, Definition, DefinitionKind, DimExpr, Expr, ExprKind, File, Ident, IndexItem,
+    SeveralKind, Statement, StatementKind, TypeExpr,
 };
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -98,6 +98,13 @@ impl Resolver<'_> {
                 self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 found
             }
+            StatementKind::Several { kind: SeveralKind::Let, names, value } => {
+                let found = self.expr(frame, value);
+                for name in names {
+                    self.scopes.declare(self.findings, frame, name, Value::Poison)?;
+                }
+                found
+            }
             StatementKind::LayerBinding { name, value } => {
                 // Settings alone, however many: the inputs come when the layer is called.
                 let found = match &value.kind {
@@ -121,9 +128,13 @@ impl Resolver<'_> {
                 self.scopes.declare(self.findings, frame, name, Value::Poison)?;
                 ty.and(init)
             }
-            StatementKind::Update { name, value, .. } => {
-                all([self.name(frame, &name.name, name.span), self.expr(frame, value)])
-            }
+            StatementKind::Update { name, value, .. } => match is_place(name) {
+                true => self.expr_with(frame, &"it".into(), name.span, value),
+                false => all([
+                    self.name(frame, &name.name, name.span),
+                    self.expr_with(frame, &"it".into(), name.span, value),
+                ]),
+            },
             StatementKind::Return { value } => self.expr(frame, value),
             StatementKind::If { condition, then, otherwise } => {
                 let _ = self.expr(frame, condition);
@@ -139,6 +150,7 @@ impl Resolver<'_> {
             StatementKind::Const { .. }
             | StatementKind::Input { .. }
             | StatementKind::Target { .. }
+            | StatementKind::Several { .. }
             | StatementKind::Output { .. }
             | StatementKind::Loss { .. }
             | StatementKind::Metric { .. }
@@ -187,8 +199,12 @@ impl Resolver<'_> {
         match &expr.kind {
             ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Bool(_) | ExprKind::None => Ok(()),
             ExprKind::Name(name) => self.name(frame, name, expr.span),
-            // A path of params, which the call makes.
-            ExprKind::Field { .. } => Ok(()),
+            // Params, which the call makes.
+            ExprKind::Field { .. } | ExprKind::Wildcard(_) => Ok(()),
+            ExprKind::ListOf { element, name, source } => {
+                let source = self.expr(frame, source);
+                self.expr_with(frame, &name.name, name.span, element).and(source)
+            }
             ExprKind::Call { callee, arguments } => self.call(frame, callee, None, arguments, expr.span),
             ExprKind::Pipe { value, call } => match &call.kind {
                 ExprKind::Call { callee, arguments } => self.call(frame, callee, Some(value), arguments, call.span),
@@ -209,6 +225,13 @@ impl Resolver<'_> {
         }
     }
 
+    /// Looks up the names in an expression in which another one is bound.
+    fn expr_with(&mut self, frame: &Frame, name: &Arc<str>, span: Span, expr: &Expr) -> Lowered<()> {
+        let mut inner = frame.clone();
+        bind(&mut inner, name, span);
+        self.expr(&inner, expr)
+    }
+
     fn name(&mut self, frame: &Frame, name: &Arc<str>, span: Span) -> Lowered<()> {
         // Items are read one after the other, and where a body is called they may all be there.
         let known =
@@ -224,6 +247,17 @@ impl Resolver<'_> {
         arguments: &[Argument],
         span: Span,
     ) -> Lowered<()> {
+        if let Callee::Builtin(builtin) = self.callee(frame, callee)
+            && builtin.is_form()
+        {
+            // What is replaced may be a pattern, and in what takes its place `it` is it; `validation` is no name.
+            let is_data = |argument: &&Argument| builtin.name != "on" || argument.value.as_name() != Some("validation");
+            let found = piped.map_or(Ok(()), |value| self.expr(frame, value));
+            return arguments.iter().filter(is_data).fold(found, |found, argument| match &argument.name {
+                Some(name) => self.expr_with(frame, &"it".into(), name.span, &argument.value).and(found),
+                None => self.expr(frame, &argument.value).and(found),
+            });
+        }
         let values = piped.into_iter().chain(arguments.iter().map(|argument| &argument.value));
         let found = self.exprs(frame, [callee].into_iter().chain(values));
         found?;
@@ -277,6 +311,11 @@ impl Resolver<'_> {
             _ => Callee::Unknown,
         }
     }
+}
+
+/// Whether an update is of what a path or pattern names.
+fn is_place(name: &Ident) -> bool {
+    name.name.contains(['.', '*'])
 }
 
 /// Binds a name to nothing in particular; a body may declare it again, as it may a parameter.

@@ -62,7 +62,7 @@ impl Scopes {
     /// Notes where each name of the file is defined, to tell a name used too early from an unknown one.
     pub(super) fn note_items(&mut self, file: &ast::File) {
         for statement in &file.statements {
-            if let Some(name) = statement.kind.item_name().filter(|name| &*name.name != UNUSED) {
+            for name in statement.kind.item_names().filter(|name| &*name.name != UNUSED) {
                 self.later_items.entry(name.name.clone()).or_insert(name.span);
             }
             if let ast::StatementKind::Const { name, .. } = &statement.kind {

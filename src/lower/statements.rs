@@ -4,7 +4,7 @@ use super::findings::Findings;
 use super::value::{Frame, Value};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::syntax::ast::{Block, DefinitionKind, Statement, StatementKind};
+use crate::syntax::ast::{Block, DefinitionKind, SeveralKind, Statement, StatementKind};
 
 impl Lowering {
     /// Lowers a body; gives what it returns, if it does.
@@ -42,6 +42,13 @@ impl Lowering {
                 let value = value?;
                 self.scopes.declare(&mut self.findings, frame, name, value)?;
             }
+            StatementKind::Several { kind: SeveralKind::Let, names, value } => {
+                let at = value.span;
+                let value = self.expr(frame, value)?;
+                for (name, value) in names.iter().zip(self.elements(value, names, at)?) {
+                    self.scopes.declare(&mut self.findings, frame, name, value)?;
+                }
+            }
             StatementKind::LayerBinding { name, value } => {
                 let value = self.instance(frame, &name.name, value)?;
                 self.scopes.declare(&mut self.findings, frame, name, value)?;
@@ -61,6 +68,7 @@ impl Lowering {
             StatementKind::Const { .. }
             | StatementKind::Input { .. }
             | StatementKind::Target { .. }
+            | StatementKind::Several { .. }
             | StatementKind::Output { .. }
             | StatementKind::Loss { .. }
             | StatementKind::Metric { .. }

@@ -5,6 +5,7 @@ use super::builtins::pace::Pace;
 use super::emit::Emitter;
 use super::findings::Findings;
 use super::module::{Constraint, Module, ParamPattern};
+use super::patterns::names_nothing;
 use super::value::{Frame, Home, Partial, TensorValue, Value, Which};
 use super::{Lowered, Lowering};
 use crate::autodiff::gradient_reach;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 /// What one `minimize` asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Objective {
+    name: Arc<str>,
     /// the scalar that is minimised
     node: NodeId,
     over: Vec<ParamPattern>,
@@ -26,8 +28,19 @@ pub(super) struct Objective {
 /// One `optimizer` entry.
 struct Group {
     partial: Arc<Partial>,
+    /// whether each objective has states of its own
+    per_objective: bool,
     params: Vec<ParamPattern>,
     span: Span,
+}
+
+/// A gradient that an optimizer steps by.
+struct Pull {
+    path: Arc<str>,
+    /// the one objective that it is of; of all where none is named
+    objective: Option<Arc<str>>,
+    gradient: TensorValue,
+    group: usize,
 }
 
 /// What the `train` block asks for, and the constraints that its steps keep.
@@ -36,6 +49,8 @@ pub(crate) struct Training {
     /// the `train` block
     span: Option<Span>,
     objectives: Vec<Objective>,
+    /// params that an `update` gives their next values, and where
+    pub assigned: IndexMap<Arc<str>, Span>,
     /// constraints that are functions, by param
     pub projections: IndexMap<Arc<str>, Value>,
     /// of the optimizer that is being expanded, where it does not take part in every step
@@ -55,7 +70,9 @@ impl Lowering {
         for entry in entries {
             match &entry.kind {
                 TrainEntryKind::Minimize { objective, over } => self.minimize(file, objective, over)?,
-                TrainEntryKind::Optimizer { call, params } => groups.push(self.group(file, call, params)?),
+                TrainEntryKind::Optimizer { call, per_objective, params } => {
+                    groups.push(Group { per_objective: *per_objective, ..self.group(file, call, params)? });
+                }
                 TrainEntryKind::Clip { arguments } => clips.push((arguments, entry.span)),
             }
         }
@@ -67,7 +84,14 @@ impl Lowering {
             ));
         }
         let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
-        let mut gradients = gradients(&mut emit, &self.module, &self.training.objectives, file, span);
+        let parts = gradients(&mut emit, &self.module, &self.training.objectives, file, span);
+        let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
+        for (path, parts) in &parts {
+            let frame = Frame { value_path: path.clone(), ..file.clone() };
+            let mut b = emit.builder(&frame, span);
+            let sum = parts.iter().map(|(_, part)| part.node).reduce(|sum, part| b.add2(sum, part));
+            gradients.extend(sum.map(|node| (path.clone(), TensorValue { node, which: Which::Step })));
+        }
         if gradients.is_empty() {
             self.module.idle_training = Some(span);
             return Ok(());
@@ -75,17 +99,35 @@ impl Lowering {
         for (path, gradient) in &gradients {
             self.graphs.step.add_output(Role::Gradient, path.clone(), gradient.node);
         }
-        for (arguments, at) in clips {
-            self.clip(file, &mut gradients, arguments, at)?;
+        if let Some((path, at)) = self.training.assigned.iter().find(|(path, _)| gradients.contains_key(*path)) {
+            let finding = Diagnostic::error(Code::E0404, format!("`{path}` is trained, and has an `update`"))
+                .at(*at, "updated here")
+                .with_label(span, "trained here")
+                .with_help("leave it out of the gradients with `stop` or `minimize … over`; a copy that follows it is `state slow.* = fast.*`");
+            return Err(self.findings.report(finding));
         }
         // Every param is claimed before any is stepped: one mistake in the groups is one message, not one a param.
-        let mut claimed = Vec::with_capacity(gradients.len());
+        let mut pulls: Vec<Pull> = Vec::with_capacity(gradients.len());
         for (path, gradient) in gradients {
             let group = group_of(&mut self.findings, &path, &groups, span)?;
-            claimed.push((path, gradient, group));
+            if groups[group].per_objective {
+                let of_one = |(objective, gradient): &(Arc<str>, TensorValue)| Pull {
+                    path: path.clone(),
+                    objective: Some(objective.clone()),
+                    gradient: *gradient,
+                    group,
+                };
+                pulls.extend(parts[&path].iter().map(of_one));
+            } else {
+                pulls.push(Pull { path, objective: None, gradient, group });
+            }
         }
-        for (path, gradient, group) in claimed {
-            self.step(&path, gradient, group)?;
+        for (arguments, at) in clips {
+            self.clip(file, &mut pulls, arguments, at)?;
+        }
+        while let Some(path) = pulls.first().map(|pull| pull.path.clone()) {
+            let own: Vec<Pull> = pulls.extract_if(.., |pull| pull.path == path).collect();
+            self.step(&path, &own, &groups)?;
         }
         Ok(())
     }
@@ -108,13 +150,14 @@ impl Lowering {
                 "again here",
             ));
         }
-        self.graphs.step.add_output(Role::Objective, name, mean.node);
+        self.graphs.step.add_output(Role::Objective, name.clone(), mean.node);
+        let objective_name = name;
         let over: Vec<ParamPattern> =
             over.iter().map(|pattern| self.module.pattern(&self.findings, file, pattern)).collect();
         for pattern in &over {
             pattern_names_params(&mut self.findings, &self.module, pattern)?;
         }
-        self.training.objectives.push(Objective { node: mean.node, over });
+        self.training.objectives.push(Objective { name: objective_name, node: mean.node, over });
         Ok(())
     }
 
@@ -127,17 +170,15 @@ impl Lowering {
         for pattern in &params {
             pattern_names_params(&mut self.findings, &self.module, pattern)?;
         }
-        Ok(Group { partial, params, span: call.span })
+        Ok(Group { partial, per_objective: false, params, span: call.span })
     }
 
     /// `clip global_norm=c`, `clip norm=c`, `clip value=c`
-    fn clip(
-        &mut self,
-        file: &mut Frame,
-        gradients: &mut IndexMap<Arc<str>, TensorValue>,
-        arguments: &[Argument],
-        span: Span,
-    ) -> Lowered<()> {
+    fn clip(&mut self, file: &mut Frame, pulls: &mut [Pull], arguments: &[Argument], span: Span) -> Lowered<()> {
+        // Gradients that are added before any step are limited together, those of one objective by themselves.
+        let mut objectives: Vec<Option<Arc<str>>> = pulls.iter().map(|pull| pull.objective.clone()).collect();
+        objectives.sort();
+        objectives.dedup();
         for argument in arguments {
             let Some(name) = argument.name.as_ref().map(|name| name.name.to_string()) else {
                 return Err(self.findings.error(
@@ -159,29 +200,50 @@ impl Lowering {
             }
             let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
             let frame = Frame { value_path: "clip".into(), ..file.clone() };
-            let nodes: Vec<NodeId> = gradients.values().map(|gradient| gradient.node).collect();
-            let clipped = clipped(&mut emit.builder(&frame, span), &name, &nodes, limit);
-            let Some(clipped) = clipped else {
-                return Err(self.findings.report(
-                    Diagnostic::error(Code::E0406, format!("unknown kind of clipping `{name}`"))
-                        .at(argument.span, "expected `value`, `norm` or `global_norm`")
-                        .with_suggestion(&name, ["value", "norm", "global_norm"]),
-                ));
-            };
-            for (gradient, node) in gradients.values_mut().zip(clipped) {
-                gradient.node = node;
+            for objective in &objectives {
+                let mut own: Vec<&mut Pull> = pulls.iter_mut().filter(|pull| pull.objective == *objective).collect();
+                let nodes: Vec<NodeId> = own.iter().map(|pull| pull.gradient.node).collect();
+                let clipped = clipped(&mut emit.builder(&frame, span), &name, &nodes, limit);
+                let Some(clipped) = clipped else {
+                    return Err(self.findings.report(
+                        Diagnostic::error(Code::E0406, format!("unknown kind of clipping `{name}`"))
+                            .at(argument.span, "expected `value`, `norm` or `global_norm`")
+                            .with_suggestion(&name, ["value", "norm", "global_norm"]),
+                    ));
+                };
+                for (pull, node) in own.iter_mut().zip(clipped) {
+                    pull.gradient.node = node;
+                }
             }
         }
         Ok(())
     }
 
-    /// Lowers a param's optimizer and constraint: its next value.
-    fn step(&mut self, path: &Arc<str>, gradient: TensorValue, group: &Group) -> Lowered<()> {
+    /// Lowers a param's optimizer and constraint: its next value. Where objectives step by themselves, what each adds is added.
+    fn step(&mut self, path: &Arc<str>, pulls: &[Pull], groups: &[Group]) -> Lowered<()> {
         let Some(param) = self.module.params.get(path).cloned() else { return Ok(()) };
+        let Some(group) = pulls.first().map(|pull| &groups[pull.group]) else { return Ok(()) };
         let name = group.partial.definition.definition.name.name.clone();
-        let own: Arc<str> = format!("{path}.{name}").into();
         let before = TensorValue { node: param.node, which: Which::Step };
-        let next = self.optimizer_step(own, &group.partial, before, gradient, group.span)?;
+        let mut next: Option<TensorValue> = None;
+        for pull in pulls {
+            let own: Arc<str> = match &pull.objective {
+                None => format!("{path}.{name}").into(),
+                Some(objective) => format!("{path}.{objective}.{name}").into(),
+            };
+            let stepped = self.optimizer_step(own, &group.partial, before, pull.gradient, group.span)?;
+            next = Some(match next {
+                None => stepped,
+                Some(next) => {
+                    self.emit().same_type(before, stepped, &name, group.span)?;
+                    let frame = Frame { value_path: path.clone(), ..Frame::file() };
+                    let mut emit = self.emit();
+                    let change = emit.add(&frame, group.span, ops::Sub, &[stepped, before])?;
+                    emit.add(&frame, group.span, ops::Add, &[next, change])?
+                }
+            });
+        }
+        let Some(next) = next else { return Ok(()) };
         // The constraint is the spec's own, so what is wrong with it is said at the param.
         let mut own = Frame { value_path: path.clone(), ..Frame::file() };
         let next = self.project(&mut own, path, next, param.constraint, param.span)?;
@@ -292,31 +354,22 @@ impl Emitter<'_> {
     }
 }
 
-/// A pattern that matches nothing is a misspelling.
 fn pattern_names_params(findings: &mut Findings, module: &Module, pattern: &ParamPattern) -> Lowered<()> {
-    if module.params.keys().any(|path| pattern.matches(path)) {
-        return Ok(());
-    }
-    let known: Vec<String> = module.params.keys().map(ToString::to_string).collect();
-    Err(findings.report(
-        Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
-            .at(pattern.span, "matches nothing")
-            .with_note(format!("params: {}", known.join(", ")))
-            .with_suggestion(&pattern.text, known.iter().map(String::as_str)),
-    ))
+    let is_named = module.params.keys().any(|path| pattern.matches(path));
+    if is_named { Ok(()) } else { Err(names_nothing(findings, module, pattern)) }
 }
 
-/// The gradient of each trained param: the sum over the objectives that train it.
+/// The gradients of each trained param, by the objectives that train it.
 fn gradients(
     emit: &mut Emitter<'_>,
     module: &Module,
     objectives: &[Objective],
     file: &Frame,
     span: Span,
-) -> IndexMap<Arc<str>, TensorValue> {
+) -> IndexMap<Arc<str>, Vec<(Arc<str>, TensorValue)>> {
     let params: Vec<(Arc<str>, NodeId)> =
         module.params.iter().map(|(path, param)| (path.clone(), param.node)).collect();
-    let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
+    let mut gradients: IndexMap<Arc<str>, Vec<(Arc<str>, TensorValue)>> = IndexMap::new();
     for objective in objectives {
         let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
         let reached = gradient_reach(&emit.graphs.step, objective.node);
@@ -324,30 +377,28 @@ fn gradients(
             let frame = Frame { value_path: path.clone(), ..file.clone() };
             let mut b = emit.builder(&frame, span);
             let part = b.emit(Gradient, &[objective.node, *param]);
-            let sum = match gradients.get(path) {
-                Some(others) => b.add2(others.node, part),
-                None => part,
-            };
-            gradients.insert(path.clone(), TensorValue { node: sum, which: Which::Step });
+            let part = (objective.name.clone(), TensorValue { node: part, which: Which::Step });
+            gradients.entry(path.clone()).or_default().push(part);
         }
     }
     gradients
 }
 
-/// The group that trains a param.
-fn group_of<'g>(findings: &mut Findings, path: &str, groups: &'g [Group], span: Span) -> Lowered<&'g Group> {
-    let mut named = groups.iter().filter(|group| group.params.iter().any(|pattern| pattern.matches(path)));
+/// The number of the group that trains a param.
+fn group_of(findings: &mut Findings, path: &str, groups: &[Group], span: Span) -> Lowered<usize> {
+    let numbered = || groups.iter().enumerate();
+    let mut named = numbered().filter(|(_, group)| group.params.iter().any(|pattern| pattern.matches(path)));
     let (first, second) = (named.next(), named.next());
-    if let (Some(first), Some(second)) = (first, second) {
+    if let (Some((_, first)), Some((_, second))) = (first, second) {
         return Err(findings.report(
             Diagnostic::error(Code::E0406, format!("two optimizers claim the param `{path}`"))
                 .at(second.span, "second")
                 .with_label(first.span, "first"),
         ));
     }
-    let mut general = groups.iter().filter(|group| group.params.is_empty());
+    let mut general = numbered().filter(|(_, group)| group.params.is_empty());
     let (default, other) = (general.next(), general.next());
-    if let Some(other) = other {
+    if let Some((_, other)) = other {
         return Err(findings.error(
             Code::E0406,
             other.span,
@@ -355,7 +406,7 @@ fn group_of<'g>(findings: &mut Findings, path: &str, groups: &'g [Group], span: 
             "each would train every param",
         ));
     }
-    first.or(default).ok_or_else(|| {
+    first.or(default).map(|(at, _)| at).ok_or_else(|| {
         findings.report(
             Diagnostic::error(Code::E0406, format!("no optimizer for the param `{path}`"))
                 .at(span, "it is trained, but by nothing")

@@ -43,6 +43,8 @@ pub enum Value {
     Text(Arc<str>),
     None,
     List(Vec<Value>),
+    /// What a pattern names, or something made of each.
+    Group(Arc<Group>),
     Definition(Arc<DefinitionValue>),
     Builtin(&'static super::builtins::Builtin),
     /// A named layer instance: its calls share params.
@@ -51,6 +53,12 @@ pub enum Value {
     Partial(Arc<Partial>),
     /// The value of something that was reported as broken.
     Poison,
+}
+
+/// Tensors by the paths of the params that they are or are made of, in order.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub members: Vec<(Arc<str>, TensorValue)>,
 }
 
 #[derive(Debug)]
@@ -89,6 +97,7 @@ impl Value {
     pub fn n_elements(&self) -> usize {
         match self {
             Self::List(items) => 1 + items.iter().map(Self::n_elements).sum::<usize>(),
+            Self::Group(group) => 1 + group.members.len(),
             _ => 1,
         }
     }
@@ -103,6 +112,7 @@ impl Value {
             Self::Text(_) => "a text",
             Self::None => "`none`",
             Self::List(_) => "a list",
+            Self::Group(_) => "the params of a pattern",
             Self::Definition(definition) => match definition.definition.kind {
                 DefinitionKind::Fn => "a function",
                 DefinitionKind::Layer => "a layer",
@@ -168,6 +178,8 @@ pub struct Frame {
     pub reuse: bool,
     /// the shape of the param whose initial value is being computed
     pub init_shape: Option<Shape>,
+    /// what each `*` of the pattern stands for that a value is put in the place of
+    pub captures: Vec<Arc<str>>,
 }
 
 impl Frame {
@@ -182,6 +194,7 @@ impl Frame {
             instances: IndexMap::new(),
             reuse: false,
             init_shape: None,
+            captures: Vec::new(),
         }
     }
 

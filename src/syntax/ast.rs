@@ -56,12 +56,15 @@ pub enum StatementKind {
     Target { name: Ident, ty: TypeExpr },
     /// `param w: TYPE = INIT in CONSTRAINT`
     Param { name: Ident, ty: TypeExpr, init: Expr, constraint: Option<Expr> },
-    /// `state s: TYPE = INIT`; the type may be left out where the initial value has one (`zeros_like(param)`)
+    /// `state s: TYPE = INIT`; the type may be left out where the initial value has one (`zeros_like(param)`). In
+    /// `state slow.* = fast.*` the name is a pattern.
     State { name: Ident, ty: Option<TypeExpr>, init: Expr },
-    /// `update s = EXPR`, `update s = EXPR every epoch`
+    /// `update s = EXPR`, `update s = EXPR every epoch`; the name may be a pattern or a path
     Update { name: Ident, value: Expr, every_epoch: bool },
     /// `let v = EXPR`
     Let { name: Ident, value: Expr },
+    /// `output box, class = heads(x)`, likewise `let`, `loss` and `metric`: two names or more for the elements of a list
+    Several { kind: SeveralKind, names: Vec<Ident>, value: Expr },
     /// `layer enc = dense(units=64)`
     LayerBinding { name: Ident, value: Expr },
     /// `output o = EXPR`
@@ -85,8 +88,13 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
-    /// The name that an item of a file gives to a value.
-    pub fn item_name(&self) -> Option<&Ident> {
+    /// The names that an item of a file gives to values.
+    pub fn item_names(&self) -> impl Iterator<Item = &Ident> {
+        let several: &[Ident] = if let Self::Several { names, .. } = self { names } else { &[] };
+        self.item_name().into_iter().chain(several)
+    }
+
+    fn item_name(&self) -> Option<&Ident> {
         match self {
             Self::Const { name, .. }
             | Self::Input { name, .. }
@@ -99,12 +107,34 @@ impl StatementKind {
             | Self::Loss { name, .. }
             | Self::Metric { name, .. } => Some(name),
             Self::Definition(_)
+            | Self::Several { .. }
             | Self::Update { .. }
             | Self::Train { .. }
             | Self::Assert(_)
             | Self::Use { .. }
             | Self::Return { .. }
             | Self::If { .. } => None,
+        }
+    }
+}
+
+/// What [`StatementKind::Several`] makes of each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeveralKind {
+    Let,
+    Output,
+    Loss,
+    Metric,
+}
+
+impl SeveralKind {
+    /// The keyword that introduces it.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Let => "let",
+            Self::Output => "output",
+            Self::Loss => "loss",
+            Self::Metric => "metric",
         }
     }
 }
@@ -179,8 +209,8 @@ pub struct TrainEntry {
 pub enum TrainEntryKind {
     /// `minimize total`, `minimize d_loss over critic.*, head.*`
     Minimize { objective: Expr, over: Vec<Pattern> },
-    /// `optimizer sgd(lr=0.05) for total.alpha`
-    Optimizer { call: Expr, params: Vec<Pattern> },
+    /// `optimizer sgd(lr=0.05) for total.alpha`, `optimizer adam() per objective`
+    Optimizer { call: Expr, per_objective: bool, params: Vec<Pattern> },
     /// `clip global_norm=1.0`
     Clip { arguments: Vec<Argument> },
 }
@@ -235,6 +265,8 @@ pub enum ExprKind {
     /// `none`
     None,
     Name(Arc<str>),
+    /// `trunk.*.kernel`, `*.bias`
+    Wildcard(Arc<str>),
     /// `enc.kernel`
     Field {
         base: Box<Expr>,
@@ -266,6 +298,12 @@ pub enum ExprKind {
     },
     /// `[1, 2]`
     List(Vec<Expr>),
+    /// `[f(l) for l in losses]`
+    ListOf {
+        element: Box<Expr>,
+        name: Ident,
+        source: Box<Expr>,
+    },
     /// `if COND { a } else { b }`
     If {
         condition: Box<Expr>,
@@ -276,6 +314,7 @@ pub enum ExprKind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
+    /// In the arguments of `at`, also a path or a pattern.
     pub name: Option<Ident>,
     pub value: Expr,
     /// `losses...`: the elements of a list or of a variadic parameter, one argument each

@@ -43,12 +43,14 @@ pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnosti
         scan: scan(text),
         glued: BTreeSet::new(),
         patterns: BTreeSet::new(),
+        wildcards: BTreeSet::new(),
         comments_done: 0,
         output: String::new(),
         last_line: None,
         columns: Columns::default(),
     };
     let end = formatter.scan.tokens.len();
+    formatter.find_wildcards();
     formatter.statements(&file.statements, 0..end, 0);
     formatter.columns.set(&mut formatter.output, WIDTH);
     if formatter.output.len() > MAXIMUM_TEXT {
@@ -70,6 +72,8 @@ struct Formatter<'t> {
     glued: BTreeSet<usize>,
     /// Tokens that begin such a group: a `*` there is no operator.
     patterns: BTreeSet<usize>,
+    /// The `*`s that stand in the path of a param within an expression.
+    wildcards: BTreeSet<usize>,
     output: String,
     /// How many comments between statements are written.
     comments_done: usize,
@@ -91,6 +95,18 @@ impl Formatter<'_> {
     fn word(&self, index: usize) -> &str {
         let token = self.scan.tokens[index];
         &self.text[token.start..token.end]
+    }
+
+    /// A `*` with no value before it multiplies nothing.
+    fn find_wildcards(&mut self) {
+        for index in 0..self.scan.tokens.len() {
+            let is_wildcard = self.word(index) == "*"
+                && (index == 0 || !self.wildcards.contains(&(index - 1)))
+                && (index == 0 || !ends_value(&self.scan.tokens[index - 1], self.word(index - 1), false));
+            if is_wildcard {
+                self.wildcards.insert(index);
+            }
+        }
     }
 
     /// The tokens of a node.
@@ -310,6 +326,7 @@ impl Formatter<'_> {
             if index > range.start
                 && !self.glued.contains(&index)
                 && !self.patterns.contains(&index)
+                && !self.wildcards.contains(&index)
                 && operator_level(self.word(index)) == Some(level)
                 && self.ends_value(index - 1, run)
             {
@@ -330,11 +347,12 @@ impl Formatter<'_> {
     }
 
     fn ends_value(&self, index: usize, run: Run) -> bool {
-        ends_value(
-            &self.scan.tokens[index],
-            self.word(index),
-            index == run.keyword && run.context == Context::Statement,
-        )
+        self.wildcards.contains(&index)
+            || ends_value(
+                &self.scan.tokens[index],
+                self.word(index),
+                index == run.keyword && run.context == Context::Statement,
+            )
     }
 
     /// Tokens one behind the other; brackets may be broken.
@@ -420,8 +438,11 @@ impl Formatter<'_> {
             "(" if called => {
                 let mut index = item.start;
                 while index < item.end {
-                    if self.word(index) == ":" {
-                        return Context::TypedParameter;
+                    match self.word(index) {
+                        ":" => return Context::TypedParameter,
+                        // What a value is put in the place of: `trunk.* = it - step`.
+                        "=" if index > item.start + 1 => return Context::Statement,
+                        _ => {}
                     }
                     index = self.behind(index, item.end);
                 }

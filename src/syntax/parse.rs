@@ -264,8 +264,23 @@ impl<'t> TreeBuilder<'t> {
             Rule::target => return Ok(StatementKind::Target { name, ty: self.type_expr(parts.next()?)? }),
             _ => {}
         }
+        let mut names = vec![name];
+        while let Some(name) = parts.take(Rule::name) {
+            names.push(self.ident(name));
+        }
         let ty = parts.take(Rule::type_expr).map(|ty| self.type_expr(ty)).transpose()?;
         let value = self.expr(parts.next()?, 0)?;
+        let kind = match rule {
+            Rule::binding => Some(SeveralKind::Let),
+            Rule::output => Some(SeveralKind::Output),
+            Rule::loss => Some(SeveralKind::Loss),
+            Rule::metric => Some(SeveralKind::Metric),
+            _ => None,
+        };
+        if let (Some(kind), 2..) = (kind, names.len()) {
+            return Ok(StatementKind::Several { kind, names, value });
+        }
+        let name = names.swap_remove(0);
         match (rule, ty) {
             (Rule::param, Some(ty)) => {
                 let constraint = match parts.take(Rule::constraint) {
@@ -376,10 +391,11 @@ impl<'t> TreeBuilder<'t> {
             return Ok(TrainEntryKind::Clip { arguments });
         }
         let value = self.expr(parts.next()?, 0)?;
+        let per_objective = parts.take(Rule::per_objective).is_some();
         let patterns = parts.take(Rule::pattern_list).map(|list| self.patterns(list)).unwrap_or_default();
         match rule {
             Rule::minimize => Ok(TrainEntryKind::Minimize { objective: value, over: patterns }),
-            Rule::optimizer_entry => Ok(TrainEntryKind::Optimizer { call: value, params: patterns }),
+            Rule::optimizer_entry => Ok(TrainEntryKind::Optimizer { call: value, per_objective, params: patterns }),
             _ => Err(disagreement(parts.span)),
         }
     }

@@ -108,6 +108,10 @@ fn kind_node(kind: &StatementKind) -> Node {
     match kind {
         StatementKind::Const { name, value } => named("const", name, value),
         StatementKind::Let { name, value } => named("let", name, value),
+        StatementKind::Several { kind, names, value } => {
+            let names = names.iter().map(|name| word(&*name.name)).collect();
+            list(kind.keyword(), [Node::List(names), expr_node(value)])
+        }
         StatementKind::LayerBinding { name, value } => named("layer-binding", name, value),
         StatementKind::Output { name, value } => named("output", name, value),
         StatementKind::Loss { name, value } => named("loss", name, value),
@@ -164,7 +168,10 @@ fn entry_node(entry: &TrainEntry) -> Node {
     };
     match &entry.kind {
         TrainEntryKind::Minimize { objective, over } => with_patterns("minimize", objective, "over", over),
-        TrainEntryKind::Optimizer { call, params } => with_patterns("optimizer", call, "for", params),
+        TrainEntryKind::Optimizer { call, per_objective, params } => {
+            let head = if *per_objective { "optimizer-per-objective" } else { "optimizer" };
+            with_patterns(head, call, "for", params)
+        }
         TrainEntryKind::Clip { arguments } => list("clip", arguments.iter().map(argument_node)),
     }
 }
@@ -215,6 +222,10 @@ fn expr_node(expr: &Expr) -> Node {
         ExprKind::Binary { op, left, right } => list(op.symbol(), [expr_node(left), expr_node(right)]),
         ExprKind::Index { base, items } => {
             list("index", std::iter::once(expr_node(base)).chain(items.iter().map(index_node)))
+        }
+        ExprKind::Wildcard(pattern) => list("params", [word(&**pattern)]),
+        ExprKind::ListOf { element, name, source } => {
+            list("list-of", [expr_node(element), list("for", [word(&*name.name), expr_node(source)])])
         }
         ExprKind::List(items) => list("list", items.iter().map(expr_node)),
         ExprKind::If { condition, then, otherwise } => {

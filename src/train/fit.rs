@@ -168,6 +168,8 @@ impl<'a, T: Element> Fitting<'a, T> {
         if batcher.batches_per_epoch() == 0 {
             return Err(no_batch(data.train.rows, settings.batch_size).into());
         }
+        trainer.attach(data.train)?;
+        trainer.attach_validation(data.validation)?;
         let last_epoch = trainer.n_epochs().saturating_add(settings.epochs);
         let good = Arc::new(RunState { model: trainer.state(), progress: Progress::default() });
         Ok(Self {

@@ -7,6 +7,7 @@
 //!
 //! Results depend on the spec, the config and the data alone, so no time of day is kept in any of them.
 
+mod beside;
 #[cfg(feature = "files")]
 pub mod checkpoint;
 #[cfg(feature = "files")]

@@ -65,30 +65,35 @@ impl<T: Element> Program<T> {
         store: &mut Store<T>,
         clock: Clock,
     ) -> Result<&Executor<T>, Diagnostics> {
-        let executor = self.fed(data, sizes, rows)?;
+        let executor = self.fed(&[(data, rows)], sizes)?;
         executor.run(store, clock)?;
         Ok(executor)
     }
 
-    /// The executor for rows of a dataset, with those fed to it.
+    /// The executor for rows of datasets, with those fed to it: each field from the first of the parts that has it. The first
+    /// part's rows are the batch.
     ///
     /// # Errors
     /// Those of [`Program::run`] but E0606.
     pub(super) fn fed(
         &mut self,
-        data: &Dataset,
+        parts: &[(&Dataset, &[u32])],
         sizes: &DimSizes,
-        rows: &[u32],
     ) -> Result<&mut Executor<T>, Diagnostics> {
+        let Some((data, rows)) = parts.first() else { return Err(no_rows("a batch has no rows").into()) };
         check_rows(data, rows)?;
         let executor = self.executor(rows.len(), sizes)?;
-        feed(executor, data, rows)?;
+        feed_from(executor, parts)?;
         Ok(executor)
     }
 }
 
-fn feed<T: Element>(executor: &mut Executor<T>, data: &Dataset, rows: &[u32]) -> Result<(), Diagnostics> {
+/// Feeds each field from the first of the parts that has it.
+fn feed_from<T: Element>(executor: &mut Executor<T>, parts: &[(&Dataset, &[u32])]) -> Result<(), Diagnostics> {
+    let Some(first) = parts.first() else { return Ok(()) };
     for at in 0..executor.feeds().len() {
+        let name = &executor.feeds()[at].name;
+        let (data, rows) = parts.iter().find(|(data, _)| data.fields.contains_key(&**name)).unwrap_or(first);
         let field = fitting(&executor.feeds()[at], data, rows.len())?;
         // Both fill: the rows and the shape were checked.
         if let Some(buffer) = executor.feed_float(at) {

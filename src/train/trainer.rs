@@ -3,6 +3,7 @@
 //! [`Trainer`] relies on a compiled spec and on data loaded by its [`Fields`]. It establishes the clock: `step` counts the
 //! training steps since the start, `epoch` the epochs that ended before this one.
 
+use super::beside::Beside;
 use super::divergence::{Origin, origin};
 use super::fields::Fields;
 use super::outputs::{Outputs, predict};
@@ -76,6 +77,8 @@ impl Weighted {
 pub struct Trainer<T: Element> {
     fields: Fields,
     train: Program<T>,
+    /// what a step reads beside its batch
+    beside: Beside,
     evaluate: Program<T>,
     gradients: Program<T>,
     /// of the training steps since the epoch began
@@ -120,6 +123,7 @@ impl<T: Element> Trainer<T> {
             fields,
             ranges,
             train: program(&simplified.train),
+            beside: Beside::of(&simplified.train, seed),
             evaluate: program(&simplified.evaluate),
             gradients: program(&simplified.gradients),
             train_sums: Sums::new(simplified.train_metrics.clone(), simplified.train_products.clone()),
@@ -243,6 +247,20 @@ impl<T: Element> Trainer<T> {
         Ok(())
     }
 
+    /// Takes the validation data, of which `on(validation, …)` reads a batch at each step. Without it such a step is an error.
+    ///
+    /// # Errors
+    /// E0603 when it has no rows, or its run-time sizes are not those of the data that was attached.
+    pub fn attach_validation(&mut self, data: Option<&Dataset>) -> Result<(), Diagnostics> {
+        let Some(data) = data.filter(|_| self.beside.is_read()) else { return Ok(()) };
+        if self.fields.sizes(data)? != self.sizes {
+            let finding = Diagnostic::error(Code::E0603, "the validation data has other sizes than the training data")
+                .with_note("expected: one size for each run-time dim, as a step reads both");
+            return Err(finding.into());
+        }
+        self.beside.take(data)
+    }
+
     /// Begins an epoch: sets the clock and forgets the sums that the metrics of an epoch are made of.
     pub fn begin_epoch(&mut self) {
         self.clock.epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);
@@ -269,7 +287,9 @@ impl<T: Element> Trainer<T> {
     pub fn step(&mut self, data: &Dataset, rows: &[u32]) -> Result<(&[f64], &[f64]), Diagnostics> {
         self.ranges.set_sizes(&self.sizes);
         self.ranges.check(data, rows)?;
-        let executor = self.train.run(data, &self.sizes, rows, &mut self.store, self.clock)?;
+        let beside = self.beside.rows(self.clock.step, rows.len())?;
+        let executor = self.train.fed(&[(data, rows), beside], &self.sizes)?;
+        executor.run(&mut self.store, self.clock)?;
         read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
         self.train_sums.add(executor);
         self.clock.step = self.clock.step.wrapping_add(1);
@@ -281,7 +301,8 @@ impl<T: Element> Trainer<T> {
     /// # Errors
     /// Those of [`Program::executor`].
     pub(super) fn origin(&mut self, data: &Dataset, rows: &[u32]) -> Result<Option<Origin>, Diagnostics> {
-        let executor = self.train.fed(data, &self.sizes, rows)?;
+        let beside = self.beside.rows(self.clock.step, rows.len())?;
+        let executor = self.train.fed(&[(data, rows), beside], &self.sizes)?;
         Ok(origin(executor, &self.store, self.clock, rows))
     }
 

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod formulas;
 mod gradient_combiners;
 mod keras_oracle;
 mod layers_oracle;

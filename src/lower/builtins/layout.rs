@@ -25,10 +25,12 @@ pub(super) static ROWS: &[Builtin] = &[
             Err(l.error(Code::E0304, at, format!("expected a list, found {found}"), "not a list"))
         }
         None => Err(crate::lower::Reported),
-    }),
+    })
+    .of_lists(),
     row("is_list", &["value"], "whether a value is a list, at compile time", |_, _, m| {
         Ok(Value::Bool(matches!(m.get(0), Some((Value::List(_), _)))))
-    }),
+    })
+    .of_lists(),
     row(
         "product",
         &["x", "axes?", "keep?"],
@@ -41,7 +43,8 @@ pub(super) static ROWS: &[Builtin] = &[
             }
             Ok(product)
         },
-    ),
+    )
+    .of_groups(),
     row("reshape", &["x", "shape"], "the same elements under another shape; one extent may be -1", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
         let total = element_count(&l.ty(x).shape);
@@ -101,11 +104,10 @@ pub(super) static ROWS: &[Builtin] = &[
             let axis = axis_or_last(l, m, rank)?;
             l.add(frame, m.span, ops::Concat { axis }, &tensors).map(Value::Tensor)
         },
-    ),
-    row("stack", &["values"], "values of one shape along a new first axis", |l, frame, m| {
-        let values = list(l, m)?;
-        l.to_tensor(frame, Value::List(values), m.span).map(Value::Tensor)
-    }),
+    )
+    .of_lists(),
+    row("stack", &["values", "axis?"], "values of one shape along a new axis, the first by default", stack).of_lists(),
+    row("unstack", &["x", "axis?"], "the slices of x along an axis (the first by default), as a list", unstack),
     row("full", &["shape", "value"], "a tensor of one value", |l, frame, m| {
         let (Some((shape, at)), Some((value, value_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
             return Err(crate::lower::Reported);
@@ -129,6 +131,55 @@ pub(super) static ROWS: &[Builtin] = &[
         l.add(frame, m.span, ops::Iota { axis: 0, ty }, &[]).map(Value::Tensor)
     }),
 ];
+
+fn stack(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let values = list(l, m)?;
+    let stacked = l.to_tensor(frame, Value::List(values), m.span)?;
+    let rank = l.ty(stacked).rank();
+    let axis = match m.get(1).cloned() {
+        Some((value, at)) => l.axis(&value, rank, at)?,
+        None => 0,
+    };
+    if axis == 0 {
+        return Ok(Value::Tensor(stacked));
+    }
+    let permutation = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
+    l.add(frame, m.span, ops::Transpose { permutation }, &[stacked]).map(Value::Tensor)
+}
+
+/// A longer list is a mistake, not a model.
+const MAX_SLICES: usize = 10_000;
+
+fn unstack(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    let extents = l.ty(x).shape.clone();
+    let axis = match m.get(1).cloned() {
+        Some((value, at)) => l.axis(&value, extents.len(), at)?,
+        None => l.axis(&Value::integer(0), extents.len(), m.span)?,
+    };
+    let count = match extents[axis].as_known() {
+        Some(count) if count <= MAX_SLICES => count,
+        Some(count) => {
+            let headline = format!("a list of {count} slices");
+            return Err(l.error(Code::E0701, m.span, headline, format!("at most {MAX_SLICES}")));
+        }
+        None => {
+            let headline = format!("`unstack` along `{}`, a run-time dim", extents[axis]);
+            return Err(l.error(Code::E0305, m.span, headline, "a list has a length that is known at compile time"));
+        }
+    };
+    let mut shape = extents.clone();
+    shape.remove(axis);
+    let mut slices = Vec::with_capacity(count);
+    for at in 0..count {
+        let (mut starts, mut extents) = (vec![Dim::known(0); extents.len()], extents.clone());
+        (starts[axis], extents[axis]) = (Dim::known(at), Dim::known(1));
+        let strides = vec![1; extents.len()];
+        let slice = l.add(frame, m.span, ops::Slice { starts, extents, strides }, &[x])?;
+        slices.push(Value::Tensor(l.add(frame, m.span, ops::Reshape { shape: shape.clone() }, &[slice])?));
+    }
+    Ok(Value::List(slices))
+}
 
 fn squeeze(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;

@@ -13,16 +13,12 @@ use crate::ops;
 const MAX_LENGTH: usize = 10_000;
 
 pub(super) static ROWS: &[Builtin] = &[
-    row("range", &["start", "stop"], "the integers from start to below stop, as a list", |l, _, m| {
-        let (Some((start, start_at)), Some((stop, stop_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
-            return Err(Reported);
-        };
-        let (start, stop) = (l.count(&start, start_at)?, l.count(&stop, stop_at)?);
-        if stop.saturating_sub(start) > MAX_LENGTH {
-            return Err(l.error(Code::E0701, m.span, "this list is too long", format!("at most {MAX_LENGTH} numbers")));
-        }
-        Ok(Value::List((start..stop).map(Value::integer).collect()))
-    }),
+    row(
+        "range",
+        &["start", "stop?", "step?"],
+        "the integers from start to below stop, as a list; from 0 with one number",
+        range,
+    ),
     call_row(
         "unroll",
         &["step", "x", "carry", "rest?", "reverse?"],
@@ -30,6 +26,24 @@ pub(super) static ROWS: &[Builtin] = &[
         unroll,
     ),
 ];
+
+fn range(l: &mut Emitter<'_>, _: &Frame, m: &Matched) -> Lowered<Value> {
+    let mut bound = |slot: usize| m.get(slot).cloned().map(|(value, at)| l.integer(&value, at)).transpose();
+    let (Some(first), second, step) = (bound(0)?, bound(1)?, bound(2)?) else { return Err(Reported) };
+    let (start, stop) = second.map_or((0, first), |stop| (first, stop));
+    let step = step.unwrap_or(1);
+    if step == 0 {
+        let at = m.get(2).map_or(m.span, |(_, at)| *at);
+        return Err(l.error(Code::E0304, at, "a step of 0", "never gets to the end"));
+    }
+    let span = if step > 0 { stop.saturating_sub(start) } else { start.saturating_sub(stop) };
+    let length = span.max(0).unsigned_abs().div_ceil(step.unsigned_abs());
+    if length > MAX_LENGTH as u64 {
+        return Err(l.error(Code::E0701, m.span, "this list is too long", format!("at most {MAX_LENGTH} numbers")));
+    }
+    let number = |at: i64| Value::Number { value: (start + at * step) as f64, is_integer: true };
+    Ok(Value::List((0..length as i64).map(number).collect()))
+}
 
 fn unroll(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     let Some((step, step_at)) = m.get(0).cloned() else { return Err(Reported) };

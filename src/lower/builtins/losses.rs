@@ -17,10 +17,11 @@ const MAX_LOSSES: usize = 64;
 pub(super) static ROWS: &[Builtin] = &[
     module_row(
         "gram",
-        &["losses"],
-        "the K×K inner products of the losses' gradients over the params that at least two of them reach; a constant for gradients",
+        &["losses", "over?"],
+        "the K×K inner products of the losses' gradients over the params that at least two of them reach, or over those that are given; a constant for gradients",
         gram,
-    ),
+    )
+    .of_lists(),
     row("present", &["x"], "for each sample, whether its value is there: `bool[batch]`", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
         match l.mask(x) {
@@ -57,9 +58,21 @@ fn gram(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) ->
         l.check_loss(tensor, &"of gram".into(), m.span)?;
         losses.push(l.batch_mean(frame, tensor, m.span).node);
     }
-    let params: Vec<NodeId> = module.params.values().map(|param| param.node).collect();
+    let over = match m.get(1).cloned() {
+        None => None,
+        Some((Value::List(items), at)) => {
+            Some(items.into_iter().map(|item| l.to_tensor(frame, item, at)).collect::<Lowered<Vec<_>>>()?)
+        }
+        Some((value, at)) => Some(vec![l.to_tensor(frame, value, at)?]),
+    };
+    let is_given = over.is_some();
+    let params: Vec<NodeId> = match over {
+        Some(over) => over.into_iter().map(|tensor| tensor.node).collect(),
+        None => module.params.values().map(|param| param.node).collect(),
+    };
     let reached: Vec<Vec<bool>> = losses.iter().map(|loss| gradient_reach(&l.graphs.step, *loss)).collect();
-    let is_shared = |param: &NodeId| reached.iter().filter(|reached| reached[param.index()]).count() >= 2;
+    let least = if is_given { 1 } else { 2 };
+    let is_shared = |param: &NodeId| reached.iter().filter(|reached| reached[param.index()]).count() >= least;
     let shared: Vec<NodeId> = params.into_iter().filter(is_shared).collect();
     if shared.is_empty() {
         return Err(l.report(

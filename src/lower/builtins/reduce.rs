@@ -6,7 +6,7 @@ use crate::ir::Dim;
 use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
-use crate::lower::value::{Frame, TensorValue, Value};
+use crate::lower::value::{Frame, Group, TensorValue, Value};
 use crate::ops;
 
 pub(super) static ROWS: &[Builtin] =
@@ -20,8 +20,12 @@ pub(super) static ROWS: &[Builtin] =
                     if axes.is_empty() { Ok(x) } else { l.add(frame, m.span, ops::Sum { axes }, &[x]) }
                 },
             )
-        }),
+        })
+        .of_groups(),
         row("mean", &["x", "axes?", "keep?"], "the mean over axes", |l, frame, m| {
+            if let (Some((Value::Group(group), _)), None, None) = (m.get(0).cloned(), m.get(1), m.get(2)) {
+                return mean_of_group(l, frame, m, &group);
+            }
             reduce(l, frame, m, |l, frame, m, x, axes| {
                 if !l.ty(x).is_float() {
                     let found = l.ty(x).to_string();
@@ -35,12 +39,14 @@ pub(super) static ROWS: &[Builtin] =
                 let x = l.in_current(x, m.span)?;
                 Ok(l.mean(frame, x, &axes, m.span))
             })
-        }),
+        })
+        .of_groups(),
         row("max", &["x", "axes?", "keep?"], "the largest over axes", |l, frame, m| {
             reduce(l, frame, m, |l, frame, m, x, axes| {
                 if axes.is_empty() { Ok(x) } else { l.add(frame, m.span, ops::MaxReduce { axes }, &[x]) }
             })
-        }),
+        })
+        .of_groups(),
         row("min", &["x", "axes?", "keep?"], "the smallest over axes", |l, frame, m| {
             reduce(l, frame, m, |l, frame, m, x, axes| {
                 if axes.is_empty() {
@@ -50,7 +56,8 @@ pub(super) static ROWS: &[Builtin] =
                 let largest = l.add(frame, m.span, ops::MaxReduce { axes }, &[negated])?;
                 l.add(frame, m.span, ops::Neg, &[largest])
             })
-        }),
+        })
+        .of_groups(),
         row(
             "argmax",
             &["x", "axis?"],
@@ -82,6 +89,14 @@ pub(super) fn product(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowere
 type Reduction = fn(&mut Emitter<'_>, &Frame, &Matched, TensorValue, Vec<usize>) -> Lowered<TensorValue>;
 
 fn reduce(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, reduction: Reduction) -> Lowered<Value> {
+    if let Some((Value::Group(group), at)) = m.get(0).cloned() {
+        return if m.get(1).is_some() || m.get(2).is_some() {
+            let members = m.values.clone();
+            l.each(frame, &members, m.span, |l, values| reduce(l, frame, &Matched { values, ..m.clone() }, reduction))
+        } else {
+            reduce_all(l, frame, m, (&group, at), reduction)
+        };
+    }
     let x = l.tensor_argument(frame, m, 0)?;
     let shape = l.ty(x).shape.clone();
     let axes = l.axes(m, 1, shape.len())?;
@@ -93,4 +108,49 @@ fn reduce(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, reduction: Reduction)
     let kept = |(axis, dim): (usize, Dim)| if axes.contains(&axis) { Dim::known(1) } else { dim };
     let shape = shape.into_iter().enumerate().map(kept).collect();
     l.add(frame, m.span, ops::Reshape { shape }, &[reduced]).map(Value::Tensor)
+}
+
+/// The reduction over all elements of all members: that of the members' own.
+fn reduce_all(
+    l: &mut Emitter<'_>,
+    frame: &Frame,
+    m: &Matched,
+    group: (&Group, crate::diag::Span),
+    reduction: Reduction,
+) -> Lowered<Value> {
+    let (group, at) = group;
+    let one = |value: Value| {
+        let mut values = vec![None; m.values.len()];
+        values[0] = Some((value, at));
+        Matched { values, ..m.clone() }
+    };
+    let mut parts = Vec::with_capacity(group.members.len());
+    for (_, tensor) in &group.members {
+        parts.push(reduce(l, frame, &one(Value::Tensor(*tensor)), reduction)?);
+    }
+    reduce(l, frame, &one(Value::List(parts)), reduction)
+}
+
+/// The mean over all elements of all members.
+fn mean_of_group(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, group: &Group) -> Lowered<Value> {
+    let mut total: Option<TensorValue> = None;
+    let mut count = Dim::known(0);
+    for (_, tensor) in &group.members {
+        let shape = l.ty(*tensor).shape.clone();
+        let own = crate::ir::element_count(&shape).and_then(|own| count.add(&own));
+        let Some(sum) = own else {
+            return Err(l.error(Code::E0701, m.span, "too many elements for a mean", "beyond the limits"));
+        };
+        count = sum;
+        let axes: Vec<usize> = (0..shape.len()).collect();
+        let tensor = l.in_current(*tensor, m.span)?;
+        let sum = if axes.is_empty() { tensor } else { l.add(frame, m.span, ops::Sum { axes }, &[tensor])? };
+        total = Some(match total {
+            Some(total) => l.add(frame, m.span, ops::Add, &[total, sum])?,
+            None => sum,
+        });
+    }
+    let Some(total) = total else { return Err(crate::lower::Reported) };
+    let count = l.to_tensor(frame, Value::dim(&count), m.span)?;
+    l.add(frame, m.span, ops::Div, &[total, count]).map(Value::Tensor)
 }

@@ -21,7 +21,13 @@ pub(super) static ROWS: &[Builtin] = &[
             l.add(frame, m.span, ops::StopGradient, &[x]).map(Value::Tensor)
         }
     }),
-    module_row("grad", &["y", "x"], "the derivative of a scalar or per-sample y by x, itself differentiable", grad),
+    module_row(
+        "grad",
+        &["y", "x"],
+        "the derivative of a scalar or per-sample y by x, itself differentiable; by a list or a pattern, that of each",
+        grad,
+    )
+    .of_groups(),
     row(
         "by_mode",
         &["training", "prediction"],

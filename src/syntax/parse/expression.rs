@@ -140,9 +140,20 @@ impl<'t> TreeBuilder<'t> {
             Rule::boolean => ExprKind::Bool(pair.as_str() == "true"),
             Rule::none => ExprKind::None,
             Rule::name => ExprKind::Name(pair.as_str().into()),
+            Rule::wildcard => ExprKind::Wildcard(pair.as_str().into()),
             Rule::list => {
                 let mut parts = self.parts(pair);
                 let mut items = Vec::new();
+                if let Some(first) = parts.take(Rule::expr) {
+                    let first = self.expr(first, height)?;
+                    if let Some(source) = parts.take(Rule::list_source) {
+                        let mut source = self.parts(source);
+                        let name = self.ident(source.next()?);
+                        let source = Box::new(self.expr(source.next()?, height)?);
+                        return Ok(Expr { kind: ExprKind::ListOf { element: Box::new(first), name, source }, span });
+                    }
+                    items.push(first);
+                }
                 while let Some(item) = parts.take(Rule::expr) {
                     items.push(self.expr(item, height)?);
                 }
@@ -192,7 +203,7 @@ impl<'t> TreeBuilder<'t> {
 
     pub(super) fn argument(&self, pair: Pair<'t, Rule>, height: usize) -> Built<Argument> {
         let mut parts = self.parts(pair);
-        let name = parts.take(Rule::name).map(|name| self.ident(name));
+        let name = parts.take(Rule::name).or_else(|| parts.take(Rule::place)).map(|name| self.ident(name));
         let value = self.expr(parts.next()?, height)?;
         let spread = parts.take(Rule::ellipsis).is_some();
         Ok(Argument { name, value, spread, span: parts.span })

@@ -36,6 +36,8 @@ pub(super) fn is_value(rule: Rule) -> bool {
             | number
             | boolean
             | none
+            | wildcard
+            | any_part
             | if_expr
             | list
             | parenthesized
@@ -72,6 +74,8 @@ pub(super) fn keyword(rule: Rule) -> Option<&'static str> {
         Rule::clip_word => "`clip`",
         Rule::over_word => "`over`",
         Rule::for_word => "`for`",
+        Rule::per_word => "`per`",
+        Rule::objective_word => "`objective`",
         Rule::every_word => "`every`",
         Rule::epoch_word => "`epoch`",
         Rule::is_word => "`is`",
