@@ -37,7 +37,13 @@ pub struct Intervals<'g> {
 
 impl<'g> Intervals<'g> {
     pub fn new(graph: &'g Graph) -> Self {
-        Self { graph, size: SOME_SIZE, same: same_values(graph) }
+        Self { graph, size: SOME_SIZE, same: same_values(graph, true, None) }
+    }
+
+    /// As [`Self::new`], with a stopped value told apart from the value: they are equal, and their derivatives are not.
+    /// Of the nodes that are `asked` about.
+    pub fn with_stops(graph: &'g Graph, asked: &[bool]) -> Self {
+        Self { graph, size: SOME_SIZE, same: same_values(graph, false, Some(asked)) }
     }
 
     /// The same with run-time dims of another size.
@@ -47,15 +53,41 @@ impl<'g> Intervals<'g> {
 
     /// The bounds of every node where some are `known`.
     pub fn given(&self, known: &BTreeMap<NodeId, Interval>) -> Vec<Interval> {
+        self.refined(known, None, |_, found, _| found)
+    }
+
+    /// As [`Self::given`], where `refine` says more of a node than its op does: of the node, by what the op says and by the
+    /// bounds of the nodes before it. Nodes that are not `asked` about, which no other may need, are left out.
+    pub fn refined(
+        &self,
+        known: &BTreeMap<NodeId, Interval>,
+        asked: Option<&[bool]>,
+        mut refine: impl FnMut(NodeId, Interval, &[Interval]) -> Interval,
+    ) -> Vec<Interval> {
         let mut bounds: Vec<Interval> = Vec::with_capacity(self.graph.len());
         for id in self.graph.ids() {
-            let interval = match known.get(&id) {
+            if asked.is_some_and(|asked| !asked[id.index()]) {
+                bounds.push(Interval::ALL);
+                continue;
+            }
+            let found = match known.get(&id) {
                 Some(interval) => *interval,
                 None => self.of_node(id, &bounds),
             };
+            let interval = refine(id, found, &bounds);
             bounds.push(interval);
         }
         bounds
+    }
+
+    /// The first node that has the same elements in the same order, as far as that is seen.
+    pub fn first_same(&self, id: NodeId) -> NodeId {
+        self.same[id.index()]
+    }
+
+    /// Whether two nodes have the same elements in the same order, as far as that is seen.
+    pub fn are_same(&self, a: NodeId, b: NodeId) -> bool {
+        self.same[a.index()] == self.same[b.index()]
     }
 
     fn of_node(&self, id: NodeId, bounds: &[Interval]) -> Interval {
@@ -73,15 +105,20 @@ impl<'g> Intervals<'g> {
 }
 
 /// For each node the first node that has the same elements in the same order.
-fn same_values(graph: &Graph) -> Vec<NodeId> {
+fn same_values(graph: &Graph, past_stops: bool, asked: Option<&[bool]>) -> Vec<NodeId> {
     let mut first: Vec<NodeId> = Vec::with_capacity(graph.len());
     let mut seen: FxHashMap<(Op, TensorType, Vec<NodeId>), NodeId> = FxHashMap::default();
     for id in graph.ids() {
+        if asked.is_some_and(|asked| !asked[id.index()]) {
+            first.push(id);
+            continue;
+        }
         let operands: Vec<NodeId> = graph.operands(id).into_iter().map(|operand| first[operand.index()]).collect();
         let elements = |id: NodeId| crate::ir::element_count(&graph.ty(id).shape);
         let op = graph.op(id);
         let passes = match op {
-            Op::StopGradient(_) | Op::Reshape(_) => true,
+            Op::StopGradient(_) => past_stops,
+            Op::Reshape(_) => true,
             Op::Sum(_) | Op::Broadcast(_) | Op::Concat(_) => {
                 operands.len() == 1 && elements(id) == elements(graph.operands(id)[0])
             }

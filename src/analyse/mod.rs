@@ -2,12 +2,16 @@
 
 mod contracts;
 mod curvature;
+mod domains;
 mod drawing;
 mod expression;
+mod facts;
 mod flow;
+mod free;
 pub mod interval;
 mod leaks;
 mod lints;
+mod live;
 pub mod ranges;
 mod study;
 

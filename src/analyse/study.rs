@@ -183,7 +183,7 @@ impl Study {
 }
 
 /// The bounds of params and states: constraints, and for states and projected params what their updates keep.
-fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, Interval> {
+pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, Interval> {
     let first = intervals(&module.init, &BTreeMap::new());
     let initial = |role: Role, name: &str| module.init.output(role, name).map_or(Interval::ALL, |id| first[id.index()]);
     let mut known: BTreeMap<NodeId, Interval> = BTreeMap::new();

@@ -128,7 +128,7 @@ codes! {
     L0006 "once-named-dim"
         "A run-time dim is named in one place only, so nothing checks it. A misspelt `const` or dim looks like that.";
     L0007 "unstable"
-        "A formula underflows or overflows where a stable one says the same, such as `log(softmax(x))` and `log_softmax(x)`.";
+        "A formula leaves the numbers. It underflows or overflows where a stable one says the same, such as `log(softmax(x))` and\n`log_softmax(x)`; or it takes a logarithm, root, power or quotient of what is not shown to lie where value and derivative\nare finite: `sqrt(sum(square(x)))` at 0, `x / sum(mask)` where no mask holds. Guards are seen: `maximum(x, 1e-7)`,\n`x + 1e-7` of what is never negative, `where(x > 0, x, 1)` before the function.";
     L0008 "unbounded-below"
         "The objective has no lower bound once a loss reaches 0: a trained weight follows the loss without end. Hold the weight\nin an interval or use a combiner that is never negative.";
     L0009 "constant-weight"
@@ -141,6 +141,16 @@ codes! {
         "A weight of losses is trained with steps so long that each overshoots by more than the last, so that the weight jumps\nfrom bound to bound: the learning rate times the objective's second derivative by the weight is above 2. A run finds\nthis with its data at hand. Take a smaller learning rate for the weight, or divide its loss by the losses' scale.";
     L0013 "not-a-probability"
         "A loss takes a target for a probability, such as a cross-entropy, and the data hold values outside 0 to 1, or rows of\nclasses that do not sum to 1. A run finds this as it reads its data. Scale the target, make it one-hot, or take a loss\nof numbers.";
+    L0020 "ascending-step"
+        "An optimizer moves a param up the gradient of what is minimized, as with a negative learning rate or a wrong sign, or\nleaves it where it is, as with a learning rate of 0. To ascend on purpose, minimize the negated value: `minimize -x over w`.";
+    L0021 "swapped-arguments"
+        "A loss or metric is given the prediction where its label goes, and the target where the prediction goes. In the standard\nlibrary the label comes first: `binary_crossentropy(target, prediction)`.";
+    L0022 "wrong-scale"
+        "A loss that takes logits is given probabilities, so that a sigmoid or softmax is taken twice; or one that takes\nprobabilities is given scores that can be any number. `from_logits` says which a loss takes.";
+    L0023 "single-class"
+        "The largest of one score is asked for, which is always the first, or the softmax of one, which is always 1. `accuracy`\nand `softmax` choose among the scores of all classes; for one probability there are `binary_accuracy` and `sigmoid`.";
+    L0024 "averaged-before-weights"
+        "Weights of samples are multiplied with a loss that is one number for the batch already, so that each sample counts as\nthe mean of all. A loss over the last axis of two `f32[batch]` values averages the batch: give them an axis of their own,\n`t[:, none]`, or weigh each sample's error before the mean.";
 }
 
 impl Code {

@@ -168,6 +168,11 @@ impl Findings {
         }
     }
 
+    /// The definition that the user's innermost call names.
+    pub(crate) fn user_call(&self) -> Option<Arc<str>> {
+        self.calls.iter().rev().find(|call| call.from == Home::Spec).map(|call| call.name.clone())
+    }
+
     /// The span that nodes and findings get for library or user code at `span`.
     pub(crate) fn user_span(&self, span: Span) -> Span {
         self.library_call().unwrap_or(span)

@@ -35,6 +35,8 @@ pub struct Module {
     /// Where the spec names each run-time dim.
     pub dims: IndexMap<Arc<str>, Vec<Span>>,
     pub contracts: Vec<Contract>,
+    /// What losses and metrics take their arguments for.
+    pub meant: Vec<MeantAs>,
     /// A `train` block whose objectives reach no param. A mistake unless a worse one explains it.
     pub idle_training: Option<Span>,
     /// `assert every param is trained`
@@ -102,6 +104,40 @@ pub struct StateInfo {
     pub span: Span,
     /// the node of its `update`
     pub next: Option<NodeId>,
+}
+
+/// What a loss or metric takes one of its arguments for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// numbers of any size
+    Numbers,
+    /// log-odds, or scores of classes before a softmax
+    Logits,
+    /// each between 0 and 1
+    Probabilities,
+    /// at least 0, to be divided by their sum
+    Shares,
+}
+
+impl Meaning {
+    /// The names by which `meant_as` knows them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("numbers", Self::Numbers),
+        ("logits", Self::Logits),
+        ("probabilities", Self::Probabilities),
+        ("shares", Self::Shares),
+    ];
+}
+
+/// A `meant_as(x, …, of=label)`: a prediction as a loss or metric takes it, beside the label that it is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeantAs {
+    pub value: NodeId,
+    pub label: Option<NodeId>,
+    pub meaning: Meaning,
+    /// the definition that says so
+    pub by: Arc<str>,
+    pub span: Span,
 }
 
 /// A pattern of param paths, made absolute.

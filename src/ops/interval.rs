@@ -99,7 +99,7 @@ impl Interval {
 
     pub fn pow(self, exponent: Self) -> Self {
         if !exponent.is_point() {
-            return if self.low >= 0.0 { Self::NOT_NEGATIVE } else { Self::ALL };
+            return if self.low >= 0.0 { self.power_of_any(exponent) } else { Self::ALL };
         }
         let e = exponent.low;
         match e {
@@ -110,6 +110,24 @@ impl Interval {
             // No number where the base is negative.
             _ => self.clamp(Self::NOT_NEGATIVE).increasing(|x| x.powf(e)),
         }
+    }
+
+    /// Powers of numbers that are not negative, which rise or fall all along base and exponent.
+    fn power_of_any(self, exponent: Self) -> Self {
+        let ends = [
+            (self.low, exponent.low),
+            (self.low, exponent.high),
+            (self.high, exponent.low),
+            (self.high, exponent.high),
+        ];
+        let corners = ends.map(|(base, exponent)| base.powf(exponent));
+        if corners.iter().any(|corner| corner.is_nan()) {
+            return Self::NOT_NEGATIVE;
+        }
+        // Where a base of 1 or an exponent of 0 lies within, so does 1.
+        let one = (self.contains(1.0) || exponent.contains(0.0)).then_some(1.0);
+        let all = || corners.iter().copied().chain(one);
+        Self::new(all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max))
     }
 
     /// The sum of so many elements.
@@ -217,6 +235,11 @@ mod tests {
         assert_eq!(some.pow(Interval::point(-1.0)), Interval::ALL);
         assert_eq!(some.pow(Interval::point(0.5)), Interval::new(0.0, 2f64.sqrt()));
         assert_eq!(some.pow(Interval::ALL), Interval::ALL);
+        let decay = Interval::point(0.9);
+        assert_eq!(decay.pow(Interval::new(1.0, f64::INFINITY)), Interval::new(0.0, 0.9));
+        assert_eq!(decay.pow(Interval::new(-1.0, 1.0)), Interval::new(0.9, 1.0 / 0.9));
+        assert_eq!(Interval::new(0.5, 2.0).pow(Interval::new(0.0, 2.0)), Interval::new(0.25, 4.0));
+        assert_eq!(Interval::NOT_NEGATIVE.pow(Interval::ALL), Interval::NOT_NEGATIVE);
     }
 
     #[test]

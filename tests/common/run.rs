@@ -1,11 +1,11 @@
 //! A compiled spec with values: feed it, run a step, read what came out. By the reference executor, in f64.
 
-use anabranch::diag::{Diagnostics, SourceMap, render_plain};
+use anabranch::diag::{Diagnostic, Diagnostics, SourceMap, render_plain};
 use anabranch::exec::{Carried, Clock, Executor, ExecutorOptions, Mode, Store, StoreKind, Values};
 use anabranch::ir::{DType, Graph, Role};
 use anabranch::lower::Options;
 use anabranch::ops::{Tensor, reference};
-use anabranch::pipeline::{Compiled, compile_with};
+use anabranch::pipeline::{Compiled, check_with, compile_with};
 use std::collections::BTreeMap;
 
 pub fn compile(text: &str, files: &[(&str, &str)], options: &Options) -> (SourceMap, Result<Compiled, Diagnostics>) {
@@ -17,6 +17,18 @@ pub fn compile(text: &str, files: &[(&str, &str)], options: &Options) -> (Source
     };
     let compiled = compile_with(&mut sources, spec, options, &read);
     (sources, compiled)
+}
+
+/// What `check` finds in a spec that stands alone.
+pub fn check(text: &str, options: &Options) -> (SourceMap, Vec<Diagnostic>) {
+    let mut sources = SourceMap::default();
+    let spec = sources.add("spec.anb", text);
+    let none = |_: &str| Err(std::io::Error::other("no such file"));
+    let findings = match check_with(&mut sources, spec, options, &none) {
+        Ok(findings) => findings,
+        Err(errors) => errors.0,
+    };
+    (sources, findings)
 }
 
 /// The headlines of the errors.

@@ -115,6 +115,7 @@ const TAKES_ALL: &[&str] = &[
     "at",
     "after",
     "on",
+    "meant_as",
     "repeat",
     "unroll",
     "predicted_by",

@@ -20,6 +20,11 @@ fn verdict(text: &str) -> BTreeSet<String> {
     }
 }
 
+/// As [`verdict`], of what `check` finds.
+fn check_verdict(text: &str) -> BTreeSet<String> {
+    run::check(text, &Options::default()).1.iter().map(name).collect()
+}
+
 fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
 }
@@ -29,11 +34,7 @@ fn told(text: &str) -> Result<String, String> {
     let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let expected = said("# expect:").ok_or("the case does not say what it expects")?;
     let watched = said("# monitor:").map(|name| Watched { name: name.to_string(), span: None });
-    let (sources, compiled) = compile(text, &[], &Options { watched, ..Options::default() });
-    let findings = match &compiled {
-        Ok(compiled) => compiled.findings.clone(),
-        Err(errors) => errors.0.clone(),
-    };
+    let (sources, findings) = run::check(text, &Options { watched, ..Options::default() });
     let found: BTreeSet<String> = findings.iter().map(name).collect();
     let expected = if expected == "nothing" { BTreeSet::new() } else { set(&expected.split(", ").collect::<Vec<_>>()) };
     let rendered = render_plain(&findings, &sources);
@@ -49,6 +50,49 @@ fn mistakes_of_the_field_are_caught_and_their_corrections_are_clean() {
             insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(rendered); });
         }
     });
+}
+
+/// The classes of mistakes that `field/CLASS` holds, each as people write it, beside honest specs that look like it.
+const CLASSES: &[&str] = &[
+    "ascending-step",
+    "averaged-before-weights",
+    "decayed-weight",
+    "moving-monitor",
+    "single-class",
+    "swapped-arguments",
+    "unstable",
+    "wrong-scale",
+    "zero-path",
+];
+
+#[test]
+fn mistakes_of_a_class_are_caught_however_they_are_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field");
+    let mut wrong = Vec::new();
+    for class in CLASSES {
+        let mut counts = [0, 0];
+        let cases = std::fs::read_dir(folder.join(class)).expect("the class has a folder");
+        let mut paths: Vec<_> = cases.map(|case| case.expect("the case is readable").path()).collect();
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).expect("the case is readable");
+            counts[usize::from(text.starts_with("# expect: nothing"))] += 1;
+            if let Err(error) = told(&text) {
+                wrong.push(format!("{}: {error}", path.display()));
+            }
+        }
+        assert!(counts[0] >= 10 && counts[1] >= 10, "{class}: {counts:?}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_class_of_the_field_is_run() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field");
+    let entries = std::fs::read_dir(folder).expect("the folder is readable").filter_map(Result::ok);
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let found: BTreeSet<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(found, set(CLASSES));
 }
 
 #[test]
@@ -134,6 +178,80 @@ fn the_standard_combiners_are_clean() {
     // By their formulas these two may raise a loss, to come nearer to a ray.
     for call in ["cosmos(a, b, preference=[0.3, 0.7])", "pbi(a, b, preference=[0.3, 0.7])"] {
         assert_eq!(verdict(&model(&format!("loss total = {call}"))), set(&["loss-can-rise"]), "{call}");
+    }
+}
+
+/// Two branches on one trunk, for combiners that compare gradients, and `k`, `c`, the labels of losses.
+fn shared(rest: &str) -> String {
+    format!(
+        "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]\ntarget k: i32[batch]\ntarget c: f32[batch]
+        let h = x |> dense(units=5, activation=tanh)\noutput y = h |> dense(units=2)\noutput z = h |> dense(units=4)
+        loss a = mean_squared_error(t, y)\nloss b = mean_squared_error(u, z)
+        metric used = sum(f32(k)) + sum(c)\n{rest}"
+    )
+}
+
+#[test]
+fn the_standard_losses_optimizers_and_gradient_combiners_are_stable() {
+    let losses = [
+        "mean_absolute_percentage_error(t, y)",
+        "mean_squared_logarithmic_error(t, y)",
+        "log_cosh(t, y)",
+        "huber(t, y)",
+        "poisson(t, exp(y))",
+        "cosine_distance(t, y)",
+        "binary_crossentropy(t, sigmoid(y))",
+        "binary_focal_crossentropy(t, sigmoid(y), balanced=true)",
+        "binary_focal_crossentropy(t, y, from_logits=true, gamma=0.5)",
+        "categorical_crossentropy(t, softmax(y), from_logits=false)",
+        "categorical_focal_crossentropy(t, y, from_logits=true, gamma=0.5)",
+        "sparse_categorical_crossentropy(k, softmax(y), from_logits=false)",
+        "softmax_crossentropy(t, y)",
+        "generalized_crossentropy(k, softmax(y))",
+        "kl_divergence(t, softmax(y))",
+        "squared_hinge(t, y)",
+        "categorical_hinge(t, y)",
+        "pairwise_ranking(t, y)",
+        "listnet(t, y)",
+        "dice(t, sigmoid(y))",
+        "tversky(t, sigmoid(y))",
+        "giou(u, z)",
+        "triplet(y, 2 * y, t)",
+        "contrastive(c, y, t)",
+        "circle(y, t)",
+        "root_mean_squared_error(t, y)",
+        "1 - pearson_correlation(t, y)",
+        "ctc(i32(u), reshape(z, [batch, 2, 2]))",
+    ];
+    let optimizers = [
+        "sgd(momentum=0.9, nesterov=true)",
+        "adam(amsgrad=true)",
+        "adamw()",
+        "nadam()",
+        "adamax()",
+        "rmsprop(centered=true)",
+        "adagrad()",
+        "adadelta()",
+        "lion()",
+        "lamb()",
+        "ftrl()",
+        "adafactor()",
+        "muon()",
+        "accumulated(adam())",
+        "averaging(adam())",
+    ];
+    let combiners = [
+        "mgda", "pcgrad", "gradvac", "cagrad", "imtl_g", "config", "nash_mtl", "fairgrad", "upgrad", "dualproj",
+        "gradnorm",
+    ];
+    let train = |optimizer: &str| format!("train {{ minimize total optimizer {optimizer} }}");
+    let losses = losses.map(|loss| format!("loss total = mean({loss}) + mean(a) + mean(b)\n{}", train("sgd")));
+    let optimizers = optimizers.map(|optimizer| format!("loss total = a + b\n{}", train(optimizer)));
+    let combiners = combiners.map(|name| format!("loss total = {name}(a, b)\n{}", train("sgd")));
+    for rest in losses.into_iter().chain(optimizers).chain(combiners) {
+        let found = check_verdict(&shared(&rest));
+        let wrong = found.iter().any(|name| name.starts_with('E') || ["unstable", "ascending-step"].contains(&&**name));
+        assert!(!wrong, "{rest}: {found:?}");
     }
 }
 

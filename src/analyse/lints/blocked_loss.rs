@@ -1,30 +1,38 @@
 //! A loss that trains nothing: no objective passes a gradient to it, or it passes none on.
 
+use crate::analyse::facts::Facts;
+use crate::analyse::live::Live;
 use crate::analyse::stops;
 use crate::analyse::study::{Study, reach};
 use crate::autodiff::barrier_span;
 use crate::diag::{Code, Diagnostic};
 use crate::lower::Module;
 
-pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
+pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
     if studies.is_empty() {
         return Vec::new();
     }
     let graph = &module.graph;
     let open: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], false)).collect();
     let any: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], true)).collect();
+    let live = Live::of(facts, studies);
     let mut findings = Vec::new();
     for (name, (node, span)) in &module.losses {
         let below = reach(graph, *node, &[], false);
         let trains = module.params.values().any(|param| below[param.node.index()]);
         let is_reached = open.iter().any(|open| open[node.index()]);
-        if trains && is_reached {
+        if trains && live.reaches(*node) {
             continue;
         }
         let (why, help) = if !trains {
             (
                 "no gradient passes from it to any param",
                 "check for a `stop`, a comparison or a rounding on every path to the params",
+            )
+        } else if is_reached {
+            (
+                "in every objective its derivative is always 0",
+                "it is multiplied by 0 or cancels: give it a weight above 0, or make it a `metric`",
             )
         } else if any.iter().any(|any| any[node.index()]) {
             (

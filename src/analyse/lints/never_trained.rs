@@ -1,27 +1,37 @@
 //! A param that keeps its first value: no objective reaches it.
 
+use crate::analyse::facts::Facts;
+use crate::analyse::live::Live;
 use crate::analyse::study::Study;
 use crate::analyse::study::reach;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Role;
 use crate::lower::{Module, Owner};
 
-pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
+pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
     if studies.is_empty() {
         return Vec::new();
     }
     let reached: Vec<Vec<bool>> = studies.iter().map(|study| reach(&module.graph, study.node, &[], false)).collect();
+    let live = Live::of(facts, studies);
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, param) in &module.params {
-        if module.graph.output(Role::Param, path).is_some() {
+        let has_step = module.graph.output(Role::Param, path).is_some();
+        if has_step && live.reaches(param.node) {
             continue;
         }
         let is_reached = reached.iter().any(|reached| reached[param.node.index()]);
         // Leaving a layer out of every `over` is a decision; leaving a weight of losses out is a slip.
-        if is_reached && param.owner != Owner::Combiner {
+        if !has_step && is_reached && param.owner != Owner::Combiner {
             continue;
         }
-        let why = if is_reached { "left out by every `over`" } else { "no gradient of an objective reaches it" };
+        let why = if has_step {
+            "its gradient is always 0"
+        } else if is_reached {
+            "left out by every `over`"
+        } else {
+            "no gradient of an objective reaches it"
+        };
         let same = |finding: &&mut Diagnostic| finding.primary.as_ref().is_some_and(|label| label.span == param.span);
         if let Some(finding) = findings.iter_mut().find(same) {
             finding.notes.push(format!("nor does `{path}`"));

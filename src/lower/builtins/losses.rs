@@ -7,7 +7,7 @@ use crate::ir::{Dim, NodeId};
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{Lowered, Module};
+use crate::lower::{Lowered, Meaning, MeantAs, Module};
 use crate::ops;
 use crate::passes::gradients;
 
@@ -22,6 +22,12 @@ pub(super) static ROWS: &[Builtin] = &[
         gram,
     )
     .of_lists(),
+    module_row(
+        "meant_as",
+        &["x", "meaning", "of?"],
+        "x, noted to be a prediction that is meant as \"numbers\", \"logits\", \"probabilities\" or \"shares\" (at least 0, divided by their sum), beside the label `of`: lints hold what is passed against it",
+        meant_as,
+    ),
     row("present", &["x"], "for each sample, whether its value is there: `bool[batch]`", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
         match l.mask(x) {
@@ -40,6 +46,34 @@ pub(super) static ROWS: &[Builtin] = &[
         Ok(Value::Tensor(l.filled(frame, x, value, m.span)))
     }),
 ];
+
+fn meant_as(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let (Some((value, _)), Some((meaning, meaning_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
+        return Err(crate::lower::Reported);
+    };
+    let names = || Meaning::NAMES.iter().map(|(name, _)| *name);
+    let known = |text: &str| Meaning::NAMES.iter().find(|(name, _)| *name == text).map(|(_, meaning)| *meaning);
+    let text = match &meaning {
+        Value::Text(text) => text.to_string(),
+        other => l.describe(other),
+    };
+    let Some(meaning) = known(&text) else {
+        let expected = names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        let finding = Diagnostic::error(Code::E0304, format!("`meant_as` knows no meaning {text:?}"));
+        return Err(l.report(finding.at(meaning_at, format!("expected {expected}")).with_suggestion(&text, names())));
+    };
+    // Only values of the step are looked at: constants and the bodies of loops are as they are.
+    if let Value::Tensor(TensorValue { node, which: Which::Step }) = value {
+        let label = match m.get(2) {
+            Some((Value::Tensor(TensorValue { node, which: Which::Step }), _)) => Some(*node),
+            _ => None,
+        };
+        let span = l.findings.user_span(m.span);
+        let by = l.findings.user_call().unwrap_or_else(|| frame.value_path.clone());
+        module.meant.push(MeantAs { value: node, label, meaning, by, span });
+    }
+    Ok(value)
+}
 
 fn gram(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) -> Lowered<Value> {
     l.outside_loops("`gram`", m.span)?;

@@ -39,7 +39,9 @@ impl Primitive for Softmax {
         Tensor::Float(y)
     }
 
-    fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
-        Interval::UNIT
+    fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+        // Of one class it is certain.
+        let is_one = ranges.types.operands[0].shape[self.axis].is_one();
+        if is_one { Interval::point(1.0) } else { Interval::UNIT }
     }
 }

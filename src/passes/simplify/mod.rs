@@ -131,7 +131,8 @@ pub fn prepare(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> NodeId {
     let needed = graph.slice_back([y]);
     let is_candidate = |id: &NodeId| active[id.index()] && needed[id.index()] && !xs.contains(id);
     let on_the_way: Vec<NodeId> = graph.ids().filter(is_candidate).collect();
-    let roots = |id: &NodeId| matches!(graph.op(*id), Op::Log(_) | Op::Log1p(_) | Op::Sub(_) | Op::Slice(_));
+    let roots =
+        |id: &NodeId| matches!(graph.op(*id), Op::Log(_) | Op::Log1p(_) | Op::Sub(_) | Op::Div(_) | Op::Slice(_));
     if !on_the_way.iter().any(roots) {
         return y;
     }

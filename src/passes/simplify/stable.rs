@@ -32,6 +32,19 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "log-exp", doc: "log(exp(x)) → x", apply: log_exp },
     Rule { name: "log-one-plus", doc: "log(1 + x) → log1p(x)", apply: log_one_plus },
     Rule { name: "log1p-exp", doc: "log1p(exp(x)) → softplus(x)", apply: log1p_exp },
+    Rule { name: "log-cosh", doc: "log(cosh(x)) → x + softplus(-2 * x) - log(2)", apply: log_cosh },
+    Rule { name: "log-add-exp", doc: "log(exp(x) + exp(y)) → max(x, y) + softplus(-abs(x - y))", apply: log_add_exp },
+    Rule {
+        name: "sigmoid-quotient",
+        doc: "1 / (1 + exp(-x)), exp(x) / (1 + exp(x)) → sigmoid(x)",
+        apply: sigmoid_quotient,
+    },
+    Rule {
+        name: "softmax-quotient",
+        doc: "exp(x) / sum(exp(x)) → softmax(x), the sum being of one axis and repeated along it",
+        apply: softmax_quotient,
+    },
+    Rule { name: "tanh-quotient", doc: "(exp(x) - exp(-x)) / (exp(x) + exp(-x)) → tanh(x)", apply: tanh_quotient },
     Rule { name: "exp-minus-one", doc: "exp(x) - 1 → expm1(x)", apply: exp_minus_one },
 ];
 
@@ -134,6 +147,81 @@ fn log1p_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [inner] = view.take(is!(Log1p))?;
     let [x] = rw.take(inner, is!(Exp))?;
     Some(rw.emit(ops::Softplus, &[x]))
+}
+
+fn log_cosh(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [inner] = view.take(is!(Log))?;
+    let [x] = rw.take(inner, is!(Cosh))?;
+    let ty = rw.ty(x).clone();
+    let two = rw.constant(-2.0, &ty);
+    let twice = rw.mul(two, x);
+    let tail = rw.emit(ops::Softplus, &[twice]);
+    let sum = rw.emit(ops::Add, &[x, tail]);
+    let offset = rw.constant(std::f64::consts::LN_2, &ty);
+    Some(rw.emit(ops::Sub, &[sum, offset]))
+}
+
+fn log_add_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [inner] = view.take(is!(Log))?;
+    let [a, b] = rw.take(inner, is!(Add))?;
+    let ([x], [y]) = (rw.take(a, is!(Exp))?, rw.take(b, is!(Exp))?);
+    let largest = rw.emit(ops::Max, &[x, y]);
+    let difference = rw.emit(ops::Sub, &[x, y]);
+    let distance = rw.emit(ops::Abs, &[difference]);
+    let negated = rw.neg(distance);
+    let tail = rw.emit(ops::Softplus, &[negated]);
+    Some(rw.emit(ops::Add, &[largest, tail]))
+}
+
+fn sigmoid_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [part, whole] = view.take(is!(Div))?;
+    let [a, b] = rw.take(whole, is!(Add))?;
+    let (one, exp) = if rw.is_number(a, 1.0) { (a, b) } else { (b, a) };
+    let [x] = rw.take(exp, is!(Exp))?;
+    if !rw.is_number(one, 1.0) {
+        return None;
+    }
+    if rw.is_number(part, 1.0) {
+        let x = rw.neg(x);
+        return Some(rw.emit(ops::Sigmoid, &[x]));
+    }
+    let [same] = rw.take(part, is!(Exp))?;
+    (same == x).then(|| rw.emit(ops::Sigmoid, &[x]))
+}
+
+fn softmax_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [part, repeated] = view.take(is!(Div))?;
+    let [x] = rw.take(part, is!(Exp))?;
+    let Op::Broadcast(broadcast) = rw.op(repeated) else { return None };
+    let new_axes = broadcast.new_axes();
+    let [mut sum] = rw.take(repeated, is!(Broadcast))?;
+    let shape = rw.shape(sum).to_vec();
+    while let Some([inner]) = rw.take(sum, is!(Reshape)) {
+        sum = inner;
+    }
+    let Op::Sum(op) = rw.op(sum) else { return None };
+    let [axis] = op.axes[..] else { return None };
+    let [exp] = rw.take(sum, is!(Sum))?;
+    let [same] = rw.take(exp, is!(Exp))?;
+    let fits = same == x && new_axes == [axis] && rw.shape(sum) == shape;
+    fits.then(|| rw.emit(ops::Softmax { axis }, &[x]))
+}
+
+fn tanh_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [difference, sum] = view.take(is!(Div))?;
+    let ([a, b], [c, d]) = (rw.take(difference, is!(Sub))?, rw.take(sum, is!(Add))?);
+    let exponent = |rw: &Rewriter, id: NodeId| rw.take::<1>(id, is!(Exp)).map(|[x]| x);
+    let (x, minus) = (exponent(rw, a)?, exponent(rw, b)?);
+    let (first, second) = (exponent(rw, c)?, exponent(rw, d)?);
+    let is_negated = |rw: &Rewriter, a: NodeId, b: NodeId| rw.take(a, is!(Neg)) == Some([b]);
+    let base = if is_negated(rw, minus, x) { x } else { minus };
+    let is_pair = |rw: &Rewriter, a: NodeId, b: NodeId| a == base && is_negated(rw, b, base);
+    let fits =
+        (is_pair(rw, x, minus) || is_pair(rw, minus, x)) && (is_pair(rw, first, second) || is_pair(rw, second, first));
+    if !fits {
+        return None;
+    }
+    Some(rw.emit(ops::Tanh, &[x]))
 }
 
 fn exp_minus_one(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {

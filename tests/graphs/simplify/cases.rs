@@ -34,7 +34,7 @@ macro_rules! short {
 }
 
 short! {
-    neg Neg(x); abs Abs(x); exp Exp(x); log Log(x); log1p Log1p(x); sqrt Sqrt(x); cos Cos(x); tanh Tanh(x);
+    neg Neg(x); abs Abs(x); exp Exp(x); cosh Cosh(x); log Log(x); log1p Log1p(x); sqrt Sqrt(x); cos Cos(x); tanh Tanh(x);
     sigmoid Sigmoid(x); stop StopGradient(x); not Not(x);
     add Add(x, y); sub Sub(x, y); mul Mul(x, y); div Div(x, y); pow Pow(x, y); max Max(x, y); min Min(x, y);
     less Less(x, y); and And(x, y); or Or(x, y); select Select(m, x, y);
@@ -492,6 +492,23 @@ fn stable() -> Vec<Case> {
         case("log-exp", |k| k.log(k.exp(k.x)), |k| k.exp(k.log(k.x))),
         case("log-one-plus", |k| k.log(k.add(k.num(1.0), k.x)), |k| k.log(k.add(k.num(2.0), k.x))),
         case("log1p-exp", |k| k.log1p(k.exp(k.x)), |k| k.log1p(k.x)),
+        case("log-cosh", |k| k.log(k.cosh(k.x)), |k| k.exp(k.cosh(k.x))),
+        case("log-add-exp", |k| k.log(k.add(k.exp(k.x), k.exp(k.y))), |k| k.log(k.add(k.exp(k.x), k.abs(k.y)))),
+        case(
+            "sigmoid-quotient",
+            |k| k.div(k.exp(k.x), k.add(k.num(1.0), k.exp(k.x))),
+            |k| k.div(k.exp(k.y), k.add(k.num(1.0), k.exp(k.x))),
+        ),
+        case(
+            "softmax-quotient",
+            |k| k.div(k.exp(k.x), k.rows(k.sum(k.exp(k.x), &[1]))),
+            |k| k.div(k.exp(k.y), k.rows(k.sum(k.exp(k.x), &[1]))),
+        ),
+        case(
+            "tanh-quotient",
+            |k| k.div(k.sub(k.exp(k.x), k.exp(k.neg(k.x))), k.add(k.exp(k.x), k.exp(k.neg(k.x)))),
+            |k| k.div(k.sub(k.exp(k.x), k.exp(k.neg(k.y))), k.add(k.exp(k.x), k.exp(k.neg(k.y)))),
+        ),
         case("exp-minus-one", |k| k.sub(k.exp(k.x), k.num(1.0)), |k| k.sub(k.num(1.0), k.exp(k.x))),
     ]
 }

@@ -1,0 +1,72 @@
+//! An optimizer that moves a param up its gradient, or not at all: a learning rate that is negative or 0, a wrong sign.
+//!
+//! Decided by bounds of the next value, with the states at their first values and the param at 0, where no decay pulls: where
+//! the gradient is at least 0, a step up is one that ends at the param or above it. With the param at 1 nothing may gainsay it.
+
+use crate::analyse::facts::{Facts, Step};
+use crate::analyse::interval::Interval;
+use crate::analyse::study::reach;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{NodeId, Role};
+use crate::lower::Module;
+use crate::ops::Op;
+use std::collections::BTreeMap;
+
+/// Where a step goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Nowhere,
+}
+
+pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
+    let graph = facts.graph;
+    let first = crate::analyse::interval::intervals(&module.init, &BTreeMap::new());
+    let first_of = |name: &str| module.init.output(Role::State, name).map(|id| first[id.index()]);
+    let states: Vec<(NodeId, Interval)> =
+        module.states.iter().filter_map(|(path, state)| Some((state.node, first_of(path)?))).collect();
+    let gradients: Vec<NodeId> = graph.ids().filter(|id| matches!(module.graph.op(*id), Op::Gradient(_))).collect();
+    let asked = graph.slice_back(facts.steps.iter().map(|step| step.node));
+    let bounds = |place: f64, gradient: Interval| {
+        let mut known: BTreeMap<NodeId, Interval> = states.iter().copied().collect();
+        known.extend(facts.steps.iter().map(|step| (step.param.node, Interval::point(place))));
+        known.extend(gradients.iter().map(|id| (*id, gradient)));
+        facts.intervals.refined(&known, Some(&asked), |_, found, _| found)
+    };
+    let up = Interval::NOT_NEGATIVE;
+    let cases = [(0.0, up), (1.0, up), (0.0, -up), (1.0, -up)].map(|(place, gradient)| bounds(place, gradient));
+    let mut findings: Vec<Diagnostic> = Vec::new();
+    for Step { path, param, node, span } in &facts.steps {
+        let of = |case: usize, place: f64| cases[case][node.index()] - Interval::point(place);
+        let found = [of(0, 0.0), of(1, 1.0), of(2, 0.0), of(3, 1.0)];
+        let goes = |moved: Interval| moved.low >= 0.0 && moved.high > 0.0;
+        let direction = if found.iter().all(|moved| moved.is_zero()) {
+            Direction::Nowhere
+        } else if goes(found[0]) && goes(-found[2]) && !goes(-found[1]) && !goes(found[3]) {
+            Direction::Up
+        } else {
+            continue;
+        };
+        let depends = reach(graph, *node, &[], true);
+        if !gradients.iter().any(|id| depends[id.index()]) {
+            continue;
+        }
+        let (headline, help) = match direction {
+            Direction::Up => (
+                format!("this optimizer moves `{path}` up its gradient"),
+                "what is minimized rises: the learning rate is above 0, and a step is `param - lr * grad`; to ascend on purpose, `minimize -x over …`",
+            ),
+            Direction::Nowhere => (
+                format!("this optimizer leaves `{path}` where it is"),
+                "the learning rate is above 0; a param that is to rest is left out by `over`, or is a `const`",
+            ),
+        };
+        findings.push(
+            Diagnostic::warning(Code::L0020, headline)
+                .at(*span, "here")
+                .with_label(param.span, "this param")
+                .with_help(help),
+        );
+    }
+    findings
+}
