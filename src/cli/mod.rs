@@ -6,20 +6,29 @@
 //! anything else is a bug in anabranch.
 
 mod check;
+mod compare;
 mod compile;
 mod completions;
 mod console;
+mod data;
+mod evaluate;
 mod explain;
 mod files;
+mod first_config;
 mod flow;
 mod fmt;
 mod memory;
+mod new;
 mod predict;
 mod progress;
 mod run;
+mod runs;
 mod signals;
 mod spec;
 mod std;
+mod sweep;
+mod table;
+mod tensorboard;
 
 use ::std::process::ExitCode;
 use clap::{Parser, Subcommand};
@@ -30,7 +39,8 @@ use crate::diag::{Diagnostics, SourceMap};
 const EXAMPLES: &str = "\
 Examples:
   anabranch run examples/digits/run.yaml
-  anabranch predict examples/digits/runs/digits --data digits.csv -o predictions.npz
+  anabranch predict examples/digits/runs/digits --data digits.csv -o predictions.csv
+  anabranch evaluate examples/digits/runs/digits --data digits.csv
   anabranch compile examples/localizer/localizer.anb --emit train
   anabranch flow examples/localizer/localizer.anb";
 
@@ -52,12 +62,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project that runs at once: spec, config and data
+    New(new::Arguments),
     /// Compile a spec and print its stages
     Compile(compile::Arguments),
     /// Train by a run config and write the run's folder
     Run(run::Arguments),
     /// Predict by a run's folder, without the spec
     Predict(predict::Arguments),
+    /// Tell the losses and metrics of data by a run's folder, without the spec
+    Evaluate(evaluate::Arguments),
+    /// Compare runs: configs, last values, curves
+    Compare(compare::Arguments),
+    /// List the runs in a folder
+    Runs(runs::Arguments),
     /// Print which loss trains which param
     Flow(flow::Arguments),
     /// Compile a spec and report what is found, nothing else
@@ -89,9 +107,13 @@ pub fn main() -> ExitCode {
     let console = Console::new(arguments.message_format, arguments.color);
     let mut session = Session { sources: SourceMap::default(), console, exit_code: 0 };
     let outcome = match &arguments.command {
+        Command::New(arguments) => new::run(arguments, &mut session),
         Command::Compile(arguments) => compile::run(arguments, &mut session),
         Command::Run(arguments) => run::run(arguments, &mut session),
         Command::Predict(arguments) => predict::run(arguments, &mut session),
+        Command::Evaluate(arguments) => evaluate::run(arguments, &mut session),
+        Command::Compare(arguments) => compare::run(arguments, &mut session),
+        Command::Runs(arguments) => runs::run(arguments, &mut session),
         Command::Flow(arguments) => flow::run(arguments, &mut session),
         Command::Check(arguments) => check::run(arguments, &mut session),
         Command::Fmt(arguments) => fmt::run(arguments, &mut session),

@@ -1,8 +1,11 @@
 //! `anabranch run`
 
-use super::progress::{Progress, number, value_or_dash};
+use super::first_config::first_config;
+use super::progress::{LogArguments, LogForm, Progress, Reporting, number, value_or_dash};
 use super::signals::Signals;
 use super::spec::{SetArguments, read_text, read_used};
+use super::sweep::{self, SweepArguments};
+use super::tensorboard::EventFile;
 use super::{Outcome, Session, memory};
 use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
@@ -11,7 +14,7 @@ use crate::pipeline::compile_with;
 use crate::train::config::{self, Precision, RunConfig};
 use crate::train::{
     DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, SpecTexts, Status, Verified, load_data,
-    overrides, run_into, verify_resume,
+    overrides, run_into, verify_resume, weights_shown,
 };
 use clap::{Args, ValueEnum};
 use std::cell::RefCell;
@@ -31,6 +34,9 @@ Examples:
   anabranch run examples/localizer/run.yaml
   anabranch run run.yaml --epochs 5 --set width=256 --output runs/wide
   anabranch run --resume runs/wide
+  anabranch run run.yaml --log json --tensorboard logs
+  anabranch run run.yaml --sweep width=32,64 depth=1,2 --seeds 5 --jobs 2 --pareto validation/a,validation/b
+  anabranch run run.yaml --sweep lr=1e-4..1e-1 --random 20
   anabranch run run.yaml --precision f64 --executor reference";
 
 #[derive(Debug, Args)]
@@ -63,8 +69,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     execution: ExecutionArguments,
 
-    /// Train for so many epochs instead; a run that is gone on with may have more than it began with
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Train for so many epochs instead; a run that is gone on with may have more than it began with. With 0 the model is
+    /// evaluated and saved as it begins
+    #[arg(long, value_name = "N")]
     epochs: Option<u32>,
 
     /// Write to this folder instead
@@ -75,8 +82,51 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
+    /// Take batches of so many rows instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "resume")]
+    batch_size: Option<u32>,
+
+    /// Write a first config for a spec: `anabranch run model.anb --write-config`
+    #[arg(long)]
+    write_config: bool,
+
     #[command(flatten)]
     set: SetArguments,
+
+    #[command(flatten)]
+    logging: LogArguments,
+
+    #[command(flatten)]
+    pub(super) sweep: SweepArguments,
+}
+
+impl Arguments {
+    pub(super) fn output(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+
+    /// What every run of a sweep is told, as a command line.
+    pub(super) fn shared(&self) -> Vec<String> {
+        let flag = |name: &str, value: Option<String>| value.map(|value| [format!("--{name}"), value]);
+        let name_of = |choice: Option<&clap::builder::PossibleValue>| choice.map(|value| value.get_name().to_string());
+        let precision = self.precision.and_then(|choice| name_of(choice.to_possible_value().as_ref()));
+        let executor = name_of(self.execution.executor.to_possible_value().as_ref());
+        let epochs = self.epochs.filter(|_| !self.sweep.is_swept("epochs")).map(|epochs| epochs.to_string());
+        let batch_size = self.batch_size.filter(|_| !self.sweep.is_swept("batch_size")).map(|size| size.to_string());
+        let flags = [
+            flag("precision", precision),
+            flag("executor", executor),
+            flag("epochs", epochs),
+            flag("batch-size", batch_size),
+        ];
+        flags.into_iter().flatten().flatten().chain(self.set.command_line()).collect()
+    }
+
+    /// The threads of each of some processes that share the machine.
+    pub(super) fn threads_of(&self, n_processes: usize) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if self.execution.threads == 0 { (cores / n_processes.max(1)).max(1) } else { self.execution.threads }
+    }
 }
 
 /// How programs are executed.
@@ -117,6 +167,10 @@ enum ExecutorChoice {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
+    let is_spec = |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("anb"));
+    if let Some(spec) = arguments.config.as_ref().filter(|path| is_spec(path)) {
+        return first_config(spec, arguments.write_config, session);
+    }
     let (config, folder) = match (&arguments.resume, &arguments.config) {
         (Some(path), _) => {
             let (config, folder) = resumed(path, arguments, session)?;
@@ -124,6 +178,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
         }
         (None, Some(path)) => {
             let config = read_config(path, arguments, session)?;
+            if arguments.sweep.is_asked_for() {
+                return sweep::run(arguments, &config, session);
+            }
             let earlier = if arguments.replace { Earlier::Replace } else { Earlier::Keep };
             let folder = (!arguments.verify_resume).then(|| RunFolder::claim(&config, earlier)).transpose()?;
             (config, folder)
@@ -184,6 +241,7 @@ fn read_config(path: &Path, arguments: &Arguments, session: &mut Session) -> Res
     }
     config.epochs = arguments.epochs.unwrap_or(config.epochs);
     config.seed = arguments.seed.unwrap_or(config.seed);
+    config.batch_size = arguments.batch_size.unwrap_or(config.batch_size);
     if let Some(output) = &arguments.output {
         config.output.clone_from(output);
         config.output_span = None;
@@ -210,7 +268,12 @@ fn train_and_save<T: Element>(
     session.console.findings(&data.findings, &session.sources);
     let start = Instant::now();
     let path = folder.path().to_path_buf();
-    let mut progress = Progress::new(session.console, &session.sources);
+    let reporting = Reporting::of(plan.compiled, plan.config, weights_shown(plan.compiled), data.train.rows);
+    let form = arguments.logging.log;
+    let events = arguments.logging.tensorboard.as_ref();
+    let events =
+        events.map(|folder| EventFile::create(&folder.join(path.file_name().unwrap_or_default()))).transpose()?;
+    let mut progress = Progress::new(session.console, &session.sources, form, events, &reporting);
     let data_change = if arguments.data_changed { DataChange::Allowed } else { DataChange::Refused };
     let keeping = Keeping { elapsed: &|| start.elapsed(), data_change };
     let signals = Signals::watch();
@@ -234,6 +297,9 @@ fn train_and_save<T: Element>(
         return Err(finding.clone().with_note(kept).into());
     }
     let seconds = start.elapsed().as_secs_f64();
+    if matches!(form, LogForm::Json | LogForm::Quiet) {
+        return Ok(());
+    }
     let mut text = summary(&run.history, run.n_epochs);
     text += &verdict(&run);
     let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.steps_run, path.display());
@@ -259,6 +325,10 @@ fn summary(history: &History, kept: u32) -> String {
             let before = first.get(part.part, &reported.name);
             let fall = before.zip(*value).map_or_else(String::new, |(before, after)| fall(before, after));
             let name = format!("{} {}", part.part, reported.name);
+            if kept == 0 {
+                let _ = writeln!(text, "{name}: {}", value_or_dash(*value));
+                continue;
+            }
             let _ = writeln!(text, "{name}: {} -> {}{fall}", value_or_dash(before), value_or_dash(*value));
         }
     }

@@ -21,6 +21,16 @@ pub(super) struct SetArguments {
 }
 
 impl SetArguments {
+    /// As they were written on the command line.
+    pub(super) fn command_line(&self) -> Vec<String> {
+        let text = |setting: &Setting| match setting {
+            Setting::Text(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let set = self.assignments.iter().flat_map(|(name, value)| ["--set".into(), format!("{name}={}", text(value))]);
+        set.chain(self.deny.iter().flat_map(|lint| ["--deny".into(), lint.clone()])).collect()
+    }
+
     /// The options of a compilation.
     pub(super) fn options(&self) -> Options {
         Options { overrides: self.assignments.iter().cloned().collect(), deny: self.deny.clone(), ..Options::default() }
@@ -30,7 +40,7 @@ impl SetArguments {
 /// A spec and what changes its meaning.
 #[derive(Debug, Args)]
 pub(super) struct SpecArguments {
-    /// The spec, an .anb file
+    /// The spec, an .anb file; `check` also takes a run config, a .yaml file
     #[arg(value_name = "SPEC")]
     pub(super) spec: PathBuf,
 

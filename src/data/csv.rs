@@ -2,7 +2,8 @@
 //!
 //! Takes a reader and groups of columns; gives one row-major block of f64 for each group. An empty cell and `nan` are
 //! missing values, NaN here. Any other text that is no number is kept as a [`BadCell`], so that all of them can be
-//! reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm.
+//! reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm. A table is read at
+//! once or in blocks of rows, and some of its columns as texts.
 
 use std::io::Read;
 
@@ -33,9 +34,11 @@ pub(super) struct Block {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub blocks: Vec<Block>,
+    /// The cells of the columns that are read as texts.
+    pub texts: Vec<Vec<String>>,
     /// The line on which each row that was asked for begins, from 1.
     pub lines: Vec<u64>,
-    /// Rows in the whole file.
+    /// Rows of the file up to here: in the whole of it, when all was read.
     pub total: usize,
 }
 
@@ -44,6 +47,8 @@ const BAD_CELLS_KEPT: usize = 5;
 
 pub(super) struct Table<R: Read> {
     reader: ::csv::Reader<R>,
+    /// rows that were read
+    row: usize,
     pub header: Vec<String>,
 }
 
@@ -61,18 +66,32 @@ impl<R: Read> Table<R> {
         if header.iter().all(String::is_empty) {
             return Err("it has no header line".into());
         }
-        Ok(Self { reader, header })
+        Ok(Self { reader, row: 0, header })
     }
 
     /// Reads the rows `start..stop` (all when `None`) of each group of column indices.
-    pub(super) fn read(mut self, groups: &[Vec<usize>], range: Option<(usize, usize)>) -> Result<Rows, String> {
+    pub(super) fn read(&mut self, groups: &[Vec<usize>], range: Option<(usize, usize)>) -> Result<Rows, String> {
+        self.read_block(groups, &[], range, usize::MAX)
+    }
+
+    /// Reads on from where the last call ended, up to so many rows of `start..stop`; fewer come at the end of the file only.
+    pub(super) fn read_block(
+        &mut self,
+        groups: &[Vec<usize>],
+        texts: &[usize],
+        range: Option<(usize, usize)>,
+        most: usize,
+    ) -> Result<Rows, String> {
         let (start, stop) = range.unwrap_or((0, usize::MAX));
-        let mut rows = Rows { blocks: Vec::new(), lines: Vec::new(), total: 0 };
+        let mut rows = Rows { blocks: Vec::new(), texts: vec![Vec::new(); texts.len()], lines: Vec::new(), total: 0 };
         rows.blocks.resize_with(groups.len(), Block::default);
         let mut record = ByteRecord::new();
-        while self.reader.read_byte_record(&mut record).map_err(|error| reason(&error))? {
-            let row = rows.total;
-            rows.total += 1;
+        while rows.lines.len() < most && self.reader.read_byte_record(&mut record).map_err(|error| reason(&error))? {
+            let row = self.row;
+            self.row += 1;
+            if row >= stop && most < usize::MAX {
+                break;
+            }
             if row < start || row >= stop {
                 continue;
             }
@@ -83,7 +102,11 @@ impl<R: Read> Table<R> {
                     block.push(record.get(column).unwrap_or_default(), line, column);
                 }
             }
+            for (&column, cells) in texts.iter().zip(&mut rows.texts) {
+                cells.push(String::from_utf8_lossy(record.get(column).unwrap_or_default()).into_owned());
+            }
         }
+        rows.total = self.row;
         Ok(rows)
     }
 }
@@ -126,13 +149,28 @@ mod tests {
     #[test]
     fn groups_of_columns_become_blocks() {
         let text = "\u{feff}a, b,name,c\n1,2.5,x,\n-3,1e-3,\"y\nz\",4\n5,nan,w,6\n";
-        let table = Table::open(text.as_bytes()).unwrap();
+        let mut table = Table::open(text.as_bytes()).unwrap();
         assert_eq!(table.header, ["a", "b", "name", "c"]);
         let rows = table.read(&[vec![0, 3], vec![1]], Some((1, 3))).unwrap();
         assert_eq!((rows.total, &rows.lines[..]), (3, &[3, 5][..]));
         assert_eq!(rows.blocks[0].values, [-3.0, 4.0, 5.0, 6.0]);
         assert_eq!(rows.blocks[1].values[0], 1e-3);
         assert!(rows.blocks[1].values[1].is_nan());
+    }
+
+    #[test]
+    fn blocks_and_texts_are_those_of_the_whole() {
+        let text = "id,a\nx1,1\nx2,2\n,3\n007,4\nx5,5\n";
+        let mut table = Table::open(text.as_bytes()).unwrap();
+        let mut block = |most| table.read_block(&[vec![1]], &[0], Some((1, 4)), most).unwrap();
+        let first = block(2);
+        assert_eq!(
+            (&first.texts[0][..], &first.blocks[0].values[..]),
+            (&["x2".into(), String::new()][..], &[2.0, 3.0][..])
+        );
+        let rest = block(2);
+        assert_eq!((&rest.texts[0][..], &rest.lines[..], rest.total), (&["007".into()][..], &[5][..], 5));
+        assert!(block(2).lines.is_empty());
     }
 
     #[test]
@@ -147,7 +185,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(table) = Table::open(bytes.as_slice()) {
+            if let Ok(mut table) = Table::open(bytes.as_slice()) {
+                let _ = table.read_block(&[vec![0], vec![1, 0]], &[0, 7], Some((1, 5)), 2);
                 let _ = table.read(&[vec![0], vec![1, 0]], Some((1, 5)));
             }
         }

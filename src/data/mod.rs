@@ -20,6 +20,8 @@ pub(crate) mod files;
 mod flaw;
 #[cfg(feature = "files")]
 mod load;
+#[cfg(feature = "files")]
+mod locate;
 mod memory;
 #[cfg(feature = "files")]
 mod npy;
@@ -27,6 +29,10 @@ mod npy;
 mod npz;
 #[cfg(feature = "files")]
 pub mod params;
+#[cfg(feature = "files")]
+mod stream;
+#[cfg(feature = "files")]
+pub mod table;
 #[cfg(feature = "files")]
 mod write;
 
@@ -48,12 +54,23 @@ pub use files::{Existing, check_output};
 pub use flaw::Flaw;
 pub(crate) use flaw::index_of;
 #[cfg(feature = "files")]
-pub use load::{Review, load, load_reviewed};
+pub use load::{Review, check_header, load, load_reviewed};
 pub use memory::{NamedArray, from_memory};
+#[cfg(feature = "files")]
+pub use stream::{Block, Blocks, Kept, KeptKind, KeptValues};
 #[cfg(feature = "files")]
 pub(crate) use write::safetensors_to;
 #[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
+
+/// The names of a file's columns or arrays, as [`DataSource::columns`] may name them; none of a `.npy` file.
+///
+/// # Errors
+/// `E0601` when the file cannot be read.
+#[cfg(feature = "files")]
+pub fn names_in(path: &Path) -> Result<Vec<String>, crate::diag::Diagnostic> {
+    locate::Locator { source: &DataSource::new(path) }.names().map(|(_, names)| names)
+}
 
 /// Named fields with one row count.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,6 +184,8 @@ pub struct DataSource {
     pub columns: IndexMap<String, ColumnSpec>,
     /// Where the run config names the file, for diagnostics.
     pub span: Option<Span>,
+    /// Whether `columns` come from the flag `--columns` and not from a run config, for diagnostics.
+    pub by_flag: bool,
 }
 
 impl DataSource {

@@ -75,6 +75,13 @@ pub(super) struct Header {
     header_len: u64,
 }
 
+impl Header {
+    /// Whether its values are whole numbers.
+    pub(super) fn is_whole(&self) -> bool {
+        !matches!(self.element, Element::F32 | Element::F64)
+    }
+}
+
 /// Real headers are under 200 bytes; one beyond this is refused before it is parsed.
 const LONGEST_HEADER: usize = 16 * 1024;
 /// The header's nesting is 2 deep and a shape has at most 32 axes, so more brackets than this are no shape. The parser
@@ -158,6 +165,23 @@ pub(super) fn read_values(
     available: u64,
     rows: Option<(usize, usize)>,
 ) -> Result<Numbers, NpyError> {
+    let mut all = None;
+    read_blocks(reader, header, available, rows.unwrap_or((0, usize::MAX)), usize::MAX, &mut |values| {
+        all = Some(values);
+        true
+    })?;
+    all.map_or_else(|| decode(reader, header, 0), Ok)
+}
+
+/// As [`read_values`], in blocks of at most so many rows, until `give` has enough of them.
+pub(super) fn read_blocks(
+    reader: &mut impl Read,
+    header: &Header,
+    available: u64,
+    rows: (usize, usize),
+    block: usize,
+    give: &mut dyn FnMut(Numbers) -> bool,
+) -> Result<(), NpyError> {
     let claimed = (header.len * header.element.size()) as u64;
     let there = available.saturating_sub(header.header_len);
     if claimed > there {
@@ -167,22 +191,35 @@ pub(super) fn read_values(
         )));
     }
     let row_count = header.shape.first().copied().unwrap_or(1);
-    let (start, stop) = rows.unwrap_or((0, row_count));
-    let (start, stop) = (start.min(row_count), stop.min(row_count).max(start.min(row_count)));
+    let start = rows.0.min(row_count);
+    let stop = rows.1.min(row_count).max(start);
+    let block = block.max(1);
+    let blocks = (start..stop).step_by(block).map(|first| (first, stop.min(first.saturating_add(block))));
     if header.fortran && header.shape.len() > 1 {
         let all = decode(reader, header, header.len)?;
-        return Ok(match all {
-            Numbers::F32(values) => Numbers::F32(row_major(&values, &header.shape, start, stop)),
-            Numbers::F64(values) => Numbers::F64(row_major(&values, &header.shape, start, stop)),
-            Numbers::I32(values) => Numbers::I32(row_major(&values, &header.shape, start, stop)),
-        });
+        for (first, stop) in blocks {
+            let goes_on = give(match &all {
+                Numbers::F32(values) => Numbers::F32(row_major(values, &header.shape, first, stop)),
+                Numbers::F64(values) => Numbers::F64(row_major(values, &header.shape, first, stop)),
+                Numbers::I32(values) => Numbers::I32(row_major(values, &header.shape, first, stop)),
+            });
+            if !goes_on {
+                break;
+            }
+        }
+        return Ok(());
     }
     let row_len = header.len.checked_div(row_count).unwrap_or(0);
     let skipped = (start * row_len * header.element.size()) as u64;
     if io::copy(&mut reader.by_ref().take(skipped), &mut io::sink())? < skipped {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    decode(reader, header, (stop - start) * row_len)
+    for (first, stop) in blocks {
+        if !give(decode(reader, header, (stop - first) * row_len)?) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Numbers, NpyError> {
@@ -293,6 +330,15 @@ mod tests {
             let all = Numbers::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
             assert_eq!(read(&bytes, None), Ok((vec![2, 3], all)));
             assert_eq!(read(&bytes, Some((1, 2))), Ok((vec![2, 3], Numbers::F32(vec![4.0, 5.0, 6.0]))));
+            let mut reader = bytes.as_slice();
+            let header = read_header(&mut reader).unwrap();
+            let mut blocks = Vec::new();
+            let mut give = |values| {
+                blocks.push(values);
+                true
+            };
+            read_blocks(&mut reader, &header, bytes.len() as u64, (0, 9), 1, &mut give).unwrap();
+            assert_eq!(blocks, [Numbers::F32(vec![1.0, 2.0, 3.0]), Numbers::F32(vec![4.0, 5.0, 6.0])]);
         }
     }
 

@@ -68,6 +68,33 @@ impl<R: Read + Seek> Archive<R> {
         })
     }
 
+    /// Gives the rows `start..stop` of one array in blocks of at most so many rows, until `give` has enough.
+    pub(super) fn read_blocks(
+        &mut self,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Numbers) -> bool,
+    ) -> Result<(), NpyError> {
+        self.with_entry(index, |mut entry, header, size| {
+            let mut goes_on = true;
+            npy::read_blocks(&mut entry, header, size, rows, block, &mut |values| {
+                goes_on = give(values);
+                goes_on
+            })?;
+            if goes_on {
+                // To the checksum, as in `read`.
+                io::copy(&mut entry.take(size.saturating_add(1)), &mut io::sink())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the values of one array are whole numbers.
+    pub(super) fn is_whole(&mut self, index: usize) -> Result<bool, NpyError> {
+        self.with_entry(index, |_, header, _| Ok(header.is_whole()))
+    }
+
     fn with_entry<T>(
         &mut self,
         index: usize,

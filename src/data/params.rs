@@ -96,8 +96,17 @@ pub fn parse_safetensors(bytes: &[u8]) -> Result<NamedTensors, String> {
         let values = match view.dtype() {
             Dtype::F32 => Numbers::F32(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
             Dtype::F64 => Numbers::F64(data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+            Dtype::I64 => {
+                Numbers::F64(data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f64).collect())
+            }
+            Dtype::BF16 => {
+                let wide = |&bytes: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16);
+                Numbers::F32(data.as_chunks().0.iter().map(wide).collect())
+            }
             Dtype::I32 => Numbers::I32(data.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect()),
-            other => return Err(format!("tensor `{name}` has the type {other:?}; f32, f64 and i32 are read")),
+            other => {
+                return Err(format!("tensor `{name}` has the type {other:?}; f32, f64, bf16, i32 and i64 are read"));
+            }
         };
         tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
@@ -182,7 +191,8 @@ impl NamedTensors {
 }
 
 impl ParamsSource {
-    fn mistake(&self, headline: impl Into<String>) -> Diagnostic {
+    /// A finding about the file.
+    pub(crate) fn mistake(&self, headline: impl Into<String>) -> Diagnostic {
         self.placed(Diagnostic::error(Code::E0606, headline))
     }
 

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::module::DataInfo;
 use super::scopes::UNUSED;
-use super::value::{Frame, Value};
+use super::value::{Frame, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported, Setting};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Role};
@@ -39,6 +39,9 @@ impl Lowering {
                 let value = self.expr(&mut own(name), value)?;
                 if &*name.name != UNUSED {
                     self.module.idle_values.insert(name.name.clone(), name.span);
+                    if let Value::Tensor(TensorValue { node, which: Which::Step }) = &value {
+                        self.module.values.insert(name.name.clone(), *node);
+                    }
                 }
                 self.scopes.declare(&mut self.findings, file, name, value)
             }

@@ -47,7 +47,7 @@ pub use elsewhere::VALIDATION_PREFIX;
 pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
     Constraint, Contract, DataInfo, DerivativeInfo, Direction, Meaning, MeantAs, Module, Owner, ParamInfo,
-    ParamPattern, StateInfo,
+    ParamPattern, StateInfo, glob,
 };
 pub use reference::{Entry, library_index};
 
@@ -73,6 +73,16 @@ pub struct Options {
     pub deny: Vec<String>,
     /// What a run judges its epochs by.
     pub watched: Option<Watched>,
+    /// Params that are not trained, whatever the spec's `train` block says.
+    pub frozen: Vec<Frozen>,
+}
+
+/// A pattern of param paths, as `over` and `for` have them in a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    pub pattern: String,
+    /// Where the run config names it.
+    pub span: Option<Span>,
 }
 
 /// The loss or metric that a run stops early, or keeps its best params, by.
@@ -141,6 +151,7 @@ pub fn lower(
     directions: &[Direction],
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(library.names.clone(), options.overrides.clone(), directions.to_vec());
+    lowering.training.frozen.clone_from(&options.frozen);
     for file in &library.files {
         lowering.findings.note_library_text(file.span.source);
         lowering.scopes.collect_definitions(&mut lowering.findings, file, Home::Library);

@@ -5,6 +5,7 @@ use crate::ir::{Graph, NodeId, TensorType};
 use crate::passes::{Coordinates, StandIns};
 use crate::syntax::ast::TrainsMode;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A lowered spec. Node ids refer to `graph`.
@@ -30,6 +31,10 @@ pub struct Module {
     pub batch_metrics: Vec<Arc<str>>,
     /// What combiners were given as losses, by `PATH.PARAMETER`.
     pub branches: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// The params that the run keeps as they begin, by the option [`super::Options::frozen`].
+    pub frozen: BTreeSet<Arc<str>>,
+    /// The file's `let`s that are tensors, by name.
+    pub values: IndexMap<Arc<str>, NodeId>,
     /// The file's `let`s that nothing names.
     pub idle_values: IndexMap<Arc<str>, Span>,
     /// Where the spec names each run-time dim.
@@ -204,7 +209,7 @@ fn capture(tail: &str, rest: &str, captures: &mut Vec<Arc<str>>) -> bool {
 }
 
 /// `*` stands for any run of characters; a plain path also covers everything below it.
-fn glob(pattern: &str, path: &str) -> bool {
+pub fn glob(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => path == pattern || (path.starts_with(pattern) && path[pattern.len()..].starts_with('.')),
         Some((head, tail)) => path.strip_prefix(head).is_some_and(|rest| {

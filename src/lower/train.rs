@@ -4,10 +4,10 @@ use super::arguments::Arguments;
 use super::builtins::pace::Pace;
 use super::emit::Emitter;
 use super::findings::Findings;
-use super::module::{Constraint, Module, ParamPattern};
+use super::module::{Constraint, Module, ParamPattern, glob};
 use super::patterns::names_nothing;
 use super::value::{Frame, Home, Partial, TensorValue, Value, Which};
-use super::{Lowered, Lowering};
+use super::{Frozen, Lowered, Lowering};
 use crate::autodiff::gradient_reach;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Builder, NodeId, Role};
@@ -48,6 +48,8 @@ struct Pull {
 pub(crate) struct Training {
     /// the `train` block
     span: Option<Span>,
+    /// what the run keeps as it begins
+    pub frozen: Vec<Frozen>,
     objectives: Vec<Objective>,
     /// params that an `update` gives their next values, and where
     pub assigned: IndexMap<Arc<str>, Span>,
@@ -83,6 +85,7 @@ impl Lowering {
                     .with_help("add `minimize NAME_OF_A_LOSS`"),
             ));
         }
+        self.freeze()?;
         let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
         let parts = gradients(&mut emit, &self.module, &self.training.objectives, file, span);
         let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
@@ -128,6 +131,25 @@ impl Lowering {
         while let Some(path) = pulls.first().map(|pull| pull.path.clone()) {
             let own: Vec<Pull> = pulls.extract_if(.., |pull| pull.path == path).collect();
             self.step(&path, &own, &groups)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the params that the run keeps as they begin.
+    fn freeze(&mut self) -> Lowered<()> {
+        for Frozen { pattern, span } in &self.training.frozen {
+            let paths: Vec<Arc<str>> = self.module.params.keys().filter(|path| glob(pattern, path)).cloned().collect();
+            if paths.is_empty() {
+                let known: Vec<&str> = self.module.params.keys().map(|path| &**path).collect();
+                let finding = Diagnostic::error(Code::E0201, format!("`frozen`: `{pattern}` names no param"))
+                    .with_note(format!("params: {}", known.join(", ")))
+                    .with_suggestion(pattern, known.iter().copied());
+                return Err(self.findings.report(match span {
+                    Some(span) => finding.at(*span, "matches nothing"),
+                    None => finding,
+                }));
+            }
+            self.module.frozen.extend(paths);
         }
         Ok(())
     }
@@ -367,8 +389,8 @@ fn gradients(
     file: &Frame,
     span: Span,
 ) -> IndexMap<Arc<str>, Vec<(Arc<str>, TensorValue)>> {
-    let params: Vec<(Arc<str>, NodeId)> =
-        module.params.iter().map(|(path, param)| (path.clone(), param.node)).collect();
+    let trained = module.params.iter().filter(|(path, _)| !module.frozen.contains(*path));
+    let params: Vec<(Arc<str>, NodeId)> = trained.map(|(path, param)| (path.clone(), param.node)).collect();
     let mut gradients: IndexMap<Arc<str>, Vec<(Arc<str>, TensorValue)>> = IndexMap::new();
     for objective in objectives {
         let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));

@@ -18,4 +18,4 @@ pub use forward::{Coordinates, coordinates, forward_gradient};
 pub use prune::prune;
 pub use rows::{Paths, Rows, rows};
 pub use simplify::{Applied, simplify, simplify_reporting};
-pub use split::{Split, StandIns, resolve_prediction, resolve_training, split};
+pub use split::{Split, StandIns, resolve_prediction, resolve_training, split, split_values};

@@ -12,6 +12,7 @@ use crate::ops::scan::Body;
 use crate::ops::{ByMode, InputKind, Op, Scan};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What splitting finds.
 #[derive(Debug)]
@@ -35,6 +36,32 @@ pub fn split(graph: &Graph, stand_ins: &StandIns) -> Split {
         .collect();
     let predict = resolve(graph, ByMode::PREDICTION, |output| output.role == Role::Output, stand_ins);
     Split { predict, target_paths }
+}
+
+/// The prediction program with named values of the spec as further outputs. A value that depends on a target, or on a derivative
+/// that is yet to be written out, is left out.
+pub fn split_values<'v>(
+    graph: &Graph,
+    values: impl IntoIterator<Item = (&'v Arc<str>, &'v NodeId)>,
+    stand_ins: &StandIns,
+) -> Graph {
+    let resolved = with_resolved_bodies(graph, ByMode::PREDICTION);
+    let mut is_beyond = vec![false; graph.len()];
+    for id in resolved.ids() {
+        let is_source = match resolved.op(id) {
+            Op::Input(input) => input.kind == InputKind::Target,
+            op => matches!(op, Op::Gradient(_)),
+        };
+        let operands = operands_in_mode(&resolved, id, ByMode::PREDICTION);
+        is_beyond[id.index()] = is_source || operands.iter().any(|operand| is_beyond[operand.index()]);
+    }
+    let mut graph = graph.clone();
+    for (name, node) in values {
+        if !is_beyond[node.index()] {
+            graph.add_output(Role::Output, name.clone(), *node);
+        }
+    }
+    resolve(&graph, ByMode::PREDICTION, |output| output.role == Role::Output, stand_ins)
 }
 
 /// The part of a graph that its outputs need at training.

@@ -10,6 +10,7 @@
 mod checkpoint;
 mod fields;
 mod monitor;
+mod params;
 mod places;
 mod write;
 
@@ -19,10 +20,10 @@ use indexmap::IndexMap;
 
 use super::checkpointing::Checkpointing;
 use super::fit::{OnNan, Settings};
-use crate::data::params::ParamsSource;
+use super::start_from::StartSource;
 use crate::data::{DataSource, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
-use crate::lower::Setting;
+use crate::lower::{Frozen, Setting};
 
 use fields::Reader;
 
@@ -65,14 +66,15 @@ pub struct RunConfig {
     pub path: Option<PathBuf>,
     pub spec: PathBuf,
     pub spec_span: Span,
-    pub train: DataSource,
+    /// There with a run of at least one epoch.
+    pub train: Option<DataSource>,
     pub validation: Option<DataSource>,
     pub test: Option<DataSource>,
     /// Every field that some `columns` maps, with its place.
     pub mapped_fields: IndexMap<String, Span>,
     /// At least 1.
     pub batch_size: u32,
-    /// At least 1.
+    /// With none, the model is evaluated and saved as it begins.
     pub epochs: u32,
     pub seed: u64,
     pub shuffle: bool,
@@ -82,7 +84,9 @@ pub struct RunConfig {
     pub output: PathBuf,
     /// Where the config names that folder.
     pub output_span: Option<Span>,
-    pub params: Option<ParamsSource>,
+    pub params: Option<StartSource>,
+    /// Params that are not trained.
+    pub frozen: Vec<Frozen>,
     pub set: IndexMap<String, Override>,
     pub monitor: Option<Monitor>,
     pub checkpoint: Checkpointing,
@@ -159,9 +163,9 @@ impl RunConfig {
 
     /// Takes every relative path from `folder`.
     pub fn resolve(&mut self, folder: &Path) {
-        let sources = [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()];
+        let sources = [self.train.as_mut(), self.validation.as_mut(), self.test.as_mut()];
         let data = sources.into_iter().flatten().map(|source| &mut source.path);
-        let params = self.params.as_mut().map(|source| &mut source.path);
+        let params = self.params.as_mut().map(|source| &mut source.file.path);
         for path in data.chain(params).chain([&mut self.spec, &mut self.output]) {
             *path = folder.join(&*path);
         }
@@ -183,12 +187,21 @@ impl RunConfig {
         }
     }
 
+    /// The parts of the data.
+    pub fn sources(&self) -> impl Iterator<Item = &DataSource> {
+        [&self.train, &self.validation, &self.test].into_iter().flatten()
+    }
+
+    /// The training data, or else another part of the data: they share how fields are named.
+    pub fn any_source(&self) -> Option<&DataSource> {
+        self.sources().next()
+    }
+
     /// The files that the run reads.
     pub fn inputs(&self) -> Vec<PathBuf> {
-        let sources = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
-        let data = sources.into_iter().flatten().map(|source| &source.path);
-        let params = self.params.iter().map(|source| &source.path);
-        self.path.iter().chain([&self.spec]).chain(data).chain(params).cloned().collect()
+        let data = self.sources().map(|source| &source.path);
+        let params = self.params.iter().map(StartSource::path);
+        self.path.iter().chain([&self.spec]).chain(data).cloned().chain(params).collect()
     }
 
     /// Holds the fields that `columns` maps against those of the spec.

@@ -2,9 +2,9 @@
 
 use crate::data::{Dataset, FieldKind, FieldSpec, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
-use crate::ir::{DType, DimSizes, TensorType};
+use crate::ir::{BATCH, DType, Dim, DimSizes, Graph, NodeId, TensorType};
 use crate::lower::Module;
-use crate::ops::InputKind;
+use crate::ops::{InputKind, Op};
 use std::sync::Arc;
 
 /// One input or target.
@@ -37,6 +37,31 @@ impl Fields {
     /// Adds an input that no spec declares.
     pub fn add_input(&mut self, name: &str, ty: TensorType) {
         self.0.push(DataField { kind: InputKind::Input, name: name.into(), ty, optional: false, span: None });
+    }
+
+    /// Adds a target that no spec declares.
+    pub fn add_target(&mut self, name: &str, ty: TensorType, optional: bool) {
+        self.0.push(DataField { kind: InputKind::Target, name: name.into(), ty, optional, span: None });
+    }
+
+    /// Those that a program reads, or that alone bring a run-time size that it has.
+    pub fn read_by(&self, graph: &Graph) -> Self {
+        let symbols = |ty: &TensorType| ty.shape.iter().flat_map(Dim::symbols).collect::<Vec<_>>();
+        let is_leaf = |field: &DataField, id: NodeId| {
+            let is_of_kind = matches!(graph.op(id), Op::Input(leaf) if leaf.kind == field.kind);
+            is_of_kind && graph.node(id).provenance.name == field.name
+        };
+        let mut is_read: Vec<bool> = self.0.iter().map(|field| graph.ids().any(|id| is_leaf(field, id))).collect();
+        let sizes = graph.ids().flat_map(|id| symbols(graph.ty(id))).filter(|size| &**size != BATCH);
+        for size in sizes {
+            let brings = |at: &usize| symbols(&self.0[*at].ty).contains(&size);
+            let bringing: Vec<usize> = (0..self.0.len()).filter(brings).collect();
+            if let Some(first) = bringing.first().filter(|_| !bringing.iter().any(|at| is_read[*at])) {
+                is_read[*first] = true;
+            }
+        }
+        let read = self.0.iter().zip(is_read).filter(|(_, is_read)| *is_read);
+        Self(read.map(|(field, _)| field.clone()).collect())
     }
 
     /// The inputs alone.
@@ -79,7 +104,7 @@ impl Fields {
             };
             match field.ty.shape.split_first() {
                 Some((first, rest)) if first.is_batch() => {
-                    let shape = rest.iter().map(crate::ir::Dim::as_known).collect();
+                    let shape = rest.iter().map(Dim::as_known).collect();
                     let (name, optional, span) = (field.name.to_string(), field.optional, field.span);
                     specs.push(FieldSpec { name, shape, kind, optional, largest: f64::MAX, span });
                 }

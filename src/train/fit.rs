@@ -8,6 +8,7 @@
 use super::history::{EpochRecord, History, PartRecord};
 use super::judge::{Best, Verdict};
 use super::monitor::Monitor;
+use super::start::Start;
 use super::state::{ModelState, Progress, RunState};
 use super::trainer::{Reported, Trainer, count_rows};
 use super::watch::WeightWatch;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// How a loop of epochs goes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// at least 1
+    /// with none, the model is evaluated as it begins
     pub epochs: u32,
     /// at least 1
     pub batch_size: u32,
@@ -68,6 +69,8 @@ pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
 /// What the observer of a run is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The params do not begin as the spec says: this became of a file of them.
+    Begun(&'a Start),
     /// The run begins, or goes on after so many steps; an epoch has so many.
     Started { epochs: u32, steps_per_epoch: usize, steps_done: u64 },
     /// A step was made.
@@ -160,12 +163,12 @@ impl<'a, T: Element> Fitting<'a, T> {
         data: Parts<'a>,
     ) -> Result<Self, Diagnostics> {
         let batcher = Batcher {
-            rows: count_rows(data.train.rows, settings.batch_size)?,
+            rows: if settings.epochs > 0 { count_rows(data.train.rows, settings.batch_size)? } else { 0 },
             batch_size: settings.batch_size,
             shuffle: settings.shuffle,
             drop_last: settings.drop_last,
         };
-        if batcher.batches_per_epoch() == 0 {
+        if settings.epochs > 0 && batcher.batches_per_epoch() == 0 {
             return Err(no_batch(data.train.rows, settings.batch_size).into());
         }
         trainer.attach(data.train)?;
@@ -299,7 +302,9 @@ impl<'a, T: Element> Fitting<'a, T> {
     }
 
     fn is_epoch_over(&self, progress: &Progress) -> bool {
-        progress.epoch_steps as usize >= self.batcher.batches_per_epoch()
+        // Of a run without epochs there are no batches, and no epoch to end.
+        let n_batches = self.batcher.batches_per_epoch();
+        n_batches > 0 && progress.epoch_steps as usize >= n_batches
     }
 
     fn step(&mut self) -> Result<Moved, Diagnostics> {

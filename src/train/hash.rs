@@ -10,7 +10,7 @@ fn digits(hash: &blake3::Hash) -> String {
 }
 
 /// The hash of a text.
-pub(super) fn hash_text(text: &str) -> String {
+pub(crate) fn hash_text(text: &str) -> String {
     digits(&blake3::hash(text.as_bytes()))
 }
 

@@ -15,6 +15,9 @@ mod checkpointing;
 #[cfg(feature = "files")]
 pub mod config;
 mod divergence;
+#[cfg(feature = "files")]
+mod evaluation;
+mod evaluator;
 mod fields;
 mod fit;
 #[cfg(feature = "files")]
@@ -31,6 +34,13 @@ mod program;
 mod ranges;
 #[cfg(feature = "files")]
 mod run;
+#[cfg(feature = "files")]
+mod saved;
+#[cfg(feature = "files")]
+mod slice;
+mod start;
+#[cfg(feature = "files")]
+mod start_from;
 mod state;
 mod sums;
 mod trainer;
@@ -38,23 +48,34 @@ mod watch;
 
 #[cfg(feature = "files")]
 pub use checkpointing::{Checkpointing, Every};
+#[cfg(feature = "files")]
+pub use evaluation::Evaluation;
 pub use fields::Fields;
 pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Settings, fit};
 #[cfg(feature = "files")]
 pub use folder::{
     DataChange, Earlier, Fingerprint, Hashes, Moment, Plan, Resumed, RunFolder, RunRecord, SpecTexts, Status, Verified,
-    files_of_run, save, verify_resume,
+    files_of_run, is_run, save, verify_resume,
 };
-pub use history::{Columns, EpochRecord, History};
+#[cfg(feature = "cli")]
+pub(crate) use hash::hash_text;
+pub use history::{Columns, EpochRecord, History, PartRecord};
 pub use judge::{Best, Judgement};
 pub use monitor::{Better, Monitor};
 pub use outputs::{Precision, to_numbers};
 #[cfg(feature = "files")]
-pub use predictor::{AcceptForm, ClockForm, InputForm, Prediction, Predictor, SavedProgram};
+pub use predictor::{Prediction, Predictor};
 pub use program::Program;
 pub use ranges::{Ranges, Shares};
 #[cfg(feature = "files")]
-pub use run::{Keeping, RunData, load_data, overrides, run, run_into};
+pub use run::{Keeping, RunData, check_data, load_data, overrides, run, run_into};
+#[cfg(feature = "files")]
+pub use saved::{AcceptForm, ClockForm, EvaluationForm, InputForm, ProductForm, SavedProgram};
+#[cfg(feature = "files")]
+pub use slice::Part;
+pub use start::Start;
+#[cfg(feature = "files")]
+pub use start_from::{Layout, StartSource};
 pub use state::{ModelState, Progress, RunState};
-pub use trainer::{LossWeight, Reported, Trainer, Weighted};
+pub use trainer::{LossWeight, Reported, Trainer, Weighted, weights_shown};
 pub use watch::WeightWatch;

@@ -6,7 +6,7 @@ use super::trainer::for_each_batch;
 use crate::data::{Dataset, Numbers};
 use crate::diag::Diagnostics;
 use crate::exec::{Clock, Store, Values};
-use crate::ir::TensorType;
+use crate::ir::{Graph, TensorType};
 use crate::ops::Element;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -26,7 +26,14 @@ const SEED_STRIDE: i32 = 0x1e37_79b9;
 /// Outputs by name, each with its shape.
 pub(super) type Outputs<T> = IndexMap<Arc<str>, (Vec<usize>, Values<T>)>;
 
-/// The outputs of a prediction program for every row of a dataset, with the given params and states.
+/// Whether every output has a value for each row. One that has not may depend on all rows together.
+pub(super) fn is_by_rows(graph: &Graph) -> bool {
+    let per_sample = |ty: &TensorType| ty.shape.first().is_some_and(crate::ir::Dim::is_batch);
+    graph.outputs.iter().all(|output| per_sample(graph.ty(output.node)))
+}
+
+/// The outputs of a prediction program for every row of a dataset, with the given params and states. The clock's seed goes on
+/// from batch to batch, so that data may come in several datasets.
 ///
 /// # Errors
 /// Those of [`Program::run`].
@@ -34,19 +41,15 @@ pub(super) fn predict<T: Element>(
     program: &mut Program<T>,
     fields: &Fields,
     store: &mut Store<T>,
-    mut clock: Clock,
+    clock: &mut Clock,
     data: &Dataset,
     batch_size: u32,
 ) -> Result<Outputs<T>, Diagnostics> {
     let sizes = fields.sizes(data)?;
-    let graph = program.graph();
-    let per_sample = |ty: &TensorType| ty.shape.first().is_some_and(crate::ir::Dim::is_batch);
-    // A value that is not one per row may depend on all rows together.
-    let by_rows = graph.outputs.iter().all(|output| per_sample(graph.ty(output.node)));
-    let batch_size = if by_rows { batch_size } else { u32::MAX };
+    let batch_size = if is_by_rows(program.graph()) { batch_size } else { u32::MAX };
     let mut parts: Outputs<T> = IndexMap::new();
     for_each_batch(data.rows, batch_size, |rows| {
-        let executor = program.run(data, &sizes, rows, store, clock)?;
+        let executor = program.run(data, &sizes, rows, store, *clock)?;
         // The next batch draws other numbers; the step stays, as schedules may read it.
         clock.seed = clock.seed.wrapping_add(SEED_STRIDE);
         for (at, fetch) in executor.fetches().iter().enumerate() {

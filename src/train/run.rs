@@ -12,7 +12,7 @@ use super::ranges::{Ranges, Shares};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
 use crate::analyse::{Policy, lint, weight_steps};
-use crate::data::{DataSource, Dataset, Flaw, load_reviewed, open_regular};
+use crate::data::{DataSource, Dataset, Flaw, check_header, load_reviewed, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Level};
 use crate::ir::Role;
@@ -21,12 +21,14 @@ use crate::ops::Element;
 use crate::pipeline::Compiled;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 /// The data of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunData {
+    /// empty where there is none
     pub train: Dataset,
     pub validation: Option<Dataset>,
     pub test: Option<Dataset>,
@@ -39,7 +41,8 @@ pub struct RunData {
 /// What a config says to the compiler: constants, and what is watched. The `command_line` goes before it.
 pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
     let watched = config.monitor.as_ref().map(super::config::Monitor::watched);
-    let mut options = Options { deny: command_line.deny, watched, ..Options::default() };
+    let frozen = config.frozen.iter().chain(&command_line.frozen).cloned().collect();
+    let mut options = Options { deny: command_line.deny, watched, frozen, ..Options::default() };
     for (name, value) in &config.set {
         let setting = match &value.value {
             ConstValue::Int(number) => Setting::Number(*number as f64),
@@ -53,24 +56,62 @@ pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
     options
 }
 
+/// Checks a config with the headers of its data, before anything is read or trained. Gives the parts with their numbers of rows, where
+/// a header says it.
+///
+/// # Errors
+/// E0406, E0601, E0602, E0603: all that [`load_data`] finds but for values.
+pub fn check_data(compiled: &Compiled, config: &RunConfig) -> Result<Vec<(&'static str, Option<usize>)>, Diagnostics> {
+    let mut findings = Vec::new();
+    findings.extend(check_config(compiled, config).err().into_iter().flat_map(|found| found.0));
+    let fields = Fields::of(&compiled.module);
+    let specs = fields.specs_within(config.precision.largest())?;
+    let mut parts = Vec::new();
+    let sources = [("train", &config.train), ("validation", &config.validation), ("test", &config.test)];
+    for (part, source) in sources.into_iter().filter_map(|(part, source)| Some((part, source.as_ref()?))) {
+        match check_header(source, &specs) {
+            Ok(rows) => parts.push((part, rows)),
+            Err(found) => findings.extend(found.0),
+        }
+    }
+    if findings.is_empty() { Ok(parts) } else { Err(Diagnostics(findings)) }
+}
+
+/// What needs no data file.
+fn check_config(compiled: &Compiled, config: &RunConfig) -> Result<(), Diagnostics> {
+    let trains = config.epochs > 0;
+    if trains && !compiled.train.outputs.iter().any(|output| output.role == Role::Objective) {
+        let finding = Diagnostic::error(Code::E0406, "the spec has no `train` block, so there is nothing to train")
+            .at(config.spec_span, "this spec")
+            .with_help("add `train { minimize LOSS  optimizer adam() }`")
+            .with_help("or say `epochs: 0`, to evaluate and save the model as it begins");
+        return Err(finding.into());
+    }
+    if trains && config.train.is_none() {
+        let finding = Diagnostic::error(Code::E0602, "there is no training data")
+            .at(config.spec_span, "to train this spec")
+            .with_note("expected: `data: { train: { file: … } }`, or no epochs");
+        return Err(finding.into());
+    }
+    config.check_mapped_fields(&Fields::of(&compiled.module).names())?;
+    match &config.monitor {
+        Some(monitor) => {
+            monitor.check(&reported_names(compiled))?;
+            let evaluate = &compiled.simplified.evaluate;
+            monitor.check_better(evaluate.output(Role::Loss, &monitor.name).is_none())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Reads the data of a run.
 ///
 /// # Errors
-/// E0406 when the spec trains nothing; E0601, E0602, E0603, E0604, E0610; L0013 where it is denied.
+/// E0406 when there are epochs and the spec trains nothing; E0601, E0602, E0603, E0604, E0610; L0013 where it is denied.
 pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Diagnostics> {
-    if !compiled.train.outputs.iter().any(|output| output.role == Role::Objective) {
-        let finding = Diagnostic::error(Code::E0406, "the spec has no `train` block, so there is nothing to run")
-            .at(config.spec_span, "this spec")
-            .with_help("add `train { minimize LOSS  optimizer adam() }`");
-        return Err(finding.into());
-    }
+    check_config(compiled, config)?;
+    let trains = config.epochs > 0;
     let fields = Fields::of(&compiled.module);
-    config.check_mapped_fields(&fields.names())?;
-    if let Some(monitor) = &config.monitor {
-        monitor.check(&reported_names(compiled))?;
-        let evaluate = &compiled.simplified.evaluate;
-        monitor.check_better(evaluate.output(Role::Loss, &monitor.name).is_none())?;
-    }
     let specs = fields.specs_within(config.precision.largest())?;
     let mut reviewer = Reviewer::of(compiled, &fields);
     let mut findings = Vec::new();
@@ -79,12 +120,12 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
         findings.extend(found);
         not_empty(data, source)
     };
-    let train = read(&config.train)?;
+    let train = config.train.as_ref().map(&mut read).transpose()?.unwrap_or_default();
     let validation = config.validation.as_ref().map(&mut read).transpose()?;
     let test = config.test.as_ref().map(&mut read).transpose()?;
     let mut data = RunData { train, validation, test, findings, fingerprints: IndexMap::new() };
     data.fingerprints = fingerprints(config, &data)?;
-    if config.drop_last && data.train.rows < config.batch_size as usize {
+    if trains && config.drop_last && data.train.rows < config.batch_size as usize {
         return Err(no_batch(data.train.rows, config.batch_size).into());
     }
     Ok(data)
@@ -93,7 +134,7 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
 /// What tells the parts of the data apart: rows, and the contents of the files.
 fn fingerprints(config: &RunConfig, data: &RunData) -> Result<IndexMap<String, Fingerprint>, Diagnostic> {
     let parts = [
-        ("train", Some(&config.train), Some(&data.train)),
+        ("train", config.train.as_ref(), Some(&data.train)),
         ("validation", config.validation.as_ref(), data.validation.as_ref()),
         ("test", config.test.as_ref(), data.test.as_ref()),
     ];
@@ -164,7 +205,7 @@ fn not_empty(data: Dataset, source: &DataSource) -> Result<Dataset, Diagnostics>
 /// Trains in memory.
 ///
 /// # Errors
-/// Those of [`Trainer::load_params`] and [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
+/// Those of [`Trainer::start_from`] and [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
 pub fn run<T: Element>(
     compiled: &Compiled,
     config: &RunConfig,
@@ -172,7 +213,7 @@ pub fn run<T: Element>(
     options: &ExecutorOptions,
     observe: &mut Observer<'_>,
 ) -> Result<Finished<T>, Diagnostics> {
-    let mut trainer = new_trainer::<T>(compiled, config, options)?;
+    let mut trainer = new_trainer::<T>(compiled, config, options, observe)?;
     let watch = watch_of(compiled, &trainer);
     fit(&mut trainer, watch, &config.settings(), data.parts(), observe)
 }
@@ -211,7 +252,11 @@ pub fn run_into<T: Element>(
     // One set of threads, and one way to count them.
     let options = ExecutorOptions { pool: Some(options.pool()?), ..options };
     let plan = Plan { options: &options, ..*plan };
-    let mut trainer = new_trainer::<T>(plan.compiled, plan.config, &options)?;
+    // What a run began with is told of when it begins.
+    let mut trainer = match folder.record() {
+        Some(_) => new_trainer::<T>(plan.compiled, plan.config, &options, &mut |_| ControlFlow::Continue(()))?,
+        None => new_trainer::<T>(plan.compiled, plan.config, &options, observe)?,
+    };
     let watch = watch_of(plan.compiled, &trainer);
     let settings = plan.config.settings();
     let (mut recorder, resumption) = if folder.record().is_some() {
@@ -245,10 +290,12 @@ pub(super) fn new_trainer<T: Element>(
     compiled: &Compiled,
     config: &RunConfig,
     options: &ExecutorOptions,
+    observe: &mut Observer<'_>,
 ) -> Result<Trainer<T>, Diagnostics> {
     let mut trainer = Trainer::<T>::new(compiled, config.seed, options)?;
-    if let Some(params) = &config.params {
-        trainer.load_params(params)?;
+    if let Some(source) = &config.params {
+        let start = trainer.start_from(source)?;
+        let _ = observe(Event::Begun(&start));
     }
     Ok(trainer)
 }

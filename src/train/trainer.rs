@@ -5,20 +5,29 @@
 
 use super::beside::Beside;
 use super::divergence::{Origin, origin};
+use super::evaluator::Evaluator;
 use super::fields::Fields;
 use super::outputs::{Outputs, predict};
 use super::program::{Program, no_rows};
 use super::ranges::Ranges;
+#[cfg(feature = "files")]
+use super::start::Start;
+#[cfg(feature = "files")]
+use super::start_from::StartSource;
 use super::state::ModelState;
 use super::sums::Sums;
 #[cfg(feature = "files")]
-use crate::data::params::{self, Coverage, ParamsSource};
+use crate::data::params::ParamsSource;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreError, StoreKind, Values};
+#[cfg(feature = "files")]
+use crate::ir::NodeId;
 use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
 use crate::ops::Element;
+#[cfg(feature = "files")]
+use crate::ops::{InputKind, Op};
 use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -79,11 +88,10 @@ pub struct Trainer<T: Element> {
     train: Program<T>,
     /// what a step reads beside its batch
     beside: Beside,
-    evaluate: Program<T>,
+    evaluator: Evaluator<T>,
     gradients: Program<T>,
     /// of the training steps since the epoch began
     train_sums: Sums,
-    evaluate_sums: Sums,
     options: ExecutorOptions,
     store: Store<T>,
     clock: Clock,
@@ -111,12 +119,9 @@ impl<T: Element> Trainer<T> {
         let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
         let simplified = &compiled.simplified;
         let store = initial_store(program(&simplified.init), clock)?;
-        let is_weight = |info: &crate::lower::ParamInfo| {
-            let shape = info.ty.known_shape().unwrap_or_default();
-            info.owner == Owner::Combiner && shape.iter().product::<usize>() <= MOST_WEIGHTS_SHOWN
-        };
-        let weights = compiled.module.params.iter().filter(|(_, info)| is_weight(info));
+        let weights = weights_shown(compiled);
         let reported = reported(&simplified.train);
+        let evaluate_sums = Sums::new(simplified.evaluate_metrics.clone(), simplified.evaluate_products.clone());
         let fields = Fields::of(&compiled.module);
         let ranges = Ranges::of(&compiled.module.graph, fields.optional());
         Ok(Self {
@@ -124,10 +129,9 @@ impl<T: Element> Trainer<T> {
             ranges,
             train: program(&simplified.train),
             beside: Beside::of(&simplified.train, seed),
-            evaluate: program(&simplified.evaluate),
+            evaluator: Evaluator::new(program(&simplified.evaluate), evaluate_sums),
             gradients: program(&simplified.gradients),
             train_sums: Sums::new(simplified.train_metrics.clone(), simplified.train_products.clone()),
-            evaluate_sums: Sums::new(simplified.evaluate_metrics.clone(), simplified.evaluate_products.clone()),
             store,
             clock,
             n_epochs: 0,
@@ -135,7 +139,7 @@ impl<T: Element> Trainer<T> {
             values: vec![f64::NAN; reported.len()],
             counts: vec![0.0; reported.len()],
             reported,
-            weights: weights.map(|(name, _)| name.clone()).collect(),
+            weights: weights.into_iter().map(|(name, _)| name.into()).collect(),
             sizes: DimSizes::new(),
         })
     }
@@ -201,8 +205,8 @@ impl<T: Element> Trainer<T> {
         batch_size: u32,
     ) -> Result<Outputs<T>, Diagnostics> {
         let epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);
-        let clock = Clock { epoch, epoch_end: false, ..self.clock };
-        predict(program, inputs, &mut self.store, clock, data, batch_size)
+        let mut clock = Clock { epoch, epoch_end: false, ..self.clock };
+        predict(program, inputs, &mut self.store, &mut clock, data, batch_size)
     }
 
     /// Says whether the next step is the last of its epoch.
@@ -217,7 +221,25 @@ impl<T: Element> Trainer<T> {
 
     /// What each value of [`Trainer::evaluate`] is: the losses and metrics.
     pub fn evaluated(&self) -> Vec<Reported> {
-        reported(self.evaluate.graph())
+        self.evaluator.reported()
+    }
+
+    /// Takes params, and states, from a file instead of the spec's initial ones.
+    ///
+    /// # Errors
+    /// E0601, E0606; the model is as it was then.
+    #[cfg(feature = "files")]
+    pub fn start_from(&mut self, source: &StartSource) -> Result<Start, Diagnostics> {
+        let graph = self.evaluator.graph();
+        let is_state = |id: &NodeId| matches!(graph.op(*id), Op::Input(leaf) if leaf.kind == InputKind::State);
+        let of_model = graph.ids().filter(is_state).map(|id| graph.node(id).provenance.name.clone()).collect();
+        let started = source.read(&self.store, &of_model)?;
+        self.store = started.store;
+        if let Some((n_steps, n_epochs)) = started.clock {
+            self.clock.step = n_steps as u32 as i32;
+            self.n_epochs = n_epochs;
+        }
+        Ok(started.start)
     }
 
     /// Replaces initial params by those of a file; params that the file lacks keep theirs.
@@ -225,17 +247,8 @@ impl<T: Element> Trainer<T> {
     /// # Errors
     /// E0601, E0606.
     #[cfg(feature = "files")]
-    pub fn load_params(&mut self, source: &ParamsSource) -> Result<(), Diagnostics> {
-        let tensors = params::read(source)?;
-        let entries = self.store.entries().filter(|entry| entry.kind() == StoreKind::Param);
-        let wanted: Vec<(&str, &[usize])> = entries.map(|entry| (&**entry.name(), entry.shape())).collect();
-        tensors.check(source, &wanted, Coverage::Partial)?;
-        tensors.check_finite(source, |_, value| T::of(value).is_finite())?;
-        for (name, tensor) in &tensors.tensors {
-            let values = (0..tensor.values.len()).map(|at| T::of(tensor.values.get(at))).collect();
-            self.store.set(StoreKind::Param, name, Values::Float(values))?;
-        }
-        Ok(())
+    pub fn load_params(&mut self, source: &ParamsSource) -> Result<Start, Diagnostics> {
+        self.start_from(&StartSource::from(source.clone()))
     }
 
     /// Fixes the run-time sizes by a dataset; call it before the first step on it.
@@ -349,22 +362,11 @@ impl<T: Element> Trainer<T> {
     /// E0602 for a batch size of 0, E0603 for data without rows, and those of [`Program::run`].
     pub fn evaluate(&mut self, data: &Dataset, batch_size: u32) -> Result<Vec<Option<f64>>, Diagnostics> {
         let sizes = self.fields.sizes(data)?;
-        let mut means = Weighted::default();
-        let mut values = vec![f64::NAN; self.evaluated().len()];
-        let mut counts = vec![0.0; values.len()];
-        self.evaluate_sums.clear();
         self.ranges.set_sizes(&sizes);
-        for_each_batch(data.rows, batch_size, |rows| {
-            self.ranges.check(data, rows)?;
-            let executor = self.evaluate.run(data, &sizes, rows, &mut self.store, self.clock)?;
-            read_reported(executor, rows.len(), &mut values, &mut counts);
-            means.add(&values, &counts);
-            self.evaluate_sums.add(executor);
-            Ok(())
-        })?;
-        let mut means = means.means();
-        replace(&self.evaluated(), &self.evaluate_sums.metrics(&self.store, self.clock, &sizes), &mut means);
-        Ok(means)
+        self.evaluator.begin();
+        let Self { evaluator, ranges, store, clock, .. } = self;
+        evaluator.add(data, &sizes, ranges, store, *clock, batch_size)?;
+        Ok(evaluator.means(store, *clock, &sizes))
     }
 
     /// The gradient of the objectives by each trained param on some rows, before any clipping.
@@ -417,6 +419,16 @@ impl<T: Element> Trainer<T> {
     }
 }
 
+/// The loss weights that a run shows, each with its number of elements: small params that combiners own.
+pub fn weights_shown(compiled: &Compiled) -> Vec<(String, usize)> {
+    let weight = |(name, info): (&Arc<str>, &crate::lower::ParamInfo)| {
+        let n_elements = info.ty.known_shape().unwrap_or_default().iter().product::<usize>();
+        let is_shown = info.owner == Owner::Combiner && n_elements <= MOST_WEIGHTS_SHOWN;
+        is_shown.then(|| (name.to_string(), n_elements))
+    };
+    compiled.module.params.iter().filter_map(weight).collect()
+}
+
 /// The number of rows that are to be visited in batches.
 ///
 /// # Errors
@@ -457,7 +469,7 @@ pub(super) fn fold_seed(seed: u64) -> i32 {
 }
 
 /// The losses, metrics and those objectives that are not losses by name.
-fn reported(graph: &Graph) -> Vec<Reported> {
+pub(super) fn reported(graph: &Graph) -> Vec<Reported> {
     let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
     let outputs = graph.outputs.iter().filter(|output| match output.role {
         Role::Loss | Role::Metric => true,
@@ -468,7 +480,7 @@ fn reported(graph: &Graph) -> Vec<Reported> {
 }
 
 /// Puts metrics in the place of the values of the same names, where any row had them.
-fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Option<f64>]) {
+pub(super) fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Option<f64>]) {
     for (reported, value) in reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric) {
         if let (Some(value), Some((_, metric))) = (value, metrics.iter().find(|(name, _)| *name == reported.name)) {
             *value = *metric;
@@ -477,7 +489,7 @@ fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Opt
 }
 
 /// Reads the values in the order of [`reported`], and the number of rows that each is a mean over.
-fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut [f64], counts: &mut [f64]) {
+pub(super) fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut [f64], counts: &mut [f64]) {
     let fetches = executor.fetches();
     let is_loss = |name: &str| fetches.iter().any(|fetch| fetch.role == Role::Loss && &*fetch.name == name);
     let shown = fetches.iter().enumerate().filter(|(_, fetch)| match fetch.role {

@@ -17,7 +17,7 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, param) in &module.params {
         let has_step = module.graph.output(Role::Param, path).is_some();
-        if has_step && live.reaches(param.node) {
+        if (has_step && live.reaches(param.node)) || module.frozen.contains(path) {
             continue;
         }
         let is_reached = reached.iter().any(|reached| reached[param.node.index()]);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_yaml::{Mapping, Value};
 
-use crate::data::params::ParamsSource;
 use crate::data::{ColumnSpec, DataSource};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::train::fit::OnNan;
@@ -26,6 +25,7 @@ const TOP_KEYS: &[&str] = &[
     "precision",
     "output",
     "params",
+    "frozen",
     "set",
     "monitor",
     "checkpoint",
@@ -95,19 +95,22 @@ impl Reader {
         let top = Section { map, path: &[] };
         self.known_keys(top, TOP_KEYS);
         let spec = self.required(top, "spec").and_then(|value| self.text(top, "spec", value)).map(PathBuf::from);
-        let data = self.required(top, "data").and_then(Value::as_mapping).map(|map| (map, ["data"]));
+        let trains = top.get("epochs").and_then(Value::as_u64) != Some(0);
+        let data = if trains { self.required(top, "data") } else { top.get("data") };
+        let data = data.and_then(Value::as_mapping).map(|map| (map, ["data"]));
         let [train, validation, test] = match &data {
-            Some((map, path)) => self.data(Section { map, path }),
+            Some((map, path)) => self.data(Section { map, path }, trains),
             None => self.no_data(top),
         };
         let batch_size = self.required(top, "batch_size").and_then(|value| self.count(top, "batch_size", value));
-        let epochs = self.required(top, "epochs").and_then(|value| self.count(top, "epochs", value));
+        let epochs = self.required(top, "epochs").and_then(|value| self.whole(top, "epochs", value));
         let seed = self.seed(top);
         let shuffle = self.flag(top, "shuffle", true);
         let drop_last = self.flag(top, "drop_last", false);
         let precision = self.precision(top);
         let output = top.get("output").and_then(|value| self.text(top, "output", value)).map(PathBuf::from);
         let params = top.get("params").and_then(|value| self.params(top, value));
+        let frozen = self.frozen(top);
         let set = self.overrides(top);
         let monitor = self.monitor(top, validation.is_some());
         let checkpoint = self.checkpointing(top);
@@ -119,8 +122,8 @@ impl Reader {
             })
         });
         let on_nan = self.on_nan(top);
-        let (Some(spec), Some(train), Some(batch_size), Some(epochs), true) =
-            (spec, train, batch_size, epochs, self.diagnostics.is_empty())
+        let (Some(spec), Some(batch_size), Some(epochs), true) =
+            (spec, batch_size, epochs, self.diagnostics.is_empty())
         else {
             return Err(Diagnostics(self.diagnostics));
         };
@@ -142,6 +145,7 @@ impl Reader {
             drop_last,
             precision,
             params,
+            frozen,
             set,
             monitor,
             checkpoint,
@@ -157,10 +161,12 @@ impl Reader {
         [None, None, None]
     }
 
-    fn data(&mut self, data: Section<'_>) -> [Option<DataSource>; 3] {
+    /// `trains` says whether there must be training data.
+    fn data(&mut self, data: Section<'_>, trains: bool) -> [Option<DataSource>; 3] {
         self.known_keys(data, &["train", "validation", "test", "columns"]);
         let shared = data.get("columns").map(|value| self.columns(data, value)).unwrap_or_default();
-        let train = self.required(data, "train").and_then(|value| self.data_source(data, "train", value, &shared));
+        let value = if trains { self.required(data, "train") } else { data.get("train") };
+        let train = value.and_then(|value| self.data_source(data, "train", value, &shared));
         let validation = data.get("validation").and_then(|value| self.data_source(data, "validation", value, &shared));
         let test = data.get("test").and_then(|value| self.data_source(data, "test", value, &shared));
         [train, validation, test]
@@ -243,39 +249,6 @@ impl Reader {
         columns
     }
 
-    fn params(&mut self, top: Section<'_>, value: &Value) -> Option<ParamsSource> {
-        let path = top.path_to("params");
-        if let Some(file) = value.as_str() {
-            return Some(ParamsSource { span: Some(self.value_span(&path)), ..ParamsSource::new(file) });
-        }
-        let Some(map) = value.as_mapping() else {
-            self.wrong_kind(&path, value, "a file name, or `{ file: …, prefix: …, names: { … } }`");
-            return None;
-        };
-        let section = Section { map, path: &path };
-        self.known_keys(section, &["file", "prefix", "names"]);
-        let file = self.required(section, "file").and_then(|value| self.text(section, "file", value));
-        let prefix = section.get("prefix").and_then(|value| self.text(section, "prefix", value));
-        let mut names = IndexMap::new();
-        if let Some(value) = section.get("names") {
-            let names_path = section.path_to("names");
-            match value.as_mapping() {
-                None => self.wrong_kind(&names_path, value, "a mapping, `{ name_in_file: name.in.program }`"),
-                Some(map) => {
-                    let section = Section { map, path: &names_path };
-                    for (key, value) in map {
-                        let key = scalar_text(key).unwrap_or_default();
-                        if let Some(name) = self.text(section, &key, value) {
-                            names.insert(key, name);
-                        }
-                    }
-                }
-            }
-        }
-        let span = Some(self.value_span(&section.path_to("file")));
-        Some(ParamsSource { prefix, names, span, ..ParamsSource::new(file?) })
-    }
-
     fn overrides(&mut self, top: Section<'_>) -> IndexMap<String, Override> {
         let mut set = IndexMap::new();
         let Some(value) = top.get("set") else { return set };
@@ -338,7 +311,7 @@ impl Reader {
         })
     }
 
-    fn flag(&mut self, section: Section<'_>, key: &str, default: bool) -> bool {
+    pub(super) fn flag(&mut self, section: Section<'_>, key: &str, default: bool) -> bool {
         let Some(value) = section.get(key) else { return default };
         value.as_bool().unwrap_or_else(|| {
             self.wrong_kind(&section.path_to(key), value, "true or false");
@@ -355,7 +328,16 @@ impl Reader {
         count
     }
 
-    fn text(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<String> {
+    /// An int of at least 0.
+    fn whole(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+        if count.is_none() {
+            self.wrong_kind(&section.path_to(key), value, "an int of at least 0");
+        }
+        count
+    }
+
+    pub(super) fn text(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<String> {
         match value.as_str() {
             Some(text) if !text.is_empty() => Some(text.to_owned()),
             _ => {
@@ -442,7 +424,7 @@ fn malformed(text: &str, source: SourceId, places: &Places, error: &serde_yaml::
 }
 
 /// A scalar as text; `None` for what is no scalar.
-fn scalar_text(value: &Value) -> Option<String> {
+pub(super) fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -472,6 +454,7 @@ fn example_of(key: &str) -> &'static str {
         "batch_size" => "`batch_size: 32`",
         "epochs" => "`epochs: 20`",
         "value" => "`value: validation/accuracy`",
+        "run" => "`run: runs/first`",
         _ => "a value",
     }
 }

@@ -58,14 +58,15 @@ fn every_key_is_read() {
     let mut config = parse(FULL, source).unwrap();
     assert_eq!((config.batch_size, config.epochs, config.seed), (32, 20, 3));
     assert_eq!((config.shuffle, config.drop_last, config.precision), (false, true, Precision::F64));
-    assert_eq!(config.train.rows, Some((0, 1437)));
-    assert_eq!(config.train.columns["image"].count(), 64);
-    assert_eq!(config.train.columns["pair"], ColumnSpec::List(vec!["a".into(), "b".into()]));
+    let train = config.train.as_ref().unwrap();
+    assert_eq!(train.rows, Some((0, 1437)));
+    assert_eq!(train.columns["image"].count(), 64);
+    assert_eq!(train.columns["pair"], ColumnSpec::List(vec!["a".into(), "b".into()]));
     let test = config.test.as_ref().unwrap();
     assert_eq!(test.columns.keys().collect::<Vec<_>>(), ["digit"]);
     assert_eq!(sources.snippet(test.span.unwrap()), "digits.csv");
     assert_eq!(sources.line_column(test.span.unwrap()), (4, 18));
-    let params = config.params.as_ref().unwrap();
+    let params = &config.params.as_ref().unwrap().file;
     assert_eq!((params.prefix.as_deref(), params.names["ck"].as_str()), (Some("param/"), "box.conv2d.kernel"));
     assert_eq!(config.set["width"].value, ConstValue::Int(256));
     assert_eq!(config.set["rate"].value, ConstValue::Float(1e-3));
@@ -92,10 +93,12 @@ checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 
         let plain = |config: &RunConfig| {
             let source =
                 |source: &DataSource| (source.path.clone(), source.rows, source.columns.clone(), source.prefix.clone());
-            let parts = [Some(&config.train), config.validation.as_ref(), config.test.as_ref()];
+            let parts = [config.train.as_ref(), config.validation.as_ref(), config.test.as_ref()];
             let set: Vec<_> = config.set.iter().map(|(name, set)| (name.clone(), set.value.clone())).collect();
-            let params =
-                config.params.as_ref().map(|params| (params.path.clone(), params.prefix.clone(), params.names.clone()));
+            let params = config
+                .params
+                .as_ref()
+                .map(|params| (params.file.path.clone(), params.file.prefix.clone(), params.file.names.clone()));
             let monitor = config.monitor.clone().map(|monitor| Monitor { span: None, ..monitor });
             let numbers = (config.batch_size, config.epochs, config.seed, config.log_every);
             let rest = (config.shuffle, config.drop_last, config.precision, config.checkpoint, config.output.clone());
@@ -127,6 +130,17 @@ fn checkpoints_are_read_in_both_forms() {
     assert_eq!(wrong("checkpoint: { on_full: go }"), pair("`on_full` cannot be `go`", "go"));
     assert_eq!(wrong("checkpoint: { keep: 0 }"), pair("`keep` cannot be `0`", "0"));
     assert_eq!(wrong("log_every: -1"), pair("`log_every` cannot be `-1`", "-1"));
+}
+
+#[test]
+fn without_epochs_there_may_be_no_training_data() {
+    let config = parse("spec: a.anb\ndata: { test: d.npz }\nbatch_size: 8\nepochs: 0\n", SourceId(0)).unwrap();
+    assert!(config.train.is_none() && config.test.is_some());
+    assert_eq!(
+        mistake(&MINIMAL.replace("{ train: d.npz }", "{ test: d.npz }")),
+        pair("missing `train` in `data`", "data")
+    );
+    assert_eq!(mistake(&MINIMAL.replace("epochs: 1", "epochs: -1")), pair("`epochs` cannot be `-1`", "-1"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::data::{ColumnSpec, DataSource};
 use crate::train::checkpointing::Checkpointing;
 use crate::train::fit::OnNan;
 use crate::train::monitor::{Better, Monitor};
+use crate::train::start_from::{Layout, StartSource};
 use serde_yaml::{Mapping, Value};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ impl RunConfig {
             output,
             output_span: _,
             params,
+            frozen,
             set,
             monitor,
             checkpoint,
@@ -40,7 +42,8 @@ impl RunConfig {
             on_nan,
         } = self;
         let mut data = Mapping::new();
-        for (part, source) in [("train", Some(train)), ("validation", validation.as_ref()), ("test", test.as_ref())] {
+        for (part, source) in [("train", train.as_ref()), ("validation", validation.as_ref()), ("test", test.as_ref())]
+        {
             if let Some(source) = source {
                 put(&mut data, part, data_source(source, name));
             }
@@ -57,6 +60,9 @@ impl RunConfig {
         put(&mut top, "output", text_of(&name(output)));
         if let Some(params) = params {
             put(&mut top, "params", params_source(params, name));
+        }
+        if !frozen.is_empty() {
+            put(&mut top, "frozen", texts(frozen.iter().map(|frozen| &frozen.pattern)));
         }
         if !set.is_empty() {
             put(&mut top, "set", overrides(set));
@@ -85,7 +91,7 @@ fn text_of(path: &Path) -> String {
 }
 
 fn data_source(source: &DataSource, name: NamePath<'_>) -> Mapping {
-    let DataSource { path, prefix, rows, columns, span: _ } = source;
+    let DataSource { path, prefix, rows, columns, span: _, by_flag: _ } = source;
     let mut map = Mapping::new();
     put(&mut map, "file", text_of(&name(path)));
     if let Some(prefix) = prefix {
@@ -114,10 +120,25 @@ fn column_spec(columns: &ColumnSpec) -> Value {
     }
 }
 
-fn params_source(source: &ParamsSource, name: NamePath<'_>) -> Mapping {
-    let ParamsSource { path, prefix, names, span: _ } = source;
+fn texts<'t>(texts: impl Iterator<Item = &'t String>) -> Value {
+    Value::Sequence(texts.cloned().map(Value::from).collect())
+}
+
+fn params_source(source: &StartSource, name: NamePath<'_>) -> Mapping {
+    let StartSource { file: ParamsSource { path, prefix, names, span: _ }, is_run, only, states, layout } = source;
     let mut map = Mapping::new();
-    put(&mut map, "file", text_of(&name(path)));
+    put(&mut map, if *is_run { "run" } else { "file" }, text_of(&name(path)));
+    if !only.is_empty() {
+        put(&mut map, "only", texts(only.iter()));
+    }
+    if let Some(states) = states {
+        put(&mut map, "states", *states);
+    }
+    match layout {
+        Layout::Own => {}
+        Layout::PyTorch => put(&mut map, "layout", "pytorch"),
+        Layout::Keras => put(&mut map, "layout", "keras"),
+    }
     if let Some(prefix) = prefix {
         put(&mut map, "prefix", prefix.clone());
     }

@@ -11,6 +11,7 @@ pub(crate) const CONFIG_FILE: &str = "run.yaml";
 pub(crate) const RECORD_FILE: &str = "record.json";
 pub(crate) const PARAMS_FILE: &str = "params.safetensors";
 pub(crate) const PROGRAM_FILE: &str = "predict.json";
+pub(crate) const EVALUATION_FILE: &str = "evaluate.json";
 pub(crate) const HISTORY_FILE: &str = "history.csv";
 pub(crate) const STEPS_FILE: &str = "steps.jsonl";
 pub(crate) const SPEC_FOLDER: &str = "spec";
@@ -30,7 +31,8 @@ pub(crate) fn graph_file(name: &str) -> String {
 /// Every file of a run but the marker and the checkpoints, as paths within the folder; `spec` are those of the spec's texts.
 pub(crate) fn files(spec: &[String]) -> Vec<String> {
     let graphs = GRAPHS.iter().map(|name| graph_file(name));
-    let others = [CONFIG_FILE, RECORD_FILE, PARAMS_FILE, PROGRAM_FILE, HISTORY_FILE, STEPS_FILE].map(str::to_string);
+    let others = [CONFIG_FILE, RECORD_FILE, PARAMS_FILE, PROGRAM_FILE, EVALUATION_FILE, HISTORY_FILE, STEPS_FILE]
+        .map(str::to_string);
     spec.iter().cloned().chain(graphs).chain(others).collect()
 }
 

@@ -9,6 +9,7 @@ mod checkpoints;
 mod layout;
 mod logs;
 mod place;
+mod program;
 mod record;
 mod recorder;
 mod saver;
@@ -20,10 +21,8 @@ use super::config::RunConfig;
 use super::fit::Finished;
 use super::hash::{hash_text, hash_texts};
 use super::history::{Columns, History};
-use super::predictor::{AcceptForm, ClockForm, InputForm, SavedProgram};
-use super::ranges::Ranges;
 use super::run::RunData;
-use super::trainer::{Trainer, fold_seed};
+use super::trainer::Trainer;
 use crate::data::files::{Existing, write_whole};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Level, Mode};
@@ -33,6 +32,7 @@ use crate::ops::Element;
 use crate::pipeline::Compiled;
 use layout::{CONFIG_FILE, GRAPHS, HISTORY_FILE, graph_file};
 use place::{Place, failed};
+use program::{saved_evaluation, saved_program};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,12 @@ pub(super) use recorder::{Recorder, Resumption};
 pub use texts::SpecTexts;
 pub use verify::{Verified, verify_resume};
 
-pub(super) use layout::{PARAMS_FILE, PROGRAM_FILE};
+pub(super) use layout::{EVALUATION_FILE, PARAMS_FILE, PROGRAM_FILE};
+
+/// Whether a folder is a run's.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join(layout::MARKER_FILE).is_file()
+}
 
 /// The file whose params a folder predicts with: the run's own, or, while it has not ended, those of its last checkpoint.
 pub(super) fn params_of(folder: &Path) -> PathBuf {
@@ -311,40 +316,12 @@ fn graphs(compiled: &Compiled) -> impl Iterator<Item = (&'static str, String)> {
     })
 }
 
-/// Writes the prediction program; `clock` is the steps and epochs of the params that go with it.
+/// Writes the programs of prediction and evaluation; `clock` is the steps and epochs of the params that go with it.
 fn write_program(path: &Path, plan: &Plan<'_>, clock: (u64, u32)) -> io::Result<()> {
     let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock))? + "\n";
-    write_text(&path.join(PROGRAM_FILE), &text)
-}
-
-fn saved_program(compiled: &Compiled, config: &RunConfig, (n_steps, n_epochs): (u64, u32)) -> SavedProgram {
-    let ranges = Ranges::of(&compiled.predict, []);
-    let accepts = |name: &str| {
-        let demands = ranges.demands().iter().filter(|demand| *demand.field == *name);
-        let form = |demand: &crate::analyse::ranges::Demand| AcceptForm {
-            elements: demand.region.clone(),
-            intervals: demand.accepted.intervals().to_vec(),
-            role: demand.role.clone(),
-        };
-        demands.map(form).collect()
-    };
-    let input = |(name, info): (&std::sync::Arc<str>, &crate::lower::DataInfo)| InputForm {
-        name: name.to_string(),
-        ty: info.ty.clone(),
-        columns: config.train.columns.get(&**name).map(crate::data::ColumnSpec::names).unwrap_or_default(),
-        accepts: accepts(name),
-    };
-    SavedProgram {
-        precision: config.precision,
-        clock: ClockForm {
-            step: i32::try_from(n_steps).unwrap_or(i32::MAX),
-            epoch: i32::try_from(n_epochs).unwrap_or(i32::MAX),
-            seed: fold_seed(config.seed),
-        },
-        prefix: config.train.prefix.clone(),
-        inputs: compiled.module.inputs.iter().map(input).collect(),
-        program: Document::of(&compiled.simplified.predict),
-    }
+    write_text(&path.join(PROGRAM_FILE), &text)?;
+    let text = serde_json::to_string(&saved_evaluation(plan.compiled, plan.config))? + "\n";
+    write_text(&path.join(EVALUATION_FILE), &text)
 }
 
 /// What was recorded of the epoch whose params are saved.

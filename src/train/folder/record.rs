@@ -138,6 +138,17 @@ impl RunRecord {
         Ok(record)
     }
 
+    /// How the run stands, in a word.
+    pub fn status_text(&self) -> &'static str {
+        match self.status {
+            Status::Running => "running",
+            Status::Interrupted => "interrupted",
+            Status::Finished => "finished",
+            Status::Diverged => "diverged",
+            Status::Failed => "failed",
+        }
+    }
+
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         write_whole(&folder.join(RECORD_FILE), Existing::Replace, |out| out.write_all(text.as_bytes()))

@@ -14,6 +14,7 @@ use crate::train::run::{RunData, new_trainer, watch_of};
 use crate::train::state::RunState;
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ fn make<T: Element>(
     from: Option<RunState<T>>,
     until: u64,
 ) -> Result<Made<T>, Diagnostics> {
-    let mut trainer = new_trainer::<T>(plan.compiled, plan.config, options)?;
+    let mut trainer = new_trainer::<T>(plan.compiled, plan.config, options, &mut |_| ControlFlow::Continue(()))?;
     let watch = watch_of(plan.compiled, &trainer);
     let settings = plan.config.settings();
     let mut fitting = Fitting::new(&mut trainer, watch, &settings, data.parts())?;

@@ -8,10 +8,11 @@ fn accuracy(config: &str, choice: u32) -> f64 {
     let mut example = Example::by_config("semi_supervised", config);
     example.config.seed = u64::from(choice);
     let column = format!("few{choice}");
-    example.config.train.columns.insert("digit".into(), ColumnSpec::One(column));
-    if example.config.train.prefix.as_deref() == Some("labelled0/") {
-        example.config.train.columns.clear();
-        example.config.train.prefix = Some(format!("labelled{choice}/"));
+    let train = example.config.train.as_mut().unwrap();
+    train.columns.insert("digit".into(), ColumnSpec::One(column));
+    if train.prefix.as_deref() == Some("labelled0/") {
+        train.columns.clear();
+        train.prefix = Some(format!("labelled{choice}/"));
     }
     let run = example.trained();
     run.history.epochs.last().unwrap().get("test", "class_accuracy").unwrap()

@@ -1,0 +1,449 @@
+//! Where the fields of a program stand in a file: which arrays or columns, and whether their shapes and rows fit.
+//!
+//! Takes the headers of a file; gives places that [`load`](super::load()) and [`Blocks`](super::Blocks) read values from. All
+//! mistakes are collected, each in the words of the file's own format.
+
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::check::place_of;
+use super::npy::{self, Header, NpyError};
+use super::npz::Archive;
+use super::{ColumnSpec, DataSource, FieldSpec, Numbers, counted, csv, open_regular};
+
+/// How many names of a file a message lists.
+const NAMES_LISTED: usize = 12;
+
+/// The formats of data files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Csv,
+    Npy,
+    Npz,
+}
+
+impl Format {
+    /// The format that a name's extension says.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "npy" => Some(Self::Npy),
+            "npz" => Some(Self::Npz),
+            _ => None,
+        }
+    }
+}
+
+/// A file of arrays under keys.
+pub(super) enum ArrayFile {
+    Npz(Archive<BufReader<File>>),
+    /// The one array of a `.npy` file goes by the name of the field that reads it.
+    Npy {
+        keys: Vec<String>,
+        reader: BufReader<File>,
+        header: Header,
+        values_at: u64,
+        len: u64,
+    },
+}
+
+impl ArrayFile {
+    /// Opens a file of arrays; that of a `.npy` file goes by the name `lone`.
+    pub(super) fn open(format: Format, file: File, len: u64, lone: Option<&str>) -> Result<Self, NpyError> {
+        let mut reader = BufReader::new(file);
+        if format == Format::Npz {
+            return Ok(Self::Npz(Archive::open(reader, len)?));
+        }
+        let header = npy::read_header(&mut reader)?;
+        let values_at = reader.stream_position()?;
+        let keys = lone.map(str::to_owned).into_iter().collect();
+        Ok(Self::Npy { keys, reader, header, values_at, len })
+    }
+
+    pub(super) fn keys(&self) -> &[String] {
+        match self {
+            Self::Npz(archive) => &archive.keys,
+            Self::Npy { keys, .. } => keys,
+        }
+    }
+
+    pub(super) fn shape(&mut self, index: usize) -> Result<Vec<usize>, NpyError> {
+        match self {
+            Self::Npz(archive) => archive.shape(index),
+            Self::Npy { header, .. } => Ok(header.shape.clone()),
+        }
+    }
+
+    /// Whether the values of an array are whole numbers.
+    pub(super) fn is_whole(&mut self, index: usize) -> Result<bool, NpyError> {
+        match self {
+            Self::Npz(archive) => archive.is_whole(index),
+            Self::Npy { header, .. } => Ok(header.is_whole()),
+        }
+    }
+
+    pub(super) fn read(&mut self, index: usize, rows: Option<(usize, usize)>) -> Result<Numbers, NpyError> {
+        match self {
+            Self::Npz(archive) => archive.read(index, rows).map(|(_, values)| values),
+            Self::Npy { reader, header, values_at, len, .. } => {
+                reader.seek(SeekFrom::Start(*values_at))?;
+                npy::read_values(reader, header, *len, rows)
+            }
+        }
+    }
+    /// Gives the rows `start..stop` of an array in blocks of at most so many rows, until `give` has enough.
+    pub(super) fn read_blocks(
+        &mut self,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Numbers) -> bool,
+    ) -> Result<(), NpyError> {
+        match self {
+            Self::Npz(archive) => archive.read_blocks(index, rows, block, give),
+            Self::Npy { reader, header, values_at, len, .. } => {
+                reader.seek(SeekFrom::Start(*values_at))?;
+                npy::read_blocks(reader, header, *len, rows, block, give)
+            }
+        }
+    }
+}
+
+/// An array that holds a field.
+#[derive(Clone, Debug)]
+pub(super) struct Located<'f> {
+    pub spec: &'f FieldSpec,
+    /// among the arrays of the file
+    pub index: usize,
+    /// of one row
+    pub shape: Vec<usize>,
+}
+
+/// The columns that hold a field.
+#[derive(Clone, Debug)]
+pub(super) struct LocatedColumns<'f> {
+    pub spec: &'f FieldSpec,
+    pub columns: Vec<usize>,
+    /// of one row
+    pub shape: Vec<usize>,
+}
+
+/// Speaks of one file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Locator<'s> {
+    pub source: &'s DataSource,
+}
+
+impl Locator<'_> {
+    /// Opens the file, whose format its name says.
+    pub(super) fn open(&self) -> Result<(Format, File, u64), Diagnostic> {
+        let path = &self.source.path;
+        let Some(format) = Format::of(path) else {
+            let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
+            let diagnostic = Diagnostic::error(Code::E0601, format!("the format of `{}` is not known", path.display()))
+                .with_note(format!("found: the extension `{extension}`"))
+                .with_note("expected: `.csv`, `.npy` or `.npz`");
+            return Err(place_of(diagnostic, self.source, None));
+        };
+        let (file, len) = open_regular(path).map_err(|error| {
+            let diagnostic = Diagnostic::error(Code::E0601, format!("cannot read `{}`", path.display()));
+            place_of(diagnostic.with_note(format!("found: {error}")), self.source, None)
+        })?;
+        Ok((format, file, len))
+    }
+
+    /// The names of its columns or arrays; none of a `.npy` file, whose array has no name.
+    pub(super) fn names(&self) -> Result<(Format, Vec<String>), Diagnostic> {
+        let (format, file, len) = self.open()?;
+        let names = match format {
+            Format::Npy => Vec::new(),
+            Format::Csv => {
+                let table = csv::Table::open(BufReader::new(file));
+                table.map_err(|reason| self.broken(NpyError::Broken(reason)))?.header
+            }
+            Format::Npz => {
+                let archive = ArrayFile::open(format, file, len, None).map_err(|error| self.broken(error))?;
+                archive.keys().to_vec()
+            }
+        };
+        Ok((format, names))
+    }
+
+    /// The arrays of the fields and the rows to take of them. `found` gets what is wrong with single fields.
+    ///
+    /// # Errors
+    /// What is wrong with the file as a whole.
+    pub(super) fn arrays<'f>(
+        &self,
+        file: &mut ArrayFile,
+        fields: &'f [FieldSpec],
+        found: &mut Vec<Diagnostic>,
+    ) -> Result<(Vec<Located<'f>>, (usize, usize)), Diagnostic> {
+        let mut arrays: Vec<(usize, &FieldSpec, Vec<usize>)> = Vec::new();
+        for spec in fields {
+            match self.find_array(file, spec) {
+                Ok((index, shape)) => arrays.push((index, spec, shape)),
+                Err(diagnostic) => found.push(diagnostic),
+            }
+        }
+        let Some((_, first, shape)) = arrays.first() else { return Ok((Vec::new(), (0, 0))) };
+        let total = shape[0];
+        if arrays.iter().any(|(_, _, shape)| shape[0] != total) {
+            let counts: Vec<String> =
+                arrays.iter().map(|(_, spec, shape)| format!("`{}` has {}", spec.name, shape[0])).collect();
+            let headline = format!("the fields of {} have different numbers of rows", self.file());
+            return Err(self
+                .mistake(Some(first), headline)
+                .with_note(format!("found: {}", counts.join(", ")))
+                .with_note("expected: one row count for all"));
+        }
+        let rows = self.range(total)?;
+        let mut located = Vec::new();
+        for (index, spec, shape) in arrays {
+            match self.check_shape(spec, &shape) {
+                Ok(shape) => located.push(Located { spec, index, shape }),
+                Err(diagnostic) => found.push(diagnostic),
+            }
+        }
+        Ok((located, rows))
+    }
+
+    /// The columns of the fields. `found` gets what is wrong with single fields.
+    pub(super) fn columns<'f>(
+        &self,
+        header: &[String],
+        fields: &'f [FieldSpec],
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<LocatedColumns<'f>> {
+        let (mut index, mut twice) = (IndexMap::new(), Vec::new());
+        for (at, name) in header.iter().enumerate() {
+            if index.insert(name.as_str(), at).is_some() {
+                twice.push(name.as_str());
+            }
+        }
+        let mut located = Vec::new();
+        for spec in fields {
+            match self.find_columns(spec, header, &index, &twice) {
+                Ok((columns, shape)) => located.push(LocatedColumns { spec, columns, shape }),
+                Err(diagnostic) => found.push(diagnostic),
+            }
+        }
+        located
+    }
+
+    /// What is wrong with cells that are no numbers.
+    pub(super) fn bad_cells(&self, spec: &FieldSpec, header: &[String], block: &csv::Block) -> Diagnostic {
+        let place =
+            |cell: &csv::BadCell| format!("`{}` at line {}, column `{}`", cell.text, cell.line, header[cell.column]);
+        let places: Vec<String> = block.bad_cells.iter().map(place).collect();
+        super::check::wrong_values(block.bad_cell_count, &places.join(", "), places.len(), spec, self.source)
+    }
+
+    pub(super) fn file(&self) -> String {
+        format!("`{}`", self.source.path.display())
+    }
+
+    pub(super) fn mistake(&self, spec: Option<&FieldSpec>, headline: String) -> Diagnostic {
+        place_of(Diagnostic::error(Code::E0603, headline), self.source, spec)
+    }
+
+    pub(super) fn broken(&self, error: NpyError) -> Diagnostic {
+        let diagnostic = Diagnostic::error(Code::E0601, format!("{} is broken", self.file()));
+        place_of(diagnostic.with_note(format!("found: {}", error.reason())), self.source, None)
+    }
+
+    /// The rows to take of `total`, or a mistake when the range lies beyond them.
+    pub(super) fn range(&self, total: usize) -> Result<(usize, usize), Diagnostic> {
+        let (start, stop) = self.source.rows.unwrap_or((0, total));
+        if start > stop || stop > total {
+            let headline = format!("rows {start}..{stop} are not all in {}", self.file());
+            return Err(self
+                .mistake(None, headline)
+                .with_note(format!("found: {}", counted(total, "row")))
+                .with_note("expected: first..last+1, counted from 0"));
+        }
+        if u32::try_from(stop - start).is_err() {
+            let headline = format!("{} has more rows than one run reads", self.file());
+            return Err(self
+                .mistake(None, headline)
+                .with_note(format!("found: {} rows", stop - start))
+                .with_help(format!("take at most {} with `rows: first..stop`", u32::MAX)));
+        }
+        Ok((start, stop))
+    }
+
+    pub(super) fn missing(&self, spec: &FieldSpec, what: &str, name: &str, names: &[String]) -> Diagnostic {
+        let listed: Vec<&str> = names.iter().take(NAMES_LISTED).map(String::as_str).collect();
+        let more = names.len().saturating_sub(NAMES_LISTED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let mut diagnostic = self
+            .mistake(Some(spec), format!("{} has no {what} `{name}`", self.file()))
+            .with_note(format!("found: {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") }))
+            .with_note(format!("expected: the {what} of field `{}`", spec.name))
+            .with_suggestion(name, names.iter().map(String::as_str));
+        if self.source.by_flag {
+            return diagnostic
+                .with_help(format!("if it has another name there, say so: `--columns {}=NAME`", spec.name));
+        }
+        if !self.source.columns.contains_key(&spec.name) {
+            let near = self.source.columns.keys().map(String::as_str);
+            diagnostic = match crate::diag::closest(&spec.name, near) {
+                Some(close) => diagnostic.with_help(format!(
+                    "`columns` of the run config names `{close}`; the spec's field is `{}`",
+                    spec.name
+                )),
+                None => diagnostic
+                    .with_help(format!("if it has another name there, say so: `columns: {{ {}: … }}`", spec.name)),
+            };
+        }
+        diagnostic
+    }
+
+    pub(super) fn broken_array(&self, spec: &FieldSpec, error: NpyError) -> Diagnostic {
+        let headline = format!("the array of field `{}` in {} cannot be read", spec.name, self.file());
+        let (code, reason) = match error {
+            NpyError::Broken(reason) => (Code::E0601, reason),
+            NpyError::Unsupported(reason) => (Code::E0603, reason),
+        };
+        let mut diagnostic = Diagnostic::error(code, headline).with_note(format!("found: {reason}"));
+        if code == Code::E0603 {
+            diagnostic = diagnostic.with_note("expected: bool, i8 to i64, u8 to u64, f32 or f64");
+        }
+        place_of(diagnostic, self.source, Some(spec))
+    }
+
+    pub(super) fn find_array(&self, file: &mut ArrayFile, spec: &FieldSpec) -> Result<(usize, Vec<usize>), Diagnostic> {
+        let name = match self.source.columns.get(&spec.name) {
+            None => &spec.name,
+            Some(ColumnSpec::One(_)) if matches!(file, ArrayFile::Npy { .. }) => &spec.name,
+            Some(ColumnSpec::One(name)) => name,
+            Some(_) => {
+                let headline = format!("field `{}` names several columns, but {} holds arrays", spec.name, self.file());
+                return Err(self.mistake(Some(spec), headline).with_help("name one array for it"));
+            }
+        };
+        let prefix = self.source.prefix.as_deref().unwrap_or_default();
+        let names: Vec<String> =
+            file.keys().iter().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect();
+        let wanted = match file {
+            ArrayFile::Npz(_) => format!("{prefix}{name}"),
+            ArrayFile::Npy { .. } => name.clone(),
+        };
+        let Some(index) = file.keys().iter().position(|key| *key == wanted) else {
+            if matches!(file, ArrayFile::Npy { .. }) {
+                let headline = format!("{} holds one array, field `{}` needs another", self.file(), spec.name);
+                return Err(self.mistake(Some(spec), headline).with_help("put several fields into one `.npz` file"));
+            }
+            let mut diagnostic = self.missing(spec, "array", name, &names);
+            if names.is_empty() && !prefix.is_empty() {
+                diagnostic = diagnostic.with_note(format!("no key begins with the prefix `{prefix}`"));
+            }
+            return Err(diagnostic);
+        };
+        let shape = file.shape(index).map_err(|error| self.broken_array(spec, error))?;
+        if shape.is_empty() {
+            let headline = format!("the array of field `{}` in {} has no row axis", spec.name, self.file());
+            return Err(self.mistake(Some(spec), headline).with_note("found: a single number"));
+        }
+        Ok((index, shape))
+    }
+
+    /// The indices of a field's columns and the shape that they make up.
+    pub(super) fn find_columns(
+        &self,
+        spec: &FieldSpec,
+        header: &[String],
+        index: &IndexMap<&str, usize>,
+        twice: &[&str],
+    ) -> Result<(Vec<usize>, Vec<usize>), Diagnostic> {
+        let own_name = ColumnSpec::One(spec.name.clone());
+        let columns = self.source.columns.get(&spec.name).unwrap_or(&own_name);
+        if columns.count() > header.len() {
+            let headline = format!("field `{}` names more columns than {} has", spec.name, self.file());
+            return Err(self
+                .mistake(Some(spec), headline)
+                .with_note(format!("found: {}", counted(header.len(), "column")))
+                .with_note(format!("expected: {}", counted(columns.count(), "column"))));
+        }
+        let mut indices = Vec::new();
+        for name in columns.names() {
+            match index.get(name.as_str()) {
+                Some(_) if twice.contains(&name.as_str()) => {
+                    return Err(self.mistake(Some(spec), format!("{} has the column `{name}` twice", self.file())));
+                }
+                Some(&at) => indices.push(at),
+                None => return Err(self.missing(spec, "column", &name, header)),
+            }
+        }
+        let Some(shape) = shape_of(&spec.shape, indices.len()) else {
+            let mut diagnostic = self
+                .mistake(Some(spec), format!("the columns of field `{}` do not make up its shape", spec.name))
+                .with_note(format!("found: {}", counted(indices.len(), "column")))
+                .with_note(format!("expected: one row of shape {}", dims_text(&spec.shape)));
+            if self.source.by_flag {
+                diagnostic = diagnostic.with_help(format!("name them: `--columns {}=first0..first63`", spec.name));
+            } else if !self.source.columns.contains_key(&spec.name) {
+                diagnostic = diagnostic
+                    .with_help(format!("name them in the run config: `columns: {{ {}: first0..first63 }}`", spec.name));
+            }
+            return Err(diagnostic);
+        };
+        Ok((indices, shape))
+    }
+
+    /// The shape of one row when the array fits the field.
+    fn check_shape(&self, spec: &FieldSpec, shape: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+        let row = &shape[1..];
+        let fits = row.len() == spec.shape.len()
+            && row.iter().zip(&spec.shape).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim));
+        if fits {
+            return Ok(row.to_vec());
+        }
+        let wanted: Option<Vec<usize>> = spec.shape.iter().copied().collect();
+        let diagnostic = self
+            .mistake(Some(spec), format!("the array of field `{}` in {} has another shape", spec.name, self.file()))
+            .with_note(format!("found: {}", with_rows(&row.iter().map(|&dim| Some(dim)).collect::<Vec<_>>())))
+            .with_note(format!("expected: {}", with_rows(&spec.shape)));
+        let same_size = wanted.is_some_and(|wanted| wanted.iter().product::<usize>() == row.iter().product::<usize>());
+        Err(match same_size {
+            false => diagnostic,
+            true => diagnostic.with_help(format!(
+                "a row has the right number of elements: save it with the shape {}, as `array.reshape({})` gives in NumPy",
+                with_rows(&spec.shape),
+                reshape_arguments(&spec.shape)
+            )),
+        })
+    }
+}
+
+/// The row shape that `count` values fill: the wanted one, with at most one open dim solved for.
+fn shape_of(wanted: &[Option<usize>], count: usize) -> Option<Vec<usize>> {
+    let known = wanted.iter().flatten().try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
+    match wanted.iter().filter(|dim| dim.is_none()).count() {
+        0 => (known == count).then(|| wanted.iter().flatten().copied().collect()),
+        1 if known > 0 && count.is_multiple_of(known) => {
+            Some(wanted.iter().map(|dim| dim.unwrap_or(count / known)).collect())
+        }
+        _ => None,
+    }
+}
+
+/// `[rows, 8, 8]`; `_` where the data decides.
+fn with_rows(shape: &[Option<usize>]) -> String {
+    if shape.is_empty() { "[rows]".into() } else { format!("[rows, {}", &dims_text(shape)[1..]) }
+}
+
+fn dims_text(shape: &[Option<usize>]) -> String {
+    let dims: Vec<String> = shape.iter().map(|dim| dim.map_or("_".into(), |dim| dim.to_string())).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+fn reshape_arguments(shape: &[Option<usize>]) -> String {
+    let dims: Vec<String> = shape.iter().map(|dim| dim.map_or("-1".into(), |dim| dim.to_string())).collect();
+    std::iter::once("-1".to_owned()).chain(dims).collect::<Vec<_>>().join(", ")
+}
