@@ -51,7 +51,6 @@ fn sigmoids_and_softmaxes_by_hand() {
     holds("log(1 / (1 + exp(-x)))", 1, &[-1000.0, 0.0, 1000.0], &[1.0, 0.5, 0.0]);
     holds("log(cosh(x))", 1, &[-1000.0, 0.0, 1000.0], &[-1.0, 0.0, 1.0]);
     holds("(exp(x) - exp(-x)) / (exp(x) + exp(-x))", 1, &[-1000.0, 0.0, 1000.0], &[0.0, 1.0, 0.0]);
-    holds("log(exp(x) + exp(2 * x))", 1, &[-1000.0, 0.0, 1000.0], &[1.0, 1.5, 2.0]);
     let softmax = "(exp(x) / sum(exp(x), axes=1, keep=true))[:, 0]";
     holds(softmax, 2, &[1000.0, 0.0, 0.0, 0.0], &[0.0, 0.0, 0.25, -0.25]);
 }

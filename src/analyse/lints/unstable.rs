@@ -106,7 +106,7 @@ fn of_logarithm(graph: &Graph, x: NodeId) -> Option<(&'static str, &'static str)
             Some(("`log(1 + exp(x))`", "`softplus(x)`"))
         }
         Op::Add(_) if (0..2).all(|slot| is_exp(graph, operand(x, slot))) => {
-            Some(("`log(exp(x) + exp(y))`", "`maximum(x, y) + softplus(-abs(x - y))`"))
+            Some(("`log(exp(x) + exp(y))`", "`logsumexp(stack([x, y]), axes=0)`"))
         }
         Op::Cosh(_) => Some(("`log(cosh(x))`", "`x + softplus(-2 * x) - log(2.0)`")),
         Op::Softmax(_) => Some(("`log(softmax(x))`", "`log_softmax(x)`")),

@@ -33,7 +33,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "log-one-plus", doc: "log(1 + x) → log1p(x)", apply: log_one_plus },
     Rule { name: "log1p-exp", doc: "log1p(exp(x)) → softplus(x)", apply: log1p_exp },
     Rule { name: "log-cosh", doc: "log(cosh(x)) → x + softplus(-2 * x) - log(2)", apply: log_cosh },
-    Rule { name: "log-add-exp", doc: "log(exp(x) + exp(y)) → max(x, y) + softplus(-abs(x - y))", apply: log_add_exp },
     Rule {
         name: "sigmoid-quotient",
         doc: "1 / (1 + exp(-x)), exp(x) / (1 + exp(x)) → sigmoid(x)",
@@ -159,18 +158,6 @@ fn log_cosh(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let sum = rw.emit(ops::Add, &[x, tail]);
     let offset = rw.constant(std::f64::consts::LN_2, &ty);
     Some(rw.emit(ops::Sub, &[sum, offset]))
-}
-
-fn log_add_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
-    let [inner] = view.take(is!(Log))?;
-    let [a, b] = rw.take(inner, is!(Add))?;
-    let ([x], [y]) = (rw.take(a, is!(Exp))?, rw.take(b, is!(Exp))?);
-    let largest = rw.emit(ops::Max, &[x, y]);
-    let difference = rw.emit(ops::Sub, &[x, y]);
-    let distance = rw.emit(ops::Abs, &[difference]);
-    let negated = rw.neg(distance);
-    let tail = rw.emit(ops::Softplus, &[negated]);
-    Some(rw.emit(ops::Add, &[largest, tail]))
 }
 
 fn sigmoid_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
