@@ -13,6 +13,7 @@
 //! `train`'s `Training`, and the [`Module`] that comes of it. What only looks names up takes the first two
 //! (`resolve`), what only adds nodes takes findings and graphs (`emit`); expressions and calls take the whole.
 
+mod align;
 mod arguments;
 mod assertions;
 mod body;
@@ -25,11 +26,13 @@ mod elsewhere;
 mod emit;
 mod expr;
 mod findings;
+mod fold;
 mod graphs;
 mod index;
 mod items;
 mod library;
 mod losses;
+mod matmul;
 mod missing;
 mod module;
 mod patterns;

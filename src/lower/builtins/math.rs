@@ -40,7 +40,7 @@ macro_rules! unary_rows {
             row("minimum", &["x", "y"], "the smaller of two, element by element; at a tie the gradient goes to `y`",
                 |l, frame, m| pair(l, frame, m, ops::Min.into(), f64::min)),
             row("remainder", &["x", "y"], "what is left of x after whole multiples of y, with the sign of y",
-                |l, frame, m| pair(l, frame, m, ops::Rem.into(), crate::lower::elementwise::floored_remainder)),
+                |l, frame, m| pair(l, frame, m, ops::Rem.into(), crate::lower::fold::floored_remainder)),
             row("atan2", &["y", "x"], "the angle of the point (x, y), in radians",
                 |l, frame, m| pair(l, frame, m, ops::Atan2.into(), f64::atan2)),
             row("is_nan", &["x"], "whether the value is not a number", |l, frame, m| {
