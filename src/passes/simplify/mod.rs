@@ -101,13 +101,30 @@ pub fn simplify_reporting(graph: &Graph) -> (Graph, Vec<Applied>) {
 
 /// Simplifies, and lists every use of a rule.
 pub fn trace(graph: &Graph) -> (Graph, Vec<Applied>) {
+    let Traced { graph, applied, .. } = trace_with_looks(graph);
+    (graph, applied)
+}
+
+/// How simplification went.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    pub graph: Graph,
+    /// every use of a rule
+    pub applied: Vec<Applied>,
+    /// How often rules looked at a node: the work that was done.
+    pub looks: u64,
+}
+
+/// Simplifies, and says how that went.
+pub fn trace_with_looks(graph: &Graph) -> Traced {
     // Far above what any spec needs: a spec with hundreds of layers settles in under ten.
     const MAX_ROUNDS: usize = 64;
     let mut graph = prune(graph, |_| true);
     let mut applied = Vec::new();
+    let mut looks = 0;
     for n_rounds in 0..MAX_ROUNDS {
         // Equal nodes become one in the first round: only then are readers counted rightly.
-        let (next, uses) = round(&graph, n_rounds > 0);
+        let (next, uses) = round(&graph, n_rounds > 0, &mut looks);
         if n_rounds > 0 && is_same(&graph, &next) {
             // What the rules left unread inside loops goes, and with it what only that needed.
             let pruned = prune(&graph, |_| true);
@@ -120,7 +137,7 @@ pub fn trace(graph: &Graph) -> (Graph, Vec<Applied>) {
         applied.extend(uses);
         graph = next;
     }
-    (graph, applied)
+    Traced { graph, applied, looks }
 }
 
 /// What stands for `y` in derivatives by `xs`: `y` itself, or new nodes in which the formulas on the way from `xs` are stable
@@ -152,7 +169,7 @@ pub fn prepare(graph: &mut Graph, y: NodeId, xs: &[NodeId]) -> NodeId {
 }
 
 /// One rebuild.
-fn round(graph: &Graph, counted: bool) -> (Graph, Vec<Applied>) {
+fn round(graph: &Graph, counted: bool, looks: &mut u64) -> (Graph, Vec<Applied>) {
     let mut readers = vec![0; graph.len()];
     for id in graph.ids() {
         graph.operands(id).iter().for_each(|operand| readers[operand.index()] += 1);
@@ -165,6 +182,7 @@ fn round(graph: &Graph, counted: bool) -> (Graph, Vec<Applied>) {
         let operands: Vec<NodeId> = graph.operands(id).iter().map(|operand| map[operand.index()]).collect();
         map.push(rewriter.rebuild(graph.node(id), &operands, readers[id.index()]));
     }
+    *looks += rewriter.looks();
     let outputs = graph.outputs.iter();
     rewriter.finish(outputs.map(|output| Output { node: map[output.node.index()], ..output.clone() }))
 }

@@ -8,6 +8,7 @@ use crate::ir::{Dim, Graph, Node, NodeId, Provenance, Shape, TensorType};
 use crate::ops::scan::Body;
 use crate::ops::{self, Locality, Op, Scalar, Types};
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Matches an op by the name of its variant.
@@ -52,6 +53,8 @@ pub struct Rewriter {
     counted: bool,
     current: Provenance,
     applied: Vec<Applied>,
+    /// how often a node's op was looked at, which is what rules do
+    looks: Cell<u64>,
 }
 
 impl Rewriter {
@@ -68,7 +71,13 @@ impl Rewriter {
             counted,
             current: provenance,
             applied: Vec::new(),
+            looks: Cell::new(0),
         }
+    }
+
+    /// How often a node's op was looked at.
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.get()
     }
 
     /// Goes on with a graph that exists: its nodes keep their ids, and no rule looks into those of `opaque`.
@@ -120,6 +129,7 @@ impl Rewriter {
     pub fn op(&self, id: NodeId) -> &Op {
         /// What no rule matches.
         static OPAQUE: Op = Op::Gradient(ops::Gradient);
+        self.looks.set(self.looks.get() + 1);
         if self.opaque.get(id.index()) == Some(&true) { &OPAQUE } else { self.graph.op(id) }
     }
 
