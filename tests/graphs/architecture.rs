@@ -142,29 +142,41 @@ fn tokens(code: &str) -> Vec<(&str, usize)> {
     tokens
 }
 
-/// The names that follow a `::`: one, or the first ones of a group in braces.
-fn heads<'t>(tokens: &[(&'t str, usize)]) -> Vec<(&'t str, usize)> {
+/// The rooms that a path names which began so many modules below the crate's root: what follows it is a `::` and a name, or a
+/// group in braces of paths that go on from there, up by further `super`s as well.
+fn heads<'t>(below: usize, tokens: &[(&'t str, usize)]) -> Vec<(&'t str, usize)> {
     match tokens {
         [("::", _), ("{", _), rest @ ..] => {
             let mut depth = 0;
             let mut is_first = true;
             let mut found = Vec::new();
-            for (token, line) in rest {
+            for (at, (token, _)) in rest.iter().enumerate() {
                 match *token {
-                    "{" => depth += 1,
                     "}" if depth == 0 => break,
+                    _ if depth == 0 && is_first => {
+                        found.extend(named(below, &rest[at..]));
+                        is_first = false;
+                        depth += usize::from(*token == "{");
+                    }
+                    "{" => depth += 1,
                     "}" => depth -= 1,
                     "," if depth == 0 => is_first = true,
-                    name if depth == 0 && is_first => {
-                        found.push((name, *line));
-                        is_first = false;
-                    }
                     _ => {}
                 }
             }
             found
         }
-        [("::", _), (name, line), ..] => vec![(*name, *line)],
+        [("::", _), rest @ ..] => named(below, rest),
+        _ => Vec::new(),
+    }
+}
+
+/// As [`heads`], of the path that begins with the first word.
+fn named<'t>(below: usize, tokens: &[(&'t str, usize)]) -> Vec<(&'t str, usize)> {
+    match tokens {
+        [("super", _), rest @ ..] => below.checked_sub(1).map_or_else(Vec::new, |below| heads(below, rest)),
+        [("self", _), rest @ ..] => heads(below, rest),
+        [(name, line), ..] if below == 0 => vec![(*name, *line)],
         _ => Vec::new(),
     }
 }
@@ -196,12 +208,11 @@ fn arrows(text: &str, file: &Path, path: &[String], room: &str, rooms: &BTreeSet
                 }
                 depth = depth.saturating_sub(1);
             }
-            "crate" => heads(&tokens[at + 1..]).into_iter().for_each(|(name, line)| add(name, line)),
-            "super" if before != "::" => {
-                let ups = tokens[at..].chunks(2).take_while(|pair| matches!(pair, [("super", _), ("::", _)])).count();
-                if ups == path.len() + inner.len() && ups > 0 {
-                    heads(&tokens[at + 2 * ups - 1..]).into_iter().for_each(|(name, line)| add(name, line));
-                }
+            "crate" => heads(0, &tokens[at + 1..]).into_iter().for_each(|(name, line)| add(name, line)),
+            // Those within a group are followed from where its path begins.
+            "super" | "self" if before != "::" => {
+                let below = path.len() + inner.len();
+                named(below, &tokens[at..]).into_iter().for_each(|(name, line)| add(name, line));
             }
             name if before != "::" => {
                 if let Some((_, to)) = CRATES.iter().find(|(crate_name, _)| *crate_name == name) {
@@ -325,6 +336,10 @@ fn a_planted_arrow_is_caught() {
         of(&[("diag", 1), ("train", 2)])
     );
     assert_eq!(lines("use super::super::passes::bind;", file), of(&[("passes", 1)]));
+    assert_eq!(lines("use super::{super::passes::bind, Op};", file), of(&[("passes", 1)]));
+    assert_eq!(lines("use super::{Op, super::{exec::Store, train}};", file), of(&[("exec", 1), ("train", 1)]));
+    assert_eq!(lines("use self::super::{super::exec};", file), of(&[("exec", 1)]));
+    assert_eq!(lines("fn f() { super::super::exec::run(); }", file), of(&[("exec", 1)]));
     assert_eq!(lines("mod tests {\n use super::super::super::exec::Store; }", file), of(&[("exec", 2)]));
     assert_eq!(lines("mod tests {} use super::super::exec::Store;", file), of(&[("exec", 1)]));
     assert_eq!(lines("use super::{exec, ops::Add};", &["ops"]), of(&[("exec", 1)]));
@@ -336,6 +351,8 @@ fn a_planted_arrow_is_caught() {
         "const T: &str = \"crate::passes \\\" crate::exec\";",
         "const T: &str = r#\"crate::passes\"#;",
         "use super::exec::Store;",
+        "use super::{exec::Store, add::{super::exec}};",
+        "use self::exec::Store;",
         "use crate::ops::Add;",
         "use other_crate::passes;",
     ] {
