@@ -8,8 +8,6 @@ pub struct Algebra {
     /// `f(f(x)) = f(x)`, or of two operands `f(x, x) = x`
     pub is_idempotent: bool,
     pub parity: Option<Parity>,
-    /// the direction in which the value never moves against its one operand
-    pub monotone: Option<Monotone>,
 }
 
 /// What a negated operand does.
@@ -21,30 +19,14 @@ pub enum Parity {
     Odd,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Monotone {
-    Increasing,
-    Decreasing,
-}
-
 impl Algebra {
     /// No law is known.
-    pub const NONE: Self = Self { is_commutative: false, is_idempotent: false, parity: None, monotone: None };
+    pub const NONE: Self = Self { is_commutative: false, is_idempotent: false, parity: None };
     pub const COMMUTATIVE: Self = Self { is_commutative: true, ..Self::NONE };
     pub const EVEN: Self = Self { parity: Some(Parity::Even), ..Self::NONE };
     pub const ODD: Self = Self { parity: Some(Parity::Odd), ..Self::NONE };
-    pub const INCREASING: Self = Self { monotone: Some(Monotone::Increasing), ..Self::NONE };
-    pub const DECREASING: Self = Self { monotone: Some(Monotone::Decreasing), ..Self::NONE };
 
     pub const fn idempotent(self) -> Self {
         Self { is_idempotent: true, ..self }
-    }
-
-    pub const fn increasing(self) -> Self {
-        Self { monotone: Some(Monotone::Increasing), ..self }
-    }
-
-    pub const fn decreasing(self) -> Self {
-        Self { monotone: Some(Monotone::Decreasing), ..self }
     }
 }

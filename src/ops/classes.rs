@@ -13,7 +13,8 @@
 /// - `lanes`: of floats along its `axis`, in the operand's shape
 /// - `sizeless`: no run-time dim in its attributes
 /// - `elementwise`: element by element, all operands in the result's shape; it says its `pointwise`
-/// - `kernel`: the register machine does not run it, and rewrites know no law of it
+/// - `kernel`: the register machine does not run it, rewrites know no law of it, and it picks nothing by indices
+/// - `indexing`: as `kernel`, but by indices; it says its `demand`
 /// - `moving`: its elements are the operand's, in other places; perhaps not all of them, or more than once
 /// - `mixing`: no axis of an operand is known to stay apart
 /// - `free`: nothing is computed
@@ -101,11 +102,22 @@ macro_rules! primitive {
         }
     };
     (@ elementwise) => {
+        $crate::ops::classes::primitive!(@ indexless);
+
         fn locality(&self, _types: Types<'_>) -> Locality {
             Locality::Pointwise
         }
     };
     (@ kernel) => {
+        $crate::ops::classes::primitive!(@ indexing);
+        $crate::ops::classes::primitive!(@ indexless);
+    };
+    (@ indexless) => {
+        fn demand(&self, _types: Types<'_>) -> Option<$crate::ops::Indexed> {
+            None
+        }
+    };
+    (@ indexing) => {
         const ALGEBRA: Algebra = Algebra::NONE;
 
         fn pointwise(&self) -> Option<Pointwise> {

@@ -30,11 +30,11 @@ mod tensor;
 pub mod windows;
 mod work;
 
-pub use algebra::{Algebra, Monotone, Parity};
+pub use algebra::{Algebra, Parity};
 pub use along::*;
 pub use dense::{NonnegQp, SimplexQp, Solve};
 pub use domain::Domain;
-pub use element::Element;
+pub use element::{Element, Family};
 pub use error::{OpError, OpErrorKind};
 pub(crate) use error::{check_axes, one_float, show_list, take};
 pub use gradients::*;
@@ -107,6 +107,9 @@ pub trait Primitive: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash 
     /// The op in the operations of the register machine that runs fused groups; `None` when it has a kernel of its own.
     fn pointwise(&self) -> Option<Pointwise>;
 
+    /// What whole numbers one of its operands must hold, when it is one of indices.
+    fn demand(&self, types: Types<'_>) -> Option<Indexed>;
+
     /// The bounds of the result's elements, given those of the operands' elements (see [`Interval`]).
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval;
 
@@ -127,6 +130,12 @@ impl Op {
 macro_rules! table {
     ($($before:ident,)*; $($elementwise:ident,)*; $($behind:ident,)*) => {
         table!($($before,)* $($elementwise,)* $($behind,)*);
+
+        /// The pattern of the ops that stand in the table behind those of elements.
+        macro_rules! behind {
+            () => { $($crate::ops::Op::$behind(_))|* };
+        }
+        pub(crate) use behind;
 
         /// The pattern of the ops of elements, for matches over all ops.
         macro_rules! elementwise {
@@ -191,6 +200,10 @@ macro_rules! table {
 
             pub fn locality(&self, types: Types<'_>) -> Locality {
                 match self { $(Op::$op(op) => op.locality(types),)* }
+            }
+
+            pub fn demand(&self, types: Types<'_>) -> Option<Indexed> {
+                match self { $(Op::$op(op) => op.demand(types),)* }
             }
 
             pub fn pointwise(&self) -> Option<Pointwise> {

@@ -8,7 +8,7 @@ use super::order::{Class, Levels, Unit, count, levels, tail_inner, units};
 use super::recompute::recompute;
 use super::{Bias, Buffer, BufferId, ConstantValue, Operand, Place, Plan, PlannedOutput, Step, Storage, Work};
 use crate::ir::{DType, Graph, NodeId, Role};
-use crate::ops::{Extents, InputKind, LoopResult, Op, Scan};
+use crate::ops::{Extents, InputKind, LoopResult, Op, Scan, behind, elementwise};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ impl<'g> Planner<'g> {
                 Place::Constant(ConstantValue::Iota { extent: extents[iota.axis], inner })
             }
             // Offsets are given when all lifetimes are known.
-            _ => Place::Arena { offset: 0 },
+            elementwise!() | behind!() | Op::Random(_) => Place::Arena { offset: 0 },
         };
         self.add_buffer(id, place)
     }

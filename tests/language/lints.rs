@@ -132,6 +132,40 @@ fn the_first_element_of_an_exclusive_sum_is_no_element() {
 }
 
 #[test]
+fn weights_of_a_bounded_minimum_are_at_least_their_bound() {
+    let can_rise = |bound: &str| {
+        let found = verdict(&format!(
+            "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
+            let trunk = x |> dense(units=5)\noutput y = trunk |> dense(units=2)\noutput z = trunk |> dense(units=4)
+            loss a = mean_squared_error(t, y)\nloss b = mean_squared_error(u, z)
+            combiner bare(losses...: f32) {{ return sum(nonneg_qp(gram(losses), {bound}) * stack(losses)) }}
+            loss total = bare(a, b)
+            train {{ minimize total optimizer sgd }}"
+        ));
+        assert!(!found.iter().any(|name| name.starts_with('E')), "{found:?}");
+        found.contains("loss-can-rise")
+    };
+    assert!(!can_rise("full([2], 0)") && !can_rise("full([2], 0.5)") && !can_rise("[0.2, 0.8]"));
+    assert!(can_rise("full([2], -0.5)") && can_rise("[-0.1, 0.8]"));
+}
+
+/// The carry of a loop lies within what its step keeps, so it weighs like any other value.
+#[test]
+fn a_weight_that_a_loop_computes_is_bounded() {
+    let can_rise = |next: &str| {
+        let rest = format!(
+            "fn smooth(x, carry) {{ return [{next}] }}\n\
+             let weight = mean(scan(smooth, stop(sigmoid(x)), [full([batch], 0.5)])[0][0])\nloss total = weight * a + b"
+        );
+        let found = verdict(&model(&rest));
+        assert!(!found.iter().any(|name| name.starts_with('E')), "{found:?}");
+        found.contains("loss-can-rise")
+    };
+    assert!(!can_rise("0.9 * carry[0] + 0.1 * x"));
+    assert!(can_rise("carry[0] - x"));
+}
+
+#[test]
 fn a_sum_of_samples_is_not_bounded_by_a_batch_of_some_size() {
     let can_rise = |weight: &str| verdict(&model(&format!("loss total = {weight} * a + b"))).contains("loss-can-rise");
     assert!(can_rise("(10 - sum(sigmoid(stop(x)), axes=[0, 1]))"));

@@ -19,8 +19,8 @@ pub use shares::{Share, shares};
 pub use value::Stretch;
 
 use crate::diag::Span;
-use crate::ir::{DType, Dim, Graph, NodeId};
-use crate::ops::{Input, InputKind, Op, Scan};
+use crate::ir::{DType, Dim, Graph, NodeId, TensorType};
+use crate::ops::{Indexed, Input, InputKind, Op, Scan, Types};
 use sets::{FAR, Function};
 use std::sync::Arc;
 use usage::{Question, Usage};
@@ -54,17 +54,10 @@ impl Demand {
     }
 }
 
-/// What an op indexes by its operand at `slot`: the axis's extent, and what an index outside gives.
-fn indexed(op: &Op, graph: &Graph, operands: &[NodeId]) -> Option<(usize, Dim, Outside)> {
-    let extent = |slot: usize, axis: usize| graph.ty(operands[slot]).shape[axis].clone();
-    let filled = |fill: f64| if fill == 0.0 { Outside::Zero } else { Outside::Marked };
-    match op {
-        Op::Gather(op) => Some((1, extent(0, 0), filled(op.fill.0))),
-        Op::TakeAlong(op) => Some((1, extent(0, op.axis), filled(op.fill.0))),
-        Op::ScatterAdd(op) => Some((0, op.rows.clone(), Outside::Zero)),
-        Op::PutAlong(op) => Some((0, op.extent.clone(), Outside::Zero)),
-        _ => None,
-    }
+/// What a node indexes by one of its operands.
+fn indexed(graph: &Graph, id: NodeId) -> Option<Indexed> {
+    let operands: Vec<&TensorType> = graph.operands(id).into_iter().map(|operand| graph.ty(operand)).collect();
+    graph.op(id).demand(Types { operands: &operands, result: graph.ty(id) })
 }
 
 /// What comes of an index outside.
@@ -161,10 +154,11 @@ impl<'g> Walk<'g> {
         let usage = Usage::new(&self);
         for id in self.graph.ids() {
             let operands = self.graph.operands(id);
-            if let Some((slot, extent, outside)) = indexed(self.graph.op(id), self.graph, &operands)
+            if let Some(Indexed { slot, extent, fill, .. }) = indexed(self.graph, id)
                 && let Some(extent) = extent.as_known()
             {
                 let index = &self.values[operands[slot].index()];
+                let outside = if fill.0 == 0.0 { Outside::Zero } else { Outside::Marked };
                 for known in &index.known {
                     let most = extent as f64 - 1.0;
                     let role = format!("an index of {}", crate::diag::counted(extent, "row"));

@@ -5,10 +5,10 @@
 //! a mask which differs from step to step of a loop hides no value that is the same at all steps.
 
 use super::sets::Set;
-use super::{Outside, Walk};
+use super::{Outside, Walk, indexed};
 use crate::ir::{DType, Graph, NodeId};
 use crate::ops::Op;
-use crate::ops::pointwise::{BinaryCode, Pointwise};
+use crate::ops::pointwise::{BinaryCode, Pointwise, UnaryCode};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -52,12 +52,10 @@ impl<'g> Usage<'g> {
             return Set::none();
         }
         let set = self.sets(question)[id.index()].clone();
-        match self.walk.graph.op(id) {
-            // What is added where an index says is used where it is not zero.
-            Op::ScatterAdd(_) | Op::PutAlong(_) => {
-                set.intersection(&self.is_nonzero(self.walk.graph.operands(id)[1], false, question))
-            }
-            _ => set,
+        // What is added where an index says is used where it is not zero.
+        match indexed(self.walk.graph, id).and_then(|indexed| indexed.put) {
+            Some(slot) => set.intersection(&self.is_nonzero(self.walk.graph.operands(id)[slot], false, question)),
+            None => set,
         }
     }
 
@@ -89,10 +87,13 @@ impl<'g> Usage<'g> {
     /// The values for which a user lets through what stands in a slot.
     fn passed(&self, user: NodeId, slot: usize, question: Question) -> Set {
         let operands = self.walk.graph.operands(user);
-        match self.walk.graph.op(user) {
-            Op::Select(_) if slot > 0 => self.holds(operands[0], slot == 1, question),
-            Op::Mul(_) if question.outside == Outside::Zero => self.is_nonzero(operands[1 - slot], true, question),
-            Op::Scan(scan) if !scan.reads(slot) => Set::none(),
+        let op = self.walk.graph.op(user);
+        match op.pointwise() {
+            Some(Pointwise::Select(_)) if slot > 0 => self.holds(operands[0], slot == 1, question),
+            Some(Pointwise::Binary(BinaryCode::Mul, _)) if question.outside == Outside::Zero => {
+                self.is_nonzero(operands[1 - slot], true, question)
+            }
+            _ if !op.reads(slot) => Set::none(),
             _ => Set::all(),
         }
     }
@@ -136,35 +137,33 @@ impl<'g> Usage<'g> {
             }
         }
         let operands = graph.operands(factor);
-        match graph.op(factor) {
-            Op::Select(_) => {
+        let of = |slot: usize| self.is_nonzero(operands[slot], may_weigh, question);
+        match (graph.op(factor), graph.op(factor).pointwise()) {
+            (_, Some(Pointwise::Select(_))) => {
                 let holds = |wanted: bool| self.holds(operands[0], wanted, question);
-                let (then, otherwise) = (
-                    self.is_nonzero(operands[1], may_weigh, question),
-                    self.is_nonzero(operands[2], may_weigh, question),
-                );
+                let (then, otherwise) = (of(1), of(2));
                 let either = then.intersection(&otherwise);
                 holds(true).intersection(&then).union(&holds(false).intersection(&otherwise)).union(&either)
             }
-            Op::Cast(_) if graph.ty(operands[0]).dtype == DType::Bool => self.holds(operands[0], true, question),
-            Op::Mul(_) => self.is_nonzero(operands[0], may_weigh, question).intersection(&self.is_nonzero(
-                operands[1],
-                may_weigh,
-                question,
-            )),
-            Op::Neg(_)
-            | Op::Div(_)
-            | Op::Cast(_)
-            | Op::StopGradient(_)
-            | Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Slice(_) => self.is_nonzero(operands[0], may_weigh, question),
+            // A mask taken as numbers.
+            (Op::Cast(_), _) if graph.ty(operands[0]).dtype == DType::Bool => self.holds(operands[0], true, question),
+            (_, Some(Pointwise::Binary(BinaryCode::Mul, _))) => of(0).intersection(&of(1)),
+            (
+                _,
+                Some(Pointwise::Unary(UnaryCode::Neg, Pointwise::Operand(0)) | Pointwise::Binary(BinaryCode::Div, _)),
+            ) => of(0),
+            (Op::Cast(_), _) => of(0),
+            (op, _) if moves(op) => of(0),
             // Weights of samples come as data, and may be 0.
-            Op::Input(_) if may_weigh && value.by_data && (question.by_step || !value.by_step) => Set::none(),
+            (Op::Input(_), _) if may_weigh && value.by_data && (question.by_step || !value.by_step) => Set::none(),
             _ => Set::all(),
         }
     }
+}
+
+/// Whether the elements of the result are those of the one operand, in other places.
+fn moves(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::StopGradient(_))
 }
 
 /// The nodes whose elements come to a check for NaN, one by one.
@@ -173,24 +172,30 @@ fn checked(graph: &Graph, users: &[Vec<(NodeId, usize)>]) -> Vec<bool> {
     for id in graph.ids().rev() {
         is_checked[id.index()] = users[id.index()].iter().any(|(user, _)| match graph.op(*user) {
             op if differs_from_itself(op) => true,
-            // Only NaN differs from itself.
-            Op::Equal(_) => graph.operands(*user).iter().all(|operand| *operand == id),
-            Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Broadcast(_)
-            | Op::Slice(_)
-            | Op::StopGradient(_)
-            | Op::Neg(_)
-            | Op::Add(_)
-            | Op::Sub(_)
-            | Op::Mul(_)
-            | Op::Div(_)
-            | Op::Log(_)
-            | Op::Exp(_) => is_checked[user.index()],
-            _ => false,
+            op if moves(op) => is_checked[user.index()],
+            op => match op.pointwise() {
+                // Only NaN differs from itself.
+                Some(Pointwise::Binary(BinaryCode::Equal, _)) => {
+                    graph.operands(*user).iter().all(|operand| *operand == id)
+                }
+                Some(pointwise) => passes_nan(&pointwise) && is_checked[user.index()],
+                None => false,
+            },
         });
     }
     is_checked
+}
+
+/// Whether an operation gives NaN for every operand that is NaN.
+fn passes_nan(pointwise: &Pointwise) -> bool {
+    match pointwise {
+        Pointwise::Operand(_) => true,
+        Pointwise::Unary(code, x) => *code != UnaryCode::Not && passes_nan(x),
+        Pointwise::Binary(BinaryCode::Add | BinaryCode::Sub | BinaryCode::Mul | BinaryCode::Div, sides) => {
+            sides.iter().all(|side| matches!(side, Pointwise::Number(_)) || passes_nan(side))
+        }
+        Pointwise::Binary(..) | Pointwise::Number(_) | Pointwise::Select(_) => false,
+    }
 }
 
 /// Whether an op asks of each element whether it differs from itself, which NaN alone does.

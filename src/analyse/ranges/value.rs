@@ -5,7 +5,7 @@
 
 use super::sets::{FAR, Function};
 use crate::ir::{DType, Dim, Shape};
-use crate::ops::{Broadcast, Cast, Op, Slice};
+use crate::ops::{BinaryCode, Broadcast, Cast, Op, Pointwise, Slice, UnaryCode};
 
 /// Part of an axis of a leaf: the elements `start + i * stride` for `i` below `extent`; none for all of it.
 pub type Stretch = Option<(usize, usize, usize)>;
@@ -73,6 +73,11 @@ impl Value {
             [known] => Some(known),
             _ => None,
         }
+    }
+
+    /// The one number that all elements are.
+    pub fn constant(&self) -> Option<f64> {
+        self.single().filter(|known| known.source.is_none()).and_then(|known| known.function.as_constant())
     }
 
     fn with(&self, known: Vec<Known>) -> Self {
@@ -145,9 +150,6 @@ fn joined(a: &Known, b: &Known, keeps_order: bool, f: impl Fn(&Function, &Functi
 
 /// The value of an op's result by those of its operands, with their shapes and element types.
 pub(super) fn apply(op: &Op, operands: &[&Value], shapes: &[&Shape], dtypes: &[DType], result: &Shape) -> Value {
-    let zero = Function::between(0.0, 0.0);
-    let constant =
-        |slot: usize| operands[slot].single().filter(|k| k.source.is_none()).and_then(|k| k.function.as_constant());
     match op {
         Op::Constant(constant) => Value::between(constant.value.0, constant.value.0),
         Op::Size(size) => size.dim.as_known().map_or_else(Value::default, |n| Value::between(n as f64, n as f64)),
@@ -159,35 +161,16 @@ pub(super) fn apply(op: &Op, operands: &[&Value], shapes: &[&Shape], dtypes: &[D
             }
             _ => Value::between(0.0, FAR as f64),
         },
-        Op::Neg(_) => operands[0].map_in_order(Function::neg),
-        Op::Add(_) => operands[0].zip(operands[1], true, Function::add),
-        Op::Sub(_) => operands[0].zip(operands[1], true, |a, b| a.add(&b.neg())),
-        Op::Mul(_) => operands[0].zip(operands[1], false, Function::mul),
-        Op::Div(_) => match constant(1) {
-            Some(divisor) if dtypes[0] == DType::F32 => operands[0].map(|f| f.divided_by(divisor)),
-            Some(divisor) => operands[0].map(|f| f.divided_by(divisor).rounded()),
-            None => Value::mixed(operands),
-        },
-        Op::Rem(_) => match constant(1) {
+        // What the register machine has no operation for.
+        Op::Round(_) => operands[0].map_in_order(Function::rounded),
+        Op::Rem(_) => match operands[1].constant() {
             Some(divisor) => operands[0].map(|f| f.modulo(divisor)),
             None => Value::mixed(operands),
         },
-        Op::Abs(_) => operands[0].map(|f| f.choose(&f.neg(), true)),
-        Op::Max(_) => operands[0].zip(operands[1], false, |a, b| a.choose(b, true)),
-        Op::Min(_) => operands[0].zip(operands[1], false, |a, b| a.choose(b, false)),
-        Op::Less(_) => operands[0].zip(operands[1], false, |a, b| a.compare(b, &[-1])),
-        Op::LessEqual(_) => operands[0].zip(operands[1], false, |a, b| a.compare(b, &[-1, 0])),
-        Op::Equal(_) => operands[0].zip(operands[1], false, |a, b| a.compare(b, &[0])),
-        Op::And(_) => operands[0].zip(operands[1], false, |a, b| a.choose(b, false)),
-        Op::Or(_) => operands[0].zip(operands[1], false, |a, b| a.choose(b, true)),
-        Op::Not(_) => operands[0].map(|f| Function::between(1.0, 1.0).add(&f.neg())),
-        Op::Select(_) => select(operands),
-        Op::Floor(_) | Op::Ceil(_) | Op::Round(_) => operands[0].map_in_order(Function::rounded),
-        Op::Cast(Cast { to: DType::Bool }) => operands[0].map(|f| f.compare(&zero, &[-1, 1])),
         Op::Cast(Cast { to: DType::I32 }) if dtypes[0] == DType::F32 => operands[0].map_in_order(Function::rounded),
-        Op::Cast(_) | Op::StopGradient(_) => operands[0].clone(),
+        Op::Cast(Cast { to: DType::I32 }) | Op::StopGradient(_) => operands[0].clone(),
         // Of zeros; anything else would need the number of elements.
-        Op::Sum(_) if constant(0) == Some(0.0) => operands[0].clone(),
+        Op::Sum(_) if operands[0].constant() == Some(0.0) => operands[0].clone(),
         Op::Reshape(_) => operands[0].relaid(|known| reshaped(known, shapes[0], result)),
         Op::Transpose(op) => operands[0].relaid(|known| {
             let axes = |old: &[Along]| op.permutation.iter().map(|axis| old[*axis]).collect();
@@ -205,7 +188,56 @@ pub(super) fn apply(op: &Op, operands: &[&Value], shapes: &[&Shape], dtypes: &[D
         }),
         Op::Concat(op) => concat(operands, op.axis),
         Op::ByMode(_) => concat(operands, usize::MAX),
-        _ => Value::mixed(operands),
+        op => match op.pointwise() {
+            Some(pointwise) => computed(&pointwise, operands, dtypes[0] == DType::I32),
+            None => Value::mixed(operands),
+        },
+    }
+}
+
+/// The value of an expression of the register machine; `of_ints`: whether quotients are rounded.
+fn computed(pointwise: &Pointwise, operands: &[&Value], of_ints: bool) -> Value {
+    let of = |part: &Pointwise| computed(part, operands, of_ints);
+    match pointwise {
+        Pointwise::Operand(slot) => operands[*slot].clone(),
+        Pointwise::Number(number) => Value::between(*number, *number),
+        Pointwise::Unary(code, x) => unary(*code, &of(x)),
+        // Only NaN differs from itself, and of NaN nothing is known here.
+        Pointwise::Binary(BinaryCode::NotEqual, [x, y]) if x == y => Value::mixed(operands),
+        Pointwise::Binary(code, [x, y]) => binary(*code, &of(x), &of(y), of_ints),
+        Pointwise::Select([mask, then, otherwise]) => select(&[&of(mask), &of(then), &of(otherwise)]),
+    }
+}
+
+fn unary(code: UnaryCode, x: &Value) -> Value {
+    match code {
+        UnaryCode::Neg => x.map_in_order(Function::neg),
+        UnaryCode::Abs => x.map(|f| f.choose(&f.neg(), true)),
+        UnaryCode::Floor => x.map_in_order(Function::rounded),
+        UnaryCode::Not => x.map(|f| Function::between(1.0, 1.0).add(&f.neg())),
+        // Of what is not linear nothing is followed.
+        _ => Value::mixed(&[x]),
+    }
+}
+
+fn binary(code: BinaryCode, x: &Value, y: &Value, of_ints: bool) -> Value {
+    let compared = |signs: &[i8]| x.zip(y, false, |a, b| a.compare(b, signs));
+    match code {
+        BinaryCode::Add => x.zip(y, true, Function::add),
+        BinaryCode::Sub => x.zip(y, true, |a, b| a.add(&b.neg())),
+        BinaryCode::Mul => x.zip(y, false, Function::mul),
+        BinaryCode::Div => match y.constant() {
+            Some(divisor) if of_ints => x.map(|f| f.divided_by(divisor).rounded()),
+            Some(divisor) => x.map(|f| f.divided_by(divisor)),
+            None => Value::mixed(&[x, y]),
+        },
+        BinaryCode::Max | BinaryCode::Or => x.zip(y, false, |a, b| a.choose(b, true)),
+        BinaryCode::Min | BinaryCode::And => x.zip(y, false, |a, b| a.choose(b, false)),
+        BinaryCode::Equal => compared(&[0]),
+        BinaryCode::NotEqual => compared(&[-1, 1]),
+        BinaryCode::Less => compared(&[-1]),
+        BinaryCode::LessEqual => compared(&[-1, 0]),
+        BinaryCode::Pow => Value::mixed(&[x, y]),
     }
 }
 

@@ -7,7 +7,9 @@ use super::kernel::{ConvolutionPass, CopyPart, IndexKernel, IndexWork, IntKernel
 use crate::ir::DType;
 use crate::ops::convolution::{ConvolutionAttributes, Windows};
 use crate::ops::windows::PoolAttributes;
-use crate::ops::{BinaryCode, Op, Pointwise, Random, elementwise};
+use crate::ops::{
+    BinaryCode, Broadcast, Concat, CumulativeSum, Op, Pad, Pointwise, Random, Reverse, Slice, Transpose, elementwise,
+};
 use crate::plan::{BufferId, Operand, Plan, Storage, Work};
 use anabranch_kernels::conv::{self, ConvGeometry};
 use anabranch_kernels::index::Along;
@@ -79,21 +81,36 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
             let work = RowWork::ArgMax { row: x()[op.axis] };
             Some(Routine::Row(RowKernel { work, from: operands[0].buffer, to }))
         }
-        Op::Softmax(_)
-        | Op::LogSoftmax(_)
-        | Op::LogSumExp(_)
-        | Op::CumulativeSum(_)
-        | Op::Gather(_)
-        | Op::ScatterAdd(_)
-        | Op::TakeAlong(_)
-        | Op::PutAlong(_) => along(op, operands, to),
+        Op::Softmax(op) => softmax(Softmax::Probabilities, &[op.axis], &operands[0], to),
+        Op::LogSoftmax(op) => softmax(Softmax::Logarithms, &[op.axis], &operands[0], to),
+        Op::LogSumExp(op) => softmax(Softmax::LogSum, &op.axes, &operands[0], to),
+        Op::CumulativeSum(op) => Some(cumulative_sum(op, &operands[0], to)),
+        Op::Gather(op) => {
+            let work = IndexWork::GatherRows { row: x()[1..].iter().product(), fill: op.fill.0 };
+            by_index(work, [&operands[1], &operands[0]], to)
+        }
+        Op::ScatterAdd(_) => {
+            let row = operands[1].shape[x().len()..].iter().product();
+            by_index(IndexWork::ScatterAddRows { row }, [&operands[0], &operands[1]], to)
+        }
+        Op::TakeAlong(op) => {
+            let along = picks(op.axis, x(), x()[op.axis], operands[1].shape[op.axis]);
+            by_index(IndexWork::TakeAlong { along, fill: op.fill.0 }, [&operands[1], &operands[0]], to)
+        }
+        Op::PutAlong(op) => op.extent.as_known().and_then(|extent| {
+            let along = picks(op.axis, x(), extent, x()[op.axis]);
+            by_index(IndexWork::PutAlong { along }, [&operands[0], &operands[1]], to)
+        }),
         Op::Random(op) => Some(Routine::Random(op.clone())),
         Op::Cast(_) if storage == Storage::Int && operands[0].dtype != DType::I32 => {
             Some(Routine::Int(IntKernel::Truncate { from: operands[0].buffer, to }))
         }
-        Op::Transpose(_) | Op::Broadcast(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reverse(_) => {
-            copies(op, operands, shape)
-        }
+        Op::Transpose(op) => copies(&[transpose(op, &operands[0], shape)], false, shape),
+        Op::Broadcast(op) => copies(&[broadcast(op, &operands[0], shape)], false, shape),
+        Op::Reverse(op) => copies(&[reverse(op, &operands[0], shape)], false, shape),
+        Op::Slice(op) => slice(op, &operands[0], shape).and_then(|part| copies(&[part], false, shape)),
+        Op::Pad(op) => pad(op, &operands[0], shape).and_then(|part| copies(&[part], true, shape)),
+        Op::Concat(op) => copies(&concat(op, operands, shape), false, shape),
         // Floats run in groups, where these have an instruction.
         elementwise!() => op.pointwise().and_then(|pointwise| ints(&pointwise, operands, to)),
         // Sums of ints, and what no kernel is written for.
@@ -168,47 +185,34 @@ fn reduce(reduction: Reduction, axes: &[usize], operand: &Operand) -> Option<Rou
     (dims.len() <= 16).then_some(Routine::Reduce { reduction, dims })
 }
 
-/// Ops along one axis and by index.
-fn along(op: &Op, operands: &[Operand], to: BufferId) -> Option<Routine> {
-    let x = &operands[0];
-    let row = |work| Routine::Row(RowKernel { work, from: x.buffer, to });
-    let by_index = |work, indices: &Operand, values: &Operand| {
-        Some(Routine::Index(IndexKernel { work, indices: indices.buffer, values: values.buffer, to }))
-    };
-    let softmax = |kind, axis: usize| {
-        let is_last = axis + 1 == x.shape.len() && !x.shape.contains(&0);
-        is_last.then(|| row(RowWork::Softmax { kind, row: x.shape[axis] }))
-    };
-    let around = |shape: &[usize], axis: usize| (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
-    match op {
-        Op::Softmax(op) => softmax(Softmax::Probabilities, op.axis),
-        Op::LogSoftmax(op) => softmax(Softmax::Logarithms, op.axis),
-        Op::LogSumExp(op) if op.axes.len() == 1 => softmax(Softmax::LogSum, op.axes[0]),
-        Op::CumulativeSum(op) => {
-            let (outer, inner) = around(&x.shape, op.axis);
-            let dims = [outer, x.shape[op.axis], inner];
-            Some(row(RowWork::CumulativeSum { dims, reverse: op.reverse, exclusive: op.exclusive }))
-        }
-        Op::Gather(op) => {
-            let row = x.shape[1..].iter().product();
-            by_index(IndexWork::GatherRows { row, fill: op.fill.0 }, &operands[1], x)
-        }
-        Op::ScatterAdd(_) => {
-            let row = operands[1].shape[x.shape.len()..].iter().product();
-            by_index(IndexWork::ScatterAddRows { row }, x, &operands[1])
-        }
-        Op::TakeAlong(op) => {
-            let (outer, inner) = around(&x.shape, op.axis);
-            let along = Along { outer, extent: x.shape[op.axis], inner, picks: operands[1].shape[op.axis] };
-            by_index(IndexWork::TakeAlong { along, fill: op.fill.0 }, &operands[1], x)
-        }
-        Op::PutAlong(op) => {
-            let (outer, inner) = around(&x.shape, op.axis);
-            let along = Along { outer, extent: op.extent.as_known()?, inner, picks: x.shape[op.axis] };
-            by_index(IndexWork::PutAlong { along }, x, &operands[1])
-        }
-        _ => None,
-    }
+/// `None` for other axes than the last, which have no kernel.
+fn softmax(kind: Softmax, axes: &[usize], x: &Operand, to: BufferId) -> Option<Routine> {
+    let [axis] = *axes else { return None };
+    let is_last = axis + 1 == x.shape.len() && !x.shape.contains(&0);
+    let work = RowWork::Softmax { kind, row: x.shape[axis] };
+    is_last.then_some(Routine::Row(RowKernel { work, from: x.buffer, to }))
+}
+
+/// The extents before an axis and behind it.
+fn around(shape: &[usize], axis: usize) -> (usize, usize) {
+    (shape[..axis].iter().product(), shape[axis + 1..].iter().product())
+}
+
+fn cumulative_sum(op: &CumulativeSum, x: &Operand, to: BufferId) -> Routine {
+    let (outer, inner) = around(&x.shape, op.axis);
+    let dims = [outer, x.shape[op.axis], inner];
+    let work = RowWork::CumulativeSum { dims, reverse: op.reverse, exclusive: op.exclusive };
+    Routine::Row(RowKernel { work, from: x.buffer, to })
+}
+
+fn by_index(work: IndexWork, [indices, values]: [&Operand; 2], to: BufferId) -> Option<Routine> {
+    Some(Routine::Index(IndexKernel { work, indices: indices.buffer, values: values.buffer, to }))
+}
+
+/// So many picks out of `extent` positions along an axis of a shape.
+fn picks(axis: usize, shape: &[usize], extent: usize, picks: usize) -> Along {
+    let (outer, inner) = around(shape, axis);
+    Along { outer, extent, inner, picks }
 }
 
 /// An op on ints, by the operation of the register machine that it is on floats.
@@ -256,88 +260,77 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Ops that only move elements.
-fn copies(op: &Op, operands: &[Operand], shape: &[usize]) -> Option<Routine> {
-    if shape.len() > layout::MOST_DIMS {
-        return None;
-    }
-    let to_strides = strides(shape);
-    let known = |dims: &[crate::ir::Dim]| -> Option<Vec<usize>> { dims.iter().map(crate::ir::Dim::as_known).collect() };
-    let (mut zero, mut parts) = (false, Vec::new());
-    match op {
-        Op::Transpose(transpose) => {
-            let from = strides(&operands[0].shape);
-            let axis = |(i, axis): (usize, &usize)| Dim {
-                extent: shape[i],
-                from: from[*axis] as isize,
-                to: to_strides[i] as isize,
-            };
-            let dims = transpose.permutation.iter().enumerate().map(axis).collect();
-            parts.push(CopyPart { from: operands[0].buffer, dims, from_offset: 0, to_offset: 0 });
-        }
-        Op::Broadcast(broadcast) => {
-            let from = strides(&operands[0].shape);
-            let step = |axis: usize| broadcast.axes.iter().position(|a| *a == axis).map_or(0, |i| from[i]);
-            let axis = |i: usize| Dim { extent: shape[i], from: step(i) as isize, to: to_strides[i] as isize };
-            parts.push(CopyPart {
-                from: operands[0].buffer,
-                dims: (0..shape.len()).map(axis).collect(),
-                from_offset: 0,
-                to_offset: 0,
-            });
-        }
-        Op::Reverse(reverse) => {
-            let from = strides(&operands[0].shape);
-            let turned = |i: usize| reverse.axes.contains(&i);
-            let axis = |i: usize| Dim {
-                extent: shape[i],
-                from: if turned(i) { -(from[i] as isize) } else { from[i] as isize },
-                to: to_strides[i] as isize,
-            };
-            let last = |i: usize| if turned(i) { shape[i].saturating_sub(1) * from[i] } else { 0 };
-            let dims = (0..shape.len()).map(axis).collect();
-            let from_offset = (0..shape.len()).map(last).sum();
-            parts.push(CopyPart { from: operands[0].buffer, dims, from_offset, to_offset: 0 });
-        }
-        Op::Slice(slice) => {
-            let from = strides(&operands[0].shape);
-            let starts = known(&slice.starts)?;
-            let axis = |i: usize| Dim {
-                extent: shape[i],
-                from: (from[i] * slice.strides[i]) as isize,
-                to: to_strides[i] as isize,
-            };
-            let from_offset = starts.iter().zip(&from).map(|(start, stride)| start * stride).sum();
-            let dims = (0..shape.len()).map(axis).collect();
-            parts.push(CopyPart { from: operands[0].buffer, dims, from_offset, to_offset: 0 });
-        }
-        Op::Pad(pad) => {
-            zero = true;
-            let operand = &operands[0];
-            let from = strides(&operand.shape);
-            let starts = known(&pad.starts)?;
-            let axis = |i: usize| Dim {
-                extent: operand.shape[i],
-                from: from[i] as isize,
-                to: (to_strides[i] * pad.strides[i]) as isize,
-            };
-            let to_offset = starts.iter().zip(&to_strides).map(|(start, stride)| start * stride).sum();
-            let dims = (0..shape.len()).map(axis).collect();
-            parts.push(CopyPart { from: operand.buffer, dims, from_offset: 0, to_offset });
-        }
-        Op::Concat(concat) => {
-            let mut start = 0;
-            for operand in operands {
-                let from = strides(&operand.shape);
-                let axis =
-                    |i: usize| Dim { extent: operand.shape[i], from: from[i] as isize, to: to_strides[i] as isize };
-                let dims = (0..shape.len()).map(axis).collect();
-                let to_offset = start * to_strides[concat.axis];
-                parts.push(CopyPart { from: operand.buffer, dims, from_offset: 0, to_offset });
-                start += operand.shape[concat.axis];
-            }
-        }
-        _ => return None,
-    }
-    Some(Routine::Copies { parts, zero })
+/// Elements that are moved by strided copies. `zero`: they do not cover the result.
+fn copies(parts: &[CopyPart], zero: bool, shape: &[usize]) -> Option<Routine> {
+    (shape.len() <= layout::MOST_DIMS).then(|| Routine::Copies { parts: parts.to_vec(), zero })
+}
+
+/// A copy from one operand; `dim` gives the strides of an axis of the result in the operand and in the result.
+fn part(
+    operand: &Operand,
+    extents: &[usize],
+    (from_offset, to_offset): (usize, usize),
+    dim: impl Fn(usize) -> (isize, usize),
+) -> CopyPart {
+    let axis = |(axis, extent): (usize, &usize)| {
+        let (from, to) = dim(axis);
+        Dim { extent: *extent, from, to: to as isize }
+    };
+    let dims = extents.iter().enumerate().map(axis).collect();
+    CopyPart { from: operand.buffer, dims, from_offset, to_offset }
+}
+
+fn known(dims: &[crate::ir::Dim]) -> Option<Vec<usize>> {
+    dims.iter().map(crate::ir::Dim::as_known).collect()
+}
+
+/// `Σ starts[i] strides[i]`
+fn offset(starts: &[usize], strides: &[usize]) -> usize {
+    starts.iter().zip(strides).map(|(start, stride)| start * stride).sum()
+}
+
+fn transpose(op: &Transpose, x: &Operand, shape: &[usize]) -> CopyPart {
+    let (from, to) = (strides(&x.shape), strides(shape));
+    part(x, shape, (0, 0), |axis| (from[op.permutation[axis]] as isize, to[axis]))
+}
+
+fn broadcast(op: &Broadcast, x: &Operand, shape: &[usize]) -> CopyPart {
+    let (from, to) = (strides(&x.shape), strides(shape));
+    let step = |axis: usize| op.axes.iter().position(|a| *a == axis).map_or(0, |i| from[i]);
+    part(x, shape, (0, 0), |axis| (step(axis) as isize, to[axis]))
+}
+
+fn reverse(op: &Reverse, x: &Operand, shape: &[usize]) -> CopyPart {
+    let (from, to) = (strides(&x.shape), strides(shape));
+    let is_turned = |axis: usize| op.axes.contains(&axis);
+    let last = |axis: usize| if is_turned(axis) { shape[axis].saturating_sub(1) * from[axis] } else { 0 };
+    let start = (0..shape.len()).map(last).sum();
+    let step = |axis: usize| if is_turned(axis) { -(from[axis] as isize) } else { from[axis] as isize };
+    part(x, shape, (start, 0), |axis| (step(axis), to[axis]))
+}
+
+/// `None` where a start is not known.
+fn slice(op: &Slice, x: &Operand, shape: &[usize]) -> Option<CopyPart> {
+    let (from, to) = (strides(&x.shape), strides(shape));
+    let start = offset(&known(&op.starts)?, &from);
+    Some(part(x, shape, (start, 0), |axis| ((from[axis] * op.strides[axis]) as isize, to[axis])))
+}
+
+/// As for [`slice`].
+fn pad(op: &Pad, x: &Operand, shape: &[usize]) -> Option<CopyPart> {
+    let (from, to) = (strides(&x.shape), strides(shape));
+    let start = offset(&known(&op.starts)?, &to);
+    Some(part(x, &x.shape, (0, start), |axis| (from[axis] as isize, to[axis] * op.strides[axis])))
+}
+
+fn concat(op: &Concat, operands: &[Operand], shape: &[usize]) -> Vec<CopyPart> {
+    let to = strides(shape);
+    let mut start = 0;
+    let next = |x: &Operand| {
+        let from = strides(&x.shape);
+        let copied = part(x, &x.shape, (0, start * to[op.axis]), |axis| (from[axis] as isize, to[axis]));
+        start += x.shape[op.axis];
+        copied
+    };
+    operands.iter().map(next).collect()
 }

@@ -18,7 +18,7 @@ pub struct Gather {
 
 impl Primitive for Gather {
     const NAME: &'static str = "gather";
-    primitive!(kernel, sizeless, plain);
+    primitive!(indexing, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [table, indices] = take(Self::NAME, operands)?;
@@ -63,6 +63,10 @@ impl Primitive for Gather {
         let (table, indices) = (types.operands[0].rank(), types.operands[1].rank());
         let column = |axis: usize| if axis == 0 { Along::Mixed } else { Along::Apart(indices + axis - 1) };
         Locality::Axes(vec![(0..table).map(column).collect(), (0..indices).map(Along::Apart).collect()])
+    }
+
+    fn demand(&self, types: Types<'_>) -> Option<Indexed> {
+        Some(Indexed { slot: 1, extent: types.operands[0].shape[0].clone(), fill: self.fill, put: None })
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {

@@ -19,7 +19,7 @@ pub struct PutAlong {
 
 impl Primitive for PutAlong {
     const NAME: &'static str = "put_along";
-    primitive!(kernel, plain);
+    primitive!(indexing, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [indices, updates] = take(Self::NAME, operands)?;
@@ -75,6 +75,10 @@ impl Primitive for PutAlong {
         let along =
             |within: Along| (0..rank).map(|axis| if axis == self.axis { within } else { Along::Apart(axis) }).collect();
         Locality::Axes(vec![along(Along::Mixed), along(Along::Added)])
+    }
+
+    fn demand(&self, _types: Types<'_>) -> Option<Indexed> {
+        Some(Indexed { slot: 0, extent: self.extent.clone(), fill: Scalar(0.0), put: Some(1) })
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {

@@ -17,7 +17,7 @@ pub struct ScatterAdd {
 
 impl Primitive for ScatterAdd {
     const NAME: &'static str = "scatter_add";
-    primitive!(kernel, plain);
+    primitive!(indexing, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [indices, updates] = take(Self::NAME, operands)?;
@@ -69,6 +69,10 @@ impl Primitive for ScatterAdd {
         let (indices, updates) = (types.operands[0].rank(), types.operands[1].rank());
         let update = |axis: usize| if axis < indices { Along::Added } else { Along::Apart(axis - indices + 1) };
         Locality::Axes(vec![vec![Along::Mixed; indices], (0..updates).map(update).collect()])
+    }
+
+    fn demand(&self, _types: Types<'_>) -> Option<Indexed> {
+        Some(Indexed { slot: 0, extent: self.rows.clone(), fill: Scalar(0.0), put: Some(1) })
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {

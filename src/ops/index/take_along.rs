@@ -20,7 +20,7 @@ pub struct TakeAlong {
 
 impl Primitive for TakeAlong {
     const NAME: &'static str = "take_along";
-    primitive!(kernel, sizeless, plain);
+    primitive!(indexing, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
         let [x, indices] = take(Self::NAME, operands)?;
@@ -66,6 +66,10 @@ impl Primitive for TakeAlong {
         let rank = types.result.rank();
         let element = |axis: usize| if axis == self.axis { Along::Mixed } else { Along::Apart(axis) };
         Locality::Axes(vec![(0..rank).map(element).collect(), (0..rank).map(Along::Apart).collect()])
+    }
+
+    fn demand(&self, types: Types<'_>) -> Option<Indexed> {
+        Some(Indexed { slot: 1, extent: types.operands[0].shape[self.axis].clone(), fill: self.fill, put: None })
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {

@@ -10,7 +10,7 @@ unary! {
         x -> x.exp();
         bounds |x| x.increasing(f64::exp);
         pointwise Some(Pointwise::unary(UnaryCode::Exp));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, _x, y, v| b.mul(v, y);
     }
 
@@ -19,7 +19,7 @@ unary! {
         x -> x.exp_m1();
         bounds |x| x.increasing(f64::exp_m1);
         pointwise Some(Pointwise::unary(UnaryCode::Expm1));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, _x, y, v| {
             let one = b.constant_like(1.0, y);
             let slope = b.add2(y, one);
@@ -32,7 +32,7 @@ unary! {
         x -> x.ln();
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::ln);
         pointwise Some(Pointwise::unary(UnaryCode::Log));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, x, _y, v| b.div(v, x);
     }
 
@@ -41,7 +41,7 @@ unary! {
         x -> x.ln_1p();
         bounds |x| x.increasing(|x| x.max(-1.0).ln_1p());
         pointwise Some(Pointwise::unary(UnaryCode::Log1p));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let shifted = b.add2(x, one);
@@ -54,7 +54,7 @@ unary! {
         x -> x.sqrt();
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::sqrt);
         pointwise Some(Pointwise::unary(UnaryCode::Sqrt));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, _x, y, v| {
             let half = b.scale(0.5, v);
             b.div(half, y)
@@ -66,7 +66,7 @@ unary! {
         x -> x.sqrt().recip();
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::sqrt).reciprocal();
         pointwise Some(Pointwise::unary(UnaryCode::Rsqrt));
-        algebra Algebra::DECREASING;
+        algebra Algebra::NONE;
         derivative |b, _x, y, v| {
             let square = b.mul(y, y);
             let cube = b.mul(square, y);
@@ -83,7 +83,7 @@ unary! {
         };
         bounds |x| x.increasing(Self::apply);
         pointwise Some(Pointwise::unary(UnaryCode::Sigmoid));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, _x, y, v| {
             let one = b.constant_like(1.0, y);
             let rest = b.sub(one, y);
@@ -97,7 +97,7 @@ unary! {
         x -> x.max(T::zero()) + (-x.abs()).exp().ln_1p();
         bounds |x| x.increasing(Self::apply);
         pointwise Some(Pointwise::unary(UnaryCode::Softplus));
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, x, _y, v| {
             let slope = b.emit(Sigmoid, &[x]);
             b.mul(v, slope)
@@ -109,7 +109,7 @@ unary! {
         x -> x.erf();
         bounds |x| x.increasing(Self::apply);
         pointwise Some(Pointwise::unary(UnaryCode::Erf));
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, x, _y, v| {
             let square = b.mul(x, x);
             let exponent = b.neg(square);

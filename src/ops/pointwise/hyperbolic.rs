@@ -11,7 +11,7 @@ unary! {
         x -> x.sinh();
         bounds |x| x.increasing(f64::sinh);
         pointwise None;
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, x, _y, v| {
             let slope = b.emit(Cosh, &[x]);
             b.mul(v, slope)
@@ -35,7 +35,7 @@ unary! {
         x -> x.tanh();
         bounds |x| x.increasing(f64::tanh);
         pointwise Some(Pointwise::unary(UnaryCode::Tanh));
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, _x, y, v| {
             let one = b.constant_like(1.0, y);
             let (below, above) = (b.sub(one, y), b.add2(one, y));
@@ -49,7 +49,7 @@ unary! {
         x -> x.asinh();
         bounds |x| x.increasing(f64::asinh);
         pointwise None;
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let square = b.mul(x, x);
@@ -64,7 +64,7 @@ unary! {
         x -> x.acosh();
         bounds |x| x.increasing(|x| x.max(1.0).acosh());
         pointwise None;
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(x, one), b.add2(x, one));
@@ -81,7 +81,7 @@ unary! {
         bounds |x| x.clamp(Interval::SIGNED_UNIT).increasing(f64::atanh);
         pointwise None;
         // Odd up to rounding only: the two sides are computed by one formula that is not.
-        algebra Algebra::INCREASING;
+        algebra Algebra::NONE;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(one, x), b.add2(one, x));

@@ -10,7 +10,7 @@ unary! {
         x -> x.floor();
         bounds |x| x.increasing(f64::floor);
         pointwise Some(Pointwise::unary(UnaryCode::Floor));
-        algebra Algebra::INCREASING.idempotent();
+        algebra Algebra::NONE.idempotent();
     }
 
     /// `y = ⌈x⌉`. Derivative: zero.
@@ -18,7 +18,7 @@ unary! {
         x -> x.ceil();
         bounds |x| x.increasing(f64::ceil);
         pointwise Some(Pointwise::Unary(UnaryCode::Neg, &Pointwise::Unary(UnaryCode::Floor, &Pointwise::unary(UnaryCode::Neg))));
-        algebra Algebra::INCREASING.idempotent();
+        algebra Algebra::NONE.idempotent();
     }
 
     /// `y` = the integer nearest to `x`; a half goes to the even one (IEEE 754). Derivative: zero.
@@ -30,6 +30,6 @@ unary! {
         };
         bounds |x| x.increasing(f64::round_ties_even);
         pointwise None;
-        algebra Algebra::ODD.increasing().idempotent();
+        algebra Algebra::ODD.idempotent();
     }
 }

@@ -10,7 +10,7 @@ unary! {
         x -> -x;
         bounds |x| -x;
         pointwise Some(Pointwise::unary(UnaryCode::Neg));
-        algebra Algebra::ODD.decreasing();
+        algebra Algebra::ODD;
         derivative |b, _x, _y, v| b.neg(v);
     }
 
@@ -39,6 +39,6 @@ unary! {
         };
         bounds |x| x.increasing(|x| if x == 0.0 { 0.0 } else { x.signum() });
         pointwise Some(Pointwise::unary(UnaryCode::Sign));
-        algebra Algebra::ODD.increasing().idempotent();
+        algebra Algebra::ODD.idempotent();
     }
 }

@@ -50,7 +50,7 @@ unary! {
         x -> x.asin();
         bounds |x| x.clamp(Interval::SIGNED_UNIT).increasing(f64::asin);
         pointwise None;
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(one, x), b.add2(one, x));
@@ -65,7 +65,7 @@ unary! {
         x -> x.acos();
         bounds |x| x.clamp(Interval::SIGNED_UNIT).decreasing(f64::acos);
         pointwise None;
-        algebra Algebra::DECREASING;
+        algebra Algebra::NONE;
         derivative |b, x, y, v| {
             let slope = Asin::differential(b, x, y, v);
             b.neg(slope)
@@ -77,7 +77,7 @@ unary! {
         x -> x.atan();
         bounds |x| x.increasing(f64::atan);
         pointwise None;
-        algebra Algebra::ODD.increasing();
+        algebra Algebra::ODD;
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let square = b.mul(x, x);

@@ -12,6 +12,7 @@
 //! Numerics: those of the body. Without a step (length 0) the last carry is the first.
 
 mod body;
+mod bounds;
 pub(crate) mod derivative;
 mod narrow;
 
@@ -276,8 +277,8 @@ impl Primitive for Scan {
         Self { body: self.body.bind(sizes), length: self.length.bind(sizes), ..self.clone() }
     }
 
-    fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
-        Interval::ALL
+    fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+        bounds::bounds(self, ranges)
     }
 
     fn work(&self, _extents: Extents<'_>) -> Work<'_> {

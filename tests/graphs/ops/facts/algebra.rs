@@ -56,19 +56,6 @@ fn broken(case: &Case, algebra: Algebra) -> Option<String> {
         if !holds {
             return Some(format!("{case} is not {:?}", algebra.parity));
         }
-        let mut pairs: Vec<(f64, f64)> = x.mapv(|x| f64::from(x as f32)).into_iter().zip(value).collect();
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        pairs.retain(|(_, y)| !y.is_nan());
-        // Functions are computed to a few units in the last place.
-        let slack = |y: f64| 4.0 * f64::from(f32::EPSILON) * y.abs();
-        let turns = pairs.windows(2).any(|pair| match algebra.monotone {
-            None => false,
-            Some(Monotone::Increasing) => pair[1].1 < pair[0].1 - slack(pair[0].1),
-            Some(Monotone::Decreasing) => pair[1].1 > pair[0].1 + slack(pair[0].1),
-        });
-        if turns {
-            return Some(format!("{case} is not {:?}", algebra.monotone));
-        }
     }
     None
 }
@@ -88,8 +75,6 @@ fn wrong_laws_are_caught() {
         ("sin", Algebra::NONE.idempotent()),
         ("exp", Algebra::EVEN),
         ("cos", Algebra::ODD),
-        ("abs", Algebra::INCREASING),
-        ("neg", Algebra::INCREASING),
     ];
     for (name, algebra) in wrong {
         let is_caught = named(name).iter().any(|case| broken(case, algebra).is_some());

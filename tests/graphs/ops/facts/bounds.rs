@@ -165,3 +165,25 @@ fn bounds_say_something() {
     assert_eq!(bounds(inclusive.into(), &[Interval::new(1.0, 2.0)]), Interval::new(1.0, 6.0));
     assert_eq!(bounds(Rem.into(), &[Interval::ALL, Interval::new(1.0, 2.0)]), Interval::new(0.0, 2.0));
 }
+
+#[test]
+fn a_loop_is_bounded_by_what_its_step_keeps() {
+    let step = |x: &str, next: &str| -> Interval {
+        let spec = format!(
+            "input x: f32[batch, 5]\nfn step(x, carry) {{\n    let h = carry[0]\n    return [{next}]\n}}\n\
+             output y = scan(step, {x}, [full([batch], 0.5)])[0][0]\n"
+        );
+        let mut sources = anabranch::diag::SourceMap::default();
+        let id = sources.add("test.anb", &*spec);
+        let compiled = anabranch::pipeline::compile(&mut sources, id, &Default::default())
+            .unwrap_or_else(|findings| panic!("{}", anabranch::diag::render_plain(&findings.0, &sources)));
+        let graph = &compiled.module.graph;
+        let y = graph.outputs.iter().find(|output| &*output.name == "y").expect("an output").node;
+        anabranch::analyse::interval::intervals(graph, &Default::default())[y.index()]
+    };
+    // A carry that a step keeps within bounds, one that grows, one that shrinks towards 0, one that may be anything.
+    assert_eq!(step("x", "0.5 * h + 0.5 * sigmoid(x)"), Interval::UNIT);
+    assert_eq!(step("abs(x)", "h + x"), Interval::new(0.5, INF));
+    assert_eq!(step("x", "h * sigmoid(x)"), Interval::new(0.0, 0.5));
+    assert_eq!(step("x", "h + x"), Interval::ALL);
+}
