@@ -87,7 +87,7 @@ fn profile(name: &str, text: &str, batch: usize, threads: usize, total: bool) {
     let median: Vec<Duration> = each.iter().map(|times| times[times.len() / 2]).collect();
     let (least_sum, median_sum) = (least.iter().sum(), median.iter().sum());
     println!("  sums of the steps' least {:.4} ms, median {:.4} ms", milliseconds(least_sum), milliseconds(median_sum));
-    let plan = executor.plan_text(name).unwrap();
+    let plan = executor.program().plan_text(name);
     let lines: Vec<&str> = plan.lines().filter(|line| line.contains(" flop, ")).skip(1).collect();
     let mut order: Vec<usize> = (0..least.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(least[*at]));

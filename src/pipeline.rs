@@ -1,12 +1,14 @@
 //! The compiler as one column of stages.
 //!
 //! text → `syntax` → `lower` → `split` → `differentiate` → `simplify`: the names are the folders and the values of
-//! `compile --emit`.
+//! `compile --emit`. A [`Compiled`] program is run after three more: `bind` → `plan` → `engine`.
 
 mod directions;
+mod running;
 mod simple;
 
 pub use directions::Derivative;
+pub use running::{bind, engine, plan};
 pub use simple::Simple;
 
 use crate::analyse::{self, Policy};

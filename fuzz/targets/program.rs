@@ -16,11 +16,11 @@ const ROWS: usize = 3;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Ok(saved) = serde_json::from_slice::<SavedProgram>(bytes) else { return Corpus::Keep };
-    let Ok(graph) = saved.graph(Span::new(SourceId(0), 0, 0)) else { return Corpus::Keep };
+    let Ok(graph) = saved.graph(Span::new(SourceId::NOWHERE, 0, 0)) else { return Corpus::Keep };
     let document = Document::of(&graph);
     let written = serde_json::to_string(&document).expect("a graph is written");
     let again: Document = serde_json::from_str(&written).expect("what is written is read");
-    let again = again.graph(Span::new(SourceId(0), 0, 0)).expect("what is written is a graph");
+    let again = again.graph(Span::new(SourceId::NOWHERE, 0, 0)).expect("what is written is a graph");
     assert_eq!(Document::of(&again), document, "a program changed on its way");
     run(graph);
     Corpus::Keep

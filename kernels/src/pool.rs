@@ -295,7 +295,9 @@ mod tests {
         let pool = Pool::new(2);
         for bad in 0..8 {
             let outcome = catch_unwind(AssertUnwindSafe(|| pool.run(8, &|task| assert_ne!(task, bad))));
-            assert!(outcome.is_err());
+            let panic = outcome.unwrap_err();
+            let text = panic.downcast_ref::<String>().expect("that of the assertion");
+            assert!(text.contains(&format!("right: {bad}")), "{text}");
         }
         let total = AtomicUsize::new(0);
         pool.run(8, &|task| {

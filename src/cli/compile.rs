@@ -4,12 +4,10 @@ use super::files::{ReplaceArgument, write_texts};
 use super::spec::{SpecArguments, compile_spec};
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::ExecutorOptions;
 use crate::export;
 use crate::ir::{self, BATCH, DimSizes, Graph, Output, Role};
-use crate::pipeline::Compiled;
+use crate::pipeline::{self, Compiled};
 use crate::syntax;
-use crate::train::Program;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -124,20 +122,19 @@ fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> 
     })
 }
 
-/// The plan of a program in f32.
+/// The plan of a program.
 fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<String, Diagnostics> {
     let mut known = DimSizes::from([(BATCH.into(), 32)]);
     known.extend(sizes.iter().map(|(name, extent)| (name.as_str().into(), *extent)));
-    let batch = known.remove(BATCH).unwrap_or_default();
     let unknown = graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(crate::ir::Dim::symbols));
-    if let Some(name) = unknown.into_iter().find(|name| &**name != BATCH && !known.contains_key(name)) {
+    if let Some(name) = unknown.into_iter().find(|name| !known.contains_key(name)) {
         let finding = Diagnostic::error(Code::E0305, format!("a plan needs the size of `{name}`"))
             .with_help(format!("give one: `--size {name}=16`"));
         return Err(finding.into());
     }
-    let options = ExecutorOptions::default();
-    let mut program = Program::<f32>::new(graph.clone(), options);
-    Ok(program.executor(batch, &known)?.plan_text(title).unwrap_or_default())
+    let bound = pipeline::bind(graph, &known)?;
+    pipeline::plan(&bound);
+    Ok(bound.plan_text(title))
 }
 
 fn write_parts(folder: &Path, parts: &[Part], arguments: &Arguments) -> Outcome {

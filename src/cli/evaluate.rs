@@ -110,7 +110,7 @@ fn evaluate<T: Element>(
 ) -> Result<Vec<Evaluated>, Diagnostics> {
     let parts = parts(arguments)?;
     let form = EvaluationForm::read(&arguments.folder)?;
-    let options = arguments.execution.options();
+    let options = arguments.execution.options(0);
     let mut evaluation = Evaluation::<T>::open(&arguments.folder, saved, &form, span, &options)?;
     let specs = evaluation.specs()?;
     let fields: Vec<String> = evaluation.inputs().into_iter().map(str::to_string).collect();

@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
 
 fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, format: TableFormat, span: Span) -> Outcome {
     let part = Part { from: arguments.from.clone(), outputs: arguments.outputs.clone() };
-    let options = arguments.execution.options();
+    let options = arguments.execution.options(0);
     let predictor = Predictor::<T>::open_part(&arguments.folder, saved, &part, span, &options)?;
     let named = |name: &str, is_by_row| Column { name: name.into(), shape: Vec::new(), kind: CellKind::F32, is_by_row };
     let names = predictor.outputs().into_iter().map(|output| named(output, predictor.has_rows(output)));

@@ -142,12 +142,14 @@ pub(super) struct ExecutionArguments {
 }
 
 impl ExecutionArguments {
-    pub(super) fn options(&self) -> ExecutorOptions {
+    /// `data`: the bytes that were read. What is left is less by them, and they count as part of the run.
+    pub(super) fn options(&self, data: u64) -> ExecutorOptions {
+        let memory = memory::left().map(|left| left.saturating_add(data));
         let mode = match self.executor {
             ExecutorChoice::Planned => Mode::Planned,
             ExecutorChoice::Reference => Mode::Reference,
         };
-        ExecutorOptions { mode, threads: self.threads, memory: memory::left(), ..ExecutorOptions::default() }
+        ExecutorOptions { mode, threads: self.threads, memory, ..ExecutorOptions::default() }
     }
 }
 
@@ -199,7 +201,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     };
     let compiled = compile_with(&mut session.sources, source, &options, &read)?;
     session.console.findings(&compiled.findings, &session.sources);
-    let (texts, options) = (texts.into_inner(), arguments.execution.options());
+    let (texts, options) = (texts.into_inner(), arguments.execution.options(0));
     let plan = Plan { compiled: &compiled, config: &config, texts: &texts, options: &options };
     match config.precision {
         Precision::F32 => run_as::<f32>(arguments, &plan, folder, session),
@@ -266,6 +268,8 @@ fn train_and_save<T: Element>(
 ) -> Outcome {
     let data = load_data(plan.compiled, plan.config)?;
     session.console.findings(&data.findings, &session.sources);
+    let options = arguments.execution.options(data.bytes());
+    let plan = &Plan { options: &options, ..*plan };
     let start = Instant::now();
     let path = folder.path().to_path_buf();
     let reporting = Reporting::of(plan.compiled, plan.config, weights_shown(plan.compiled), data.train.rows);

@@ -35,6 +35,14 @@ pub struct Batcher {
 }
 
 impl Batcher {
+    /// The different numbers of rows that batches have.
+    pub fn sizes(&self) -> Vec<usize> {
+        let (rows, whole) = (self.rows as usize, (self.batch_size as usize).max(1));
+        let rest = if self.drop_last { 0 } else { rows % whole };
+        let full = if rows >= whole { whole } else { 0 };
+        [full, rest].into_iter().filter(|n_rows| *n_rows > 0).collect()
+    }
+
     /// The row order of an epoch.
     pub fn order(&self, epoch: u64) -> Vec<u32> {
         let mut order = Vec::new();

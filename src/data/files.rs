@@ -194,11 +194,13 @@ mod tests {
         }
         for (name, kind) in [("link", "link"), ("dangling", "link"), ("folder", "folder"), ("folder/..", "folder")] {
             assert!(replace(name).contains(kind), "{name}: {}", replace(name));
-            assert!(write_whole(&at(name), Existing::Replace, |_| Ok(())).is_err(), "{name}");
+            let error = write_whole(&at(name), Existing::Replace, |_| Ok(())).unwrap_err();
+            assert!(error.to_string().contains(kind), "{name}: {error}");
         }
         for name in ["/dev/null", "/"] {
-            assert_ne!(reason(Path::new(name), Existing::Replace, &[]), "fine");
-            assert!(write_whole(Path::new(name), Existing::Replace, |_| Ok(())).is_err(), "{name}");
+            let reason = reason(Path::new(name), Existing::Replace, &[]);
+            let error = write_whole(Path::new(name), Existing::Replace, |_| Ok(())).unwrap_err();
+            assert_eq!(reason, format!("found: {error}"), "{name}");
         }
         assert_ne!(reason(&at("missing/file"), Existing::Keep, &[]), "fine");
         assert_ne!(reason(&at("data/file"), Existing::Keep, &[]), "fine");

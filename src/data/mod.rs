@@ -79,6 +79,20 @@ pub struct Dataset {
     pub rows: usize,
 }
 
+impl Dataset {
+    /// What its numbers take of memory.
+    pub fn bytes(&self) -> u64 {
+        let size = |field: &Field| {
+            let number = match field.values {
+                Numbers::F32(_) | Numbers::I32(_) => 4,
+                Numbers::F64(_) => 8,
+            };
+            (field.values.len() as u64).saturating_mul(number)
+        };
+        self.fields.values().map(size).fold(0, u64::saturating_add)
+    }
+}
+
 /// One field: `rows` values of one shape each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {

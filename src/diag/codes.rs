@@ -114,7 +114,7 @@ codes! {
     E0701 "limit exceeded"
         "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
     E0702 "program does not fit in memory"
-        "A program's values, params, states, inputs and results need more memory than there is: what the machine has left, what its\ncontrol groups and `ulimit -v` allow. This is found before anything is allocated; the notes say what takes how much and name\nthe largest tensors. Take a smaller batch or a smaller model.";
+        "A program's values, params, states, inputs and results need more memory than there is: what the machine has left, what its\ncontrol groups and `ulimit -v` allow. All programs of a run count together, with the data and the copies of params that are\nkept. This is found before anything is allocated; the notes say what takes how much and name the largest tensors. Take a smaller batch or a smaller model.";
     L0001 "weight-collapse"
         "A trained weight only multiplies losses, as in `alpha * a + (1 - alpha) * b`. Descent lowers that by weighing down the\nlarger loss until the weight rests at its bound and the loss is switched off. Stop the weight in the weighted sum and\ntrain it by a loss of its own (`balanced`), or give it a counterweight (`uncertainty`).";
     L0002 "loss-can-rise"

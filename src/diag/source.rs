@@ -4,11 +4,30 @@
 //! library, a run config). A [`Span`] is a half-open range of *byte* offsets in one of them. Spans are copied
 //! freely: every syntax node, graph node and diagnostic carries one.
 
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
-/// One text in a [`SourceMap`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(pub u32);
+/// One text in a [`SourceMap`], and in no other map.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId {
+    /// counts the maps of this process
+    map: u32,
+    /// position in the map
+    at: u32,
+}
+
+impl SourceId {
+    /// A text that stands in no map: the place of what was never written in the language.
+    pub const NOWHERE: Self = Self { map: 0, at: 0 };
+}
+
+/// Without the map, of which one process has more than another.
+impl fmt::Debug for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceId({})", self.at)
+    }
+}
 
 /// A half-open byte range in one source text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,22 +62,31 @@ pub struct SourceFile {
 }
 
 /// All texts of one compilation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SourceMap {
+    /// that of no other map; a clone knows the ids of the original
+    map: u32,
     files: Vec<SourceFile>,
+}
+
+impl Default for SourceMap {
+    fn default() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self { map: NEXT.fetch_add(1, Ordering::Relaxed), files: Vec::new() }
+    }
 }
 
 impl SourceMap {
     /// Adds a text and returns its id.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> SourceId {
-        let id = SourceId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let id = SourceId { map: self.map, at: u32::try_from(self.files.len()).unwrap_or(u32::MAX) };
         self.files.push(SourceFile { name: name.into(), text: text.into() });
         id
     }
 
     /// The file of an id; none when this map gave out no such id.
     pub fn get(&self, id: SourceId) -> Option<&SourceFile> {
-        self.files.get(id.0 as usize)
+        if id.map == self.map { self.files.get(id.at as usize) } else { None }
     }
 
     /// The file of an id; an empty one without a name when this map gave out no such id, so that findings about another

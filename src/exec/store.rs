@@ -3,6 +3,7 @@
 //! Establishes: a value has as many elements as its shape says, floats or ints as its element type says. Every way to change one
 //! checks that, so an executor that has compared type and shape may rely on the elements.
 
+use super::engine::entry;
 use super::memory;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{DType, Dim, TensorType};
@@ -30,7 +31,8 @@ impl<T: Element> Values<T> {
     ///
     /// # Errors
     /// E0702 when there is no memory for them.
-    pub(super) fn try_zeros(dtype: DType, n_elements: usize, name: &str) -> Result<Self, Diagnostics> {
+    pub(super) fn try_zeros(dtype: DType, shape: &[usize], name: &str) -> Result<Self, Diagnostics> {
+        let n_elements = shape.iter().copied().fold(1, usize::saturating_mul);
         Ok(match dtype {
             DType::F32 => Self::Float(memory::zeros(n_elements, name)?),
             DType::I32 | DType::Bool => Self::Int(memory::zeros(n_elements, name)?),
@@ -46,6 +48,14 @@ impl<T: Element> Values<T> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What they take of memory.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Float(values) => size_of_val(values.as_slice()) as u64,
+            Self::Int(values) => size_of_val(values.as_slice()) as u64,
+        }
     }
 
     /// The floats, or none when the values are ints.
@@ -210,9 +220,13 @@ impl<T: Element> Store<T> {
     /// # Errors
     /// E0702 when they do not fit in memory.
     pub fn zeros(carried: &[Carried]) -> Result<Self, Diagnostics> {
+        (entry().zeros)(carried)
+    }
+
+    pub(super) fn filled_with_zeros(carried: &[Carried]) -> Result<Self, Diagnostics> {
         let mut store = Self::new();
         for what in carried {
-            let values = Values::try_zeros(what.dtype, what.n_elements(), &what.name)?;
+            let values = Values::try_zeros(what.dtype, &what.shape, &format!("`{}`", what.name))?;
             store.insert(what.clone(), values)?;
         }
         Ok(store)
@@ -238,6 +252,11 @@ impl<T: Element> Store<T> {
         entry.what.accept(&values)?;
         entry.values = values;
         Ok(())
+    }
+
+    /// What the values take of memory.
+    pub fn bytes(&self) -> u64 {
+        self.entries.values().map(|entry| entry.values.bytes()).fold(0, u64::saturating_add)
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry<T>> {

@@ -138,13 +138,16 @@ impl Graph {
 
     /// The operands of a node, by slot.
     pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
-        let mut slots: Vec<(u32, NodeId)> = self
-            .nodes
-            .edges_directed(id.raw(), Direction::Incoming)
-            .map(|edge| (*edge.weight(), NodeId(edge.source().index() as u32)))
-            .collect();
-        slots.sort_unstable();
-        slots.into_iter().map(|(_, operand)| operand).collect()
+        // The edges of a node come from the last slot to the first, so this makes room once.
+        let mut operands = Vec::new();
+        for edge in self.nodes.edges_directed(id.raw(), Direction::Incoming) {
+            let (slot, operand) = (*edge.weight() as usize, NodeId(edge.source().index() as u32));
+            if operands.len() <= slot {
+                operands.resize(slot + 1, operand);
+            }
+            operands[slot] = operand;
+        }
+        operands
     }
 
     /// The users of a node with the slot they read it by, in id order.

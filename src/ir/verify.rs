@@ -88,7 +88,11 @@ mod tests {
     use crate::ops::{Constant, Input, LoopResult, Neg, Scalar, Scan, Sum};
 
     fn node(op: impl Into<Op>, ty: TensorType) -> Node {
-        Node { op: op.into(), ty, provenance: Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) } }
+        Node {
+            op: op.into(),
+            ty,
+            provenance: Provenance { name: "x".into(), span: Span::new(SourceId::NOWHERE, 0, 0) },
+        }
     }
 
     /// A graph of `n_nodes` constants, for ids as much as for itself.

@@ -24,6 +24,14 @@ pub(super) struct Matched {
     pub parameters: &'static [&'static str],
 }
 
+/// Ints up to here are told apart from their neighbours, whatever is computed with them.
+const MOST_INT: f64 = 1e15;
+
+/// A large number as a person would write it: `9e18`, `infinity`.
+fn amount(number: f64) -> String {
+    if number.is_finite() { format!("{number:e}") } else { "infinity".to_string() }
+}
+
 impl Matched {
     pub fn get(&self, slot: usize) -> Option<&(Value, Span)> {
         self.values[slot].as_ref()
@@ -220,8 +228,11 @@ impl Emitter<'_> {
 
     pub(super) fn integer(&mut self, value: &Value, span: Span) -> Lowered<i64> {
         let number = self.number(value, span)?;
-        if number.fract() == 0.0 && number.abs() < 1e15 {
+        if number.fract() == 0.0 && number.abs() < MOST_INT {
             Ok(number as i64)
+        } else if number.fract() == 0.0 {
+            let finding = format!("expected an int below {MOST_INT:e}, found {}", amount(number));
+            Err(self.error(Code::E0304, span, finding, "too large an int"))
         } else {
             Err(self.error(Code::E0304, span, format!("expected an int, found {number}"), "not an int"))
         }
@@ -232,7 +243,11 @@ impl Emitter<'_> {
         let number = self.integer(value, span)?;
         match usize::try_from(number) {
             Ok(count) if count as i64 <= crate::ir::MAX_EXTENT => Ok(count),
-            _ => Err(self.error(Code::E0304, span, format!("expected a size, found {number}"), "out of range")),
+            _ => {
+                let most = crate::ir::MAX_EXTENT;
+                let finding = format!("expected a size from 0 to {most}, found {number}");
+                Err(self.error(Code::E0304, span, finding, "out of range"))
+            }
         }
     }
 

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_match_says_what_each_star_stands_for() {
         let captures = |pattern: &str, path: &str| {
-            let span = Span::new(SourceId(0), 0, 0);
+            let span = Span::new(SourceId::NOWHERE, 0, 0);
             let found = ParamPattern { text: pattern.into(), path: pattern.into(), span }.captures(path);
             assert_eq!(found.is_some(), glob(pattern, path), "{pattern} {path}");
             found.map(|captures| captures.iter().map(ToString::to_string).collect::<Vec<_>>())

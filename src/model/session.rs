@@ -12,7 +12,9 @@ use crate::ir::Role;
 use crate::ops::Element;
 #[cfg(feature = "files")]
 use crate::train::checkpoint;
-use crate::train::{Event, Fields, Finished, Parts, Precision, Program, Reported, Trainer, WeightWatch, to_numbers};
+use crate::train::{
+    Event, Fields, Finished, Parts, Precision, Program, Ranges, Reported, Trainer, WeightWatch, to_numbers,
+};
 use indexmap::IndexMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -98,6 +100,8 @@ struct Running<T: Element> {
     trainer: Trainer<T>,
     predict: Program<T>,
     inputs: Fields,
+    /// of the inputs, as the prediction program demands them
+    ranges: Ranges,
 }
 
 impl<T: Element> Running<T> {
@@ -110,7 +114,8 @@ impl<T: Element> Running<T> {
         let trainer = Trainer::new(&model.compiled, options.seed, &executor)?;
         let predict = trainer.program(model.compiled.simplified.predict.clone());
         let inputs = trainer.fields().inputs();
-        Ok(Box::new(Self { trainer, predict, inputs }))
+        let ranges = Ranges::of(predict.graph(), inputs.optional());
+        Ok(Box::new(Self { trainer, predict, inputs, ranges }))
     }
 
     fn fit(
@@ -183,6 +188,10 @@ impl<T: Element> Running<T> {
 
     fn predict(&mut self, data: &Data) -> Result<IndexMap<String, Tensor>, Diagnostics> {
         let data = data.checked(&self.inputs.specs()?)?;
+        self.ranges.set_sizes(&self.inputs.sizes(&data)?);
+        if let Some(flaw) = self.ranges.flaws(&data).into_iter().next() {
+            return Err(flaw.without_file(&data).into());
+        }
         let outputs = self.trainer.predict(&mut self.predict, &self.inputs, &data, BATCH_SIZE)?;
         let tensor = |(shape, values)| Tensor { shape, numbers: to_numbers(&values, precision::<T>()) };
         Ok(outputs.into_iter().map(|(name, output)| (name.to_string(), tensor(output))).collect())
@@ -291,7 +300,7 @@ impl Session {
     /// The outputs for every sample, from data that holds the inputs.
     ///
     /// # Errors
-    /// E0603 and E0604 when the data does not fit the spec, E0702.
+    /// E0603 and E0604 when the data does not fit the spec, E0610 for whole numbers outside of what the spec indexes, E0702.
     pub fn predict(&mut self, inputs: &Data) -> Result<IndexMap<String, Tensor>, Error> {
         either!(&mut self.typed, running => running.predict(inputs)).map_err(|findings| self.model.error(findings))
     }

@@ -157,14 +157,14 @@ mod tests {
     use crate::ops::{Input, Neg};
 
     fn leaf(b: &mut Builder<'_>, name: &str, kind: InputKind) -> NodeId {
-        b.set_provenance(Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) });
+        b.set_provenance(Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) });
         b.emit(Input { kind, ty: TensorType::scalar(DType::F32) }, &[])
     }
 
     /// `output y = -by_mode(training, prediction)` and a loss of it, where one of the two is a target.
     fn graph(training: InputKind, prediction: InputKind) -> Graph {
         let mut graph = Graph::new();
-        let mut b = Builder::new(&mut graph, Provenance { name: "y".into(), span: Span::new(SourceId(0), 0, 0) });
+        let mut b = Builder::new(&mut graph, Provenance { name: "y".into(), span: Span::new(SourceId::NOWHERE, 0, 0) });
         let (t, p) = (leaf(&mut b, "t", training), leaf(&mut b, "p", prediction));
         let value = b.emit(ByMode, &[t, p]);
         let twice = b.emit(ByMode, &[value, p]);

@@ -34,7 +34,12 @@ impl<T: Element> Evaluator<T> {
         reported(self.program.graph())
     }
 
-    /// The program.
+    /// The program, to make it ready.
+    pub fn program(&mut self) -> &mut Program<T> {
+        &mut self.program
+    }
+
+    /// The program's graph.
     #[cfg(feature = "files")]
     pub fn graph(&self) -> &Graph {
         self.program.graph()

@@ -14,7 +14,7 @@ use super::trainer::{Reported, Trainer, count_rows};
 use super::watch::WeightWatch;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
-use crate::exec::Store;
+use crate::exec::{Claim, Store};
 use crate::ir::Role;
 use crate::ops::Element;
 use std::collections::BTreeMap;
@@ -149,6 +149,8 @@ pub struct Fitting<'a, T: Element> {
     history: History,
     findings: Vec<Diagnostic>,
     end: Option<End>,
+    /// of memory for the data and the copies of the store
+    _claim: Claim,
 }
 
 impl<'a, T: Element> Fitting<'a, T> {
@@ -173,6 +175,7 @@ impl<'a, T: Element> Fitting<'a, T> {
         }
         trainer.attach(data.train)?;
         trainer.attach_validation(data.validation)?;
+        let claim = prepare(trainer, settings, &batcher, data)?;
         let last_epoch = trainer.n_epochs().saturating_add(settings.epochs);
         let good = Arc::new(RunState { model: trainer.state(), progress: Progress::default() });
         Ok(Self {
@@ -192,6 +195,7 @@ impl<'a, T: Element> Fitting<'a, T> {
             history: History::default(),
             findings: Vec::new(),
             end: None,
+            _claim: claim,
         })
     }
 
@@ -580,6 +584,29 @@ pub fn fit<T: Element>(
     let mut fitting = Fitting::new(trainer, watch, settings, data)?;
     drive(&mut fitting, observe, &mut |_, _| Ok(ControlFlow::Continue(())))?;
     Ok(fitting.finish())
+}
+
+/// Makes all programs of the run ready, and takes memory for what goes with them: the data, the last good params and states, those
+/// that take their place, those from which a step that goes wrong is found again, the best ones, and those before a step that
+/// may be left out.
+fn prepare<T: Element>(
+    trainer: &mut Trainer<T>,
+    settings: &Settings,
+    batcher: &Batcher,
+    data: Parts<'_>,
+) -> Result<Claim, Diagnostics> {
+    let parts = [Some(data.train), data.validation, data.test].into_iter().flatten();
+    let bytes = parts.map(Dataset::bytes).fold(0, u64::saturating_add);
+    let keeps_best = settings.monitor.as_ref().is_some_and(|monitor| monitor.keep_best);
+    let n_copies = 3 + u64::from(keeps_best) + u64::from(settings.on_nan != OnNan::Stop);
+    let claim = trainer.claim(bytes, n_copies)?;
+    trainer.prepare(data.train, batcher, true)?;
+    for part in [data.validation, data.test].into_iter().flatten() {
+        let rows = count_rows(part.rows, settings.batch_size)?;
+        let batcher = Batcher { rows, batch_size: settings.batch_size, shuffle: None, drop_last: false };
+        trainer.prepare(part, &batcher, false)?;
+    }
+    Ok(claim)
 }
 
 pub(super) fn no_batch(n_rows: usize, batch_size: u32) -> Diagnostic {

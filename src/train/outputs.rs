@@ -52,8 +52,7 @@ pub(super) fn predict<T: Element>(
         let executor = program.run(data, &sizes, rows, store, *clock)?;
         // The next batch draws other numbers; the step stays, as schedules may read it.
         clock.seed = clock.seed.wrapping_add(SEED_STRIDE);
-        for (at, fetch) in executor.fetches().iter().enumerate() {
-            let values = executor.result(at);
+        for (fetch, values) in executor.results() {
             match parts.get_mut(&fetch.name) {
                 None => {
                     parts.insert(fetch.name.clone(), (fetch.shape.clone(), values.clone()));

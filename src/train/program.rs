@@ -7,8 +7,8 @@ use crate::data::{Dataset, Field, Numbers, counted, listed, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Feed, Store};
 use crate::ir::{BATCH, DType, DimSizes, Graph};
-use crate::ops::{Element, Op};
-use crate::pipeline::Simple;
+use crate::ops::Element;
+use crate::pipeline::{self, Simple};
 use std::sync::Arc;
 
 /// A graph and its executors.
@@ -23,6 +23,8 @@ pub struct Program<T: Element> {
 
 impl<T: Element> Program<T> {
     pub fn new(graph: impl Into<Simple>, options: ExecutorOptions) -> Self {
+        // All its executors are alive at once.
+        let options = ExecutorOptions { budget: Some(options.budget()), ..options };
         Self { graph: graph.into(), options, sizes: DimSizes::new(), executors: Vec::new() }
     }
 
@@ -44,8 +46,8 @@ impl<T: Element> Program<T> {
             None => {
                 let mut sizes = self.sizes.clone();
                 sizes.insert(Arc::from(BATCH), n_rows);
-                check_extents(&self.graph, &sizes)?;
-                self.executors.push((n_rows, Executor::new(&self.graph, &sizes, &self.options)?));
+                let bound = pipeline::bind(&self.graph, &sizes)?;
+                self.executors.push((n_rows, pipeline::engine(bound, &self.options)?));
                 self.executors.len() - 1
             }
         };
@@ -153,38 +155,4 @@ fn fitting<'d>(feed: &Feed, data: &'d Dataset, n_rows: usize) -> Result<&'d Fiel
         return Err(mistake(headline, field.values.type_name().into(), "i32".into()));
     }
     Ok(field)
-}
-
-/// Beyond this many elements a tensor is a mistake, and its buffer would end the process instead of being refused.
-const MAX_ELEMENTS: usize = 1 << 31;
-
-/// Every extent must be a number under the sizes, and every tensor one that can be held.
-fn check_extents(graph: &Graph, sizes: &DimSizes) -> Result<(), Diagnostics> {
-    for id in graph.ids() {
-        let node = graph.node(id);
-        let size = if let Op::Size(size) = &node.op { Some(&size.dim) } else { None };
-        if let Some(dim) = node.ty.shape.iter().chain(size).find(|dim| dim.evaluate(sizes).is_none()) {
-            let finding =
-                Diagnostic::error(Code::E0603, format!("`{}` cannot have the extent {dim}", node.provenance.name))
-                    .at(node.provenance.span, format!("this is {}", node.ty))
-                    .with_note(format!("found: {}", show_sizes(sizes)))
-                    .with_note("expected: sizes under which every extent is 0 or more");
-            return Err(finding.into());
-        }
-        let extents = node.ty.shape.iter().filter_map(|dim| dim.evaluate(sizes));
-        let n_elements = extents.fold(1usize, usize::saturating_mul);
-        if n_elements > MAX_ELEMENTS {
-            let finding = Diagnostic::error(Code::E0701, format!("`{}` is too large a tensor", node.provenance.name))
-                .at(node.provenance.span, format!("this is {}", node.ty.bind(sizes)))
-                .with_note(format!("expected: at most {MAX_ELEMENTS} elements"));
-            return Err(finding.into());
-        }
-    }
-    Ok(())
-}
-
-/// `T = 3, batch = 7`
-fn show_sizes(sizes: &DimSizes) -> String {
-    let sizes: Vec<String> = sizes.iter().map(|(name, extent)| format!("{name} = {extent}")).collect();
-    sizes.join(", ")
 }

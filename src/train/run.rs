@@ -38,6 +38,14 @@ pub struct RunData {
     pub fingerprints: IndexMap<String, Fingerprint>,
 }
 
+impl RunData {
+    /// What its numbers take of memory.
+    pub fn bytes(&self) -> u64 {
+        let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
+        parts.into_iter().flatten().map(Dataset::bytes).fold(0, u64::saturating_add)
+    }
+}
+
 /// What a config says to the compiler: constants, and what is watched. The `command_line` goes before it.
 pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
     let watched = config.monitor.as_ref().map(super::config::Monitor::watched);

@@ -42,8 +42,8 @@ impl Sums {
 
     /// Adds the sums of the batch that an executor ran last.
     pub fn add<T: Element>(&mut self, executor: &Executor<T>) {
-        for (at, fetch) in executor.fetches().iter().enumerate().filter(|(_, fetch)| fetch.role == Role::Sum) {
-            let values = executor.result(at).floats();
+        for (fetch, values) in executor.results().filter(|(fetch, _)| fetch.role == Role::Sum) {
+            let values = values.floats();
             match self.sums.get_mut(&fetch.name) {
                 Some(sum) if sum.len() == values.len() => {
                     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value.as_f64());
@@ -55,7 +55,7 @@ impl Sums {
             }
         }
         for product in &self.products {
-            let values = |name: &str| executor.fetch(Role::Sum, name).map(|at| executor.result(at).floats());
+            let values = |name: &str| executor.find(Role::Sum, name).map(Values::floats);
             let (Some(left), Some(right), Some(count), Some(sum)) = (
                 values(&product.left),
                 values(&product.right),

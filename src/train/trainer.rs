@@ -20,7 +20,7 @@ use super::sums::Sums;
 use crate::data::params::ParamsSource;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{Clock, Executor, ExecutorOptions, Store, StoreError, StoreKind, Values};
+use crate::exec::{Claim, Clock, Executor, ExecutorOptions, Footprint, Store, StoreError, StoreKind, Values};
 #[cfg(feature = "files")]
 use crate::ir::NodeId;
 use crate::ir::{DimSizes, Graph, Role};
@@ -113,8 +113,7 @@ impl<T: Element> Trainer<T> {
     /// # Errors
     /// E0701 when the options ask for too many threads; E0702 when the initial program does not fit in memory.
     pub fn new(compiled: &Compiled, seed: u64, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
-        // One set of threads serves every program of the model.
-        let options = ExecutorOptions { pool: Some(options.pool()?), ..options.clone() };
+        let options = options.shared()?;
         let program = |graph: &Simple| Program::new(graph.clone(), options.clone());
         let clock = Clock { seed: fold_seed(seed), ..Clock::default() };
         let simplified = &compiled.simplified;
@@ -378,12 +377,32 @@ impl<T: Element> Trainer<T> {
         self.ranges.set_sizes(&sizes);
         self.ranges.check(data, rows)?;
         let executor = self.gradients.run(data, &sizes, rows, &mut self.store, self.clock)?;
-        let gradient = |(at, fetch): (usize, &crate::exec::Fetch)| {
-            let values = executor.result(at).floats().iter().map(|value| value.as_f64()).collect();
-            (fetch.name.clone(), values)
-        };
-        let fetches = executor.fetches().iter().enumerate();
-        Ok(fetches.filter(|(_, fetch)| fetch.role == Role::Gradient).map(gradient).collect())
+        let gradients = executor.results().filter(|(fetch, _)| fetch.role == Role::Gradient);
+        let numbers = |values: &Values<T>| values.floats().iter().map(|value| value.as_f64()).collect();
+        Ok(gradients.map(|(fetch, values)| (fetch.name.clone(), numbers(values))).collect())
+    }
+
+    /// Prepares the programs for the batches of a dataset, so that what does not fit is found before the first step.
+    /// `trains`: whether it is trained on, else evaluated.
+    ///
+    /// # Errors
+    /// Those of [`Program::executor`].
+    pub(super) fn prepare(&mut self, data: &Dataset, batches: &Batcher, trains: bool) -> Result<(), Diagnostics> {
+        let sizes = self.fields.sizes(data)?;
+        let program = if trains { &mut self.train } else { self.evaluator.program() };
+        for n_rows in batches.sizes() {
+            program.executor(n_rows, &sizes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes memory for data, and for so many copies of the params and states.
+    ///
+    /// # Errors
+    /// E0702 when there is not so much.
+    pub(super) fn claim(&self, data: u64, n_copies: u64) -> Result<Claim, Diagnostics> {
+        let footprint = Footprint { data, copies: self.store.bytes().saturating_mul(n_copies), ..Footprint::default() };
+        self.options.budget().claim(footprint, |finding| finding.with_help("take less data or a smaller model"))
     }
 
     /// A program that runs beside those of the model, on its threads.
@@ -498,9 +517,10 @@ pub(super) fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, v
         _ => false,
     });
     for (((at, fetch), value), count) in shown.zip(values).zip(counts) {
-        *value = executor.scalar(at);
+        *value = executor.scalar(at).unwrap_or(f64::NAN);
         // A value of a target that may be missing comes with the number of rows that have it.
-        *count = executor.fetch(Role::Weight, &fetch.name).map_or(n_rows as f64, |fetch| executor.scalar(fetch));
+        let weight = executor.fetch(Role::Weight, &fetch.name).and_then(|fetch| executor.scalar(fetch));
+        *count = weight.unwrap_or(n_rows as f64);
     }
 }
 

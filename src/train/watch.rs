@@ -38,7 +38,8 @@ impl<T: Element> WeightWatch<T> {
     ) -> Result<Vec<Diagnostic>, Diagnostics> {
         let place = format!("by the losses at the start of epoch {}", trainer.n_epochs() + 1);
         let executor = trainer.run(&mut self.program, data, rows)?;
-        let values: Vec<f64> = (0..executor.fetches().len()).map(|at| executor.scalar(at)).collect();
+        let scalar = |at| executor.scalar(at).unwrap_or(f64::NAN);
+        let values: Vec<f64> = (0..executor.fetches().len()).map(scalar).collect();
         let mut findings = Vec::new();
         for (weight, step) in self.weights.iter().zip(values.chunks(3).filter_map(WeightStep::of)) {
             if !step.overshoots() || !self.told.insert(weight.path.clone()) {

@@ -31,7 +31,7 @@ pub fn sizes() -> DimSizes {
 }
 
 pub fn provenance(name: &str) -> Provenance {
-    Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) }
+    Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) }
 }
 
 /// A leaf's value: the same for a name on every call, without ties, within 1.2.

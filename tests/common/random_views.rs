@@ -22,7 +22,7 @@ pub fn choices() -> impl Strategy<Value = Vec<Choice>> {
 const MOST_ELEMENTS: usize = 30_000;
 
 fn provenance(name: &str) -> Provenance {
-    Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) }
+    Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) }
 }
 
 fn dims(shape: &[usize]) -> Vec<Dim> {

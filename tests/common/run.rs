@@ -146,7 +146,7 @@ impl Run {
                 Role::Weight => format!("weight {}", fetch.name),
                 _ => fetch.name.to_string(),
             };
-            out.insert(name, executor.result(at).floats().to_vec());
+            out.insert(name, executor.result(at).unwrap().floats().to_vec());
         }
         out
     }

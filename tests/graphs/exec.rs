@@ -5,7 +5,7 @@ use anabranch::exec::{Carried, Clock, Entry, Executor, ExecutorOptions, Mode, St
 use anabranch::ir::{DType, DimSizes, Graph, Role};
 use anabranch::lower::Options;
 use anabranch::ops::Element;
-use anabranch::pipeline::compile;
+use anabranch::pipeline::{self, compile};
 
 /// A store with the initial values of a spec.
 fn initial<T: Element>(init: &Graph, options: &ExecutorOptions) -> Store<T> {
@@ -38,7 +38,7 @@ fn train<T: Element>(text: &str, mode: Mode, batch: usize) -> (Store<T>, Vec<f64
             }
         }
         executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
-        losses.extend((0..executor.fetches().len()).map(|fetch| executor.scalar(fetch)).filter(|x| !x.is_nan()));
+        losses.extend((0..executor.fetches().len()).filter_map(|fetch| executor.scalar(fetch)));
     }
     (store, losses)
 }
@@ -107,9 +107,14 @@ fn a_program_too_large_for_memory_is_refused_before_it_is_made() {
     let mut sources = SourceMap::default();
     let id = sources.add("test.anb", text);
     let compiled = compile(&mut sources, id, &Options::default()).unwrap();
-    let sizes = DimSizes::from([("batch".into(), 1_000_000)]);
-    let findings = Executor::<f32>::new(&compiled.simplified.predict, &sizes, &ExecutorOptions::default()).err();
-    assert_eq!(findings.map(|findings| findings.0[0].code), Some(Code::E0702));
+    let code = |rows| {
+        let options = ExecutorOptions { memory: Some(1 << 30), ..ExecutorOptions::default() };
+        let sizes = DimSizes::from([("batch".into(), rows)]);
+        let findings = Executor::<f32>::new(&compiled.simplified.predict, &sizes, &options).err();
+        findings.map(|findings| findings.0[0].code)
+    };
+    assert_eq!(code(1_000), Some(Code::E0702));
+    assert_eq!(code(1_000_000), Some(Code::E0701), "no tensor has so many elements");
 }
 
 #[test]
@@ -219,10 +224,12 @@ fn a_store_keeps_type_and_shape() {
         Err(StoreError::Missing { kind: StoreKind::State, name: "w".into() })
     );
     let huge = Carried { kind: StoreKind::State, name: "b".into(), dtype: DType::I32, shape: vec![usize::MAX, 2] };
-    assert!(store.insert(huge.clone(), Values::Int(vec![1; 2])).is_err());
+    let refused = store.insert(huge.clone(), Values::Int(vec![1; 2]));
+    assert!(matches!(refused, Err(StoreError::Type { .. })), "{refused:?}");
     assert_eq!(Store::<f32>::zeros(&[huge]).unwrap_err().0[0].code, Code::E0702);
     let bits = Carried { kind: StoreKind::State, name: "b".into(), dtype: DType::Bool, shape: vec![2] };
-    assert!(store.insert(bits, Values::Int(vec![1, 7])).is_err());
+    let refused = store.insert(bits, Values::Int(vec![1, 7]));
+    assert!(matches!(refused, Err(StoreError::Type { .. })), "{refused:?}");
     assert_eq!(store, before);
     store.set(StoreKind::Param, "w", Values::Float(vec![1.0; 6])).unwrap();
 }
@@ -268,7 +275,7 @@ fn a_program_runs_on_a_store_of_its_own_params_and_states_only() {
         let mut store = good.clone();
         executor.run(&mut store, Clock::default()).unwrap();
         assert_ne!(store, good);
-        assert!(executor.scalar(executor.fetch(Role::Loss, "error").unwrap()).is_finite());
+        assert!(executor.scalar(executor.fetch(Role::Loss, "error").unwrap()).unwrap().is_finite());
     }
 }
 
@@ -304,8 +311,46 @@ fn the_plan_says_what_runs_by_definition() {
     let sizes = DimSizes::from([("batch".into(), 2)]);
     let options = ExecutorOptions { threads: 1, ..ExecutorOptions::default() };
     let plan =
-        Executor::<f32>::new(&compiled.simplified.predict, &sizes, &options).unwrap().plan_text("predict").unwrap();
+        Executor::<f32>::new(&compiled.simplified.predict, &sizes, &options).unwrap().program().plan_text("predict");
     let line = |word: &str| plan.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{plan}"));
     assert!(line("= sort(").contains(" by definition  #"), "{plan}");
     assert_eq!(plan.matches("by definition").count(), 1, "{plan}");
+}
+
+#[test]
+fn a_result_that_there_is_not_is_none() {
+    for mode in [Mode::Planned, Mode::Reference] {
+        let (mut executor, mut store) = mixed(mode);
+        executor.run(&mut store, Clock::default()).unwrap();
+        let n_results = executor.fetches().len();
+        assert!((0..n_results).all(|at| executor.result(at).is_some()));
+        assert!(executor.result(n_results).is_none() && executor.scalar(n_results).is_none());
+        assert!(executor.find(Role::Loss, "no such loss").is_none());
+        // Next params are in the store, and no second time here.
+        let next = executor.fetch(Role::Param, "w").unwrap();
+        assert!(executor.result(next).is_some_and(Values::is_empty) && executor.scalar(next).is_none());
+    }
+}
+
+#[test]
+fn a_program_goes_through_the_stages() {
+    let mut sources = SourceMap::default();
+    let id = sources.add("test.anb", MIXED);
+    let compiled = compile(&mut sources, id, &Options::default()).unwrap();
+    let sizes = DimSizes::from([("batch".into(), 4)]);
+    let bound = pipeline::bind(&compiled.simplified.train, &sizes).unwrap();
+    let plan = pipeline::plan(&bound);
+    assert_eq!(anabranch::plan::check(plan, bound.graph()), Ok(()));
+    assert!(bound.plan_text("train").contains("train"));
+    let mut values = Vec::new();
+    for mode in [Mode::Planned, Mode::Reference] {
+        let options = ExecutorOptions { mode, threads: 1, ..ExecutorOptions::default() };
+        let mut executor = pipeline::engine::<f64>(bound.clone(), &options).unwrap();
+        let mut store = Store::zeros(executor.carried()).unwrap();
+        executor.run(&mut store, Clock::default()).unwrap();
+        values.push(executor.scalar(executor.fetch(Role::Loss, "error").unwrap()).unwrap());
+    }
+    assert!((values[0] - values[1]).abs() < 1e-12, "{values:?}");
+    let unknown = pipeline::bind(&compiled.simplified.train, &DimSizes::new()).unwrap_err();
+    assert_eq!(unknown.0[0].code, Code::E0603);
 }

@@ -147,7 +147,7 @@ fn results(graph: &Graph, options: &ExecutorOptions) -> Vec<Values<f64>> {
     executor.run(&mut store, Clock::default()).unwrap();
     // A second run finds the memory as the first one left it.
     executor.run(&mut store, Clock::default()).unwrap();
-    (0..executor.fetches().len()).map(|fetch| executor.result(fetch).clone()).collect()
+    (0..executor.fetches().len()).map(|fetch| executor.result(fetch).unwrap().clone()).collect()
 }
 
 proptest! {

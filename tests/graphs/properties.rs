@@ -101,7 +101,7 @@ pub fn results<T: Element>(graph: &Graph, grown: &Grown, options: &ExecutorOptio
         }
         executor.run(&mut store, clock()).expect("it runs");
     }
-    (0..executor.fetches().len()).map(|fetch| executor.result(fetch).clone()).collect()
+    (0..executor.fetches().len()).map(|fetch| executor.result(fetch).unwrap().clone()).collect()
 }
 
 /// What a result may differ by: a part of the largest element, and so many times what the disturbances of `NOISE` did.

@@ -46,7 +46,7 @@ fn run(graph: &Graph, mode: Mode) -> Vec<(String, Vec<f64>)> {
     let mut found = Vec::new();
     for (at, fetch) in executor.fetches().iter().enumerate() {
         if !matches!(fetch.role, Role::Param | Role::State) {
-            found.push((format!("{} {}", fetch.role.as_str(), fetch.name), floats(executor.result(at))));
+            found.push((format!("{} {}", fetch.role.as_str(), fetch.name), floats(executor.result(at).unwrap())));
         }
     }
     found.extend(store.entries().map(|entry| (entry.name().to_string(), floats(entry.values()))));
@@ -95,7 +95,7 @@ fn same(text: &str, n_elements: usize) {
         let x = (0..n_elements).map(|i| number(3, i)).collect();
         feed(&mut executor, &Feeds::from([("x".into(), x)]));
         executor.run(&mut store, Clock::default()).unwrap();
-        floats(executor.result(0))
+        floats(executor.result(0).unwrap())
     };
     let (planned, expected) = (run(Mode::Planned), run(Mode::Reference));
     assert_eq!(planned.len(), expected.len(), "{text}");
@@ -136,7 +136,7 @@ fn two_broadcasts_with_a_reshape_between_train_on_the_right_numbers() {
         let loss = executor.fetch(Role::Loss, "l").unwrap();
         let step = |step| {
             executor.run(&mut store, Clock { step, ..Clock::default() }).unwrap();
-            executor.scalar(loss)
+            executor.scalar(loss).unwrap()
         };
         (0..5).map(step).collect::<Vec<f64>>()
     };

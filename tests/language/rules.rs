@@ -413,3 +413,12 @@ fn what_is_not_used_is_called_by_an_underscore() {
     let extent = "input x: f32[batch, _]\noutput y = x";
     assert_eq!(errors(extent, &Options::default()), ["`_` is no extent"]);
 }
+
+#[test]
+fn numbers_that_are_no_int_or_too_large_a_one_are_told_apart() {
+    let refused =
+        |count: &str| errors(&format!("input x: f32[batch]\noutput y = full([{count}], 0)"), &Options::default());
+    assert_eq!(refused("0.5"), ["expected an int, found 0.5"]);
+    assert_eq!(refused("9000000000000000000"), ["expected an int below 1e15, found 9e18"]);
+    assert_eq!(refused("0 - 1e300 // 1"), ["expected an int below 1e15, found -1e300"]);
+}

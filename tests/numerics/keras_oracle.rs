@@ -50,7 +50,7 @@ fn evaluate(case: &Value, function: &str, arguments: &str) -> Vec<f64> {
     let mut program = executor::<f64>(&compiled.simplified.predict, extents(&case["pred"])[0], Mode::Planned);
     feed(&mut program, &Feeds::from([("t".into(), flat(&case["target"])), ("p".into(), flat(&case["pred"]))]));
     program.run(&mut store, Clock::default()).unwrap();
-    floats(program.result(program.fetch(Role::Output, "y").unwrap()))
+    floats(program.result(program.fetch(Role::Output, "y").unwrap()).unwrap())
 }
 
 /// The cases whose `wanted` numbers are not those that `found` computes.
@@ -232,7 +232,7 @@ fn ctc_is_that_of_pytorch() {
             feed(&mut executor, &feeds);
             executor.run(&mut Store::new(), Clock::default()).unwrap();
             for name in ["loss", "gradient"] {
-                let found = floats(executor.result(executor.fetch(Role::Output, name).unwrap()));
+                let found = floats(executor.result(executor.fetch(Role::Output, name).unwrap()).unwrap());
                 let error = difference(&found, &flat(&case[name]));
                 assert!(error <= 1e-9, "{name} with blank {} differs by {error:.1e}", case["blank"]);
             }

@@ -239,7 +239,7 @@ fn run(case: &Value, mode: Mode) -> (f64, String) {
     executor.run(&mut store, Clock::default()).unwrap();
     let result = |role: Role, name: &str| {
         let fetch = executor.fetch(role, name).unwrap_or_else(|| panic!("no result {name}"));
-        floats(executor.result(fetch))
+        floats(executor.result(fetch).unwrap())
     };
     let ours = |weight: &str| names.iter().find(|(name, _)| name == weight).map(|(_, own)| own.clone()).unwrap();
     let mut differences = vec![(difference(&result(Role::Output, "y"), &flat(&case["output"])), "output".to_string())];

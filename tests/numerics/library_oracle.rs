@@ -50,7 +50,7 @@ fn differences(case: &Value, mode: Mode) -> Vec<(String, f64)> {
     let gradients = part("gradients").iter().map(|(name, values)| (Role::Gradient, name, values));
     let compared = outputs.chain(gradients).map(|(role, name, wanted)| {
         let fetch = executor.fetch(role, name).unwrap_or_else(|| panic!("no {role:?} {name}"));
-        (format!("{role:?} {name}"), difference(&floats(executor.result(fetch)), &flat(wanted)))
+        (format!("{role:?} {name}"), difference(&floats(executor.result(fetch).unwrap()), &flat(wanted)))
     });
     compared.filter(|(_, difference)| *difference > 1e-9).collect()
 }

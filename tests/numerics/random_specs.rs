@@ -255,7 +255,7 @@ fn steps(compiled: &Compiled, mode: Mode) -> Results {
         }
         program.run(&mut store, Clock { step: step as i32, ..Clock::default() }).unwrap();
         for (at, fetch) in program.fetches().to_vec().into_iter().enumerate() {
-            found.insert(format!("{step} {:?} {}", fetch.role, fetch.name), floats(program.result(at)));
+            found.insert(format!("{step} {:?} {}", fetch.role, fetch.name), floats(program.result(at).unwrap()));
         }
     }
     found

@@ -12,7 +12,7 @@ fn slopes(formula: &str, width: usize, x: &[f64]) -> Vec<f64> {
     let mut program = executor::<f64>(&spec.simplified.predict, rows, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".into(), x.to_vec())]));
     program.run(&mut store, Clock::default()).unwrap();
-    let written = floats(program.result(program.fetch(Role::Output, "slope").unwrap()));
+    let written = floats(program.result(program.fetch(Role::Output, "slope").unwrap()).unwrap());
 
     let trained = compiled(&format!(
         "input unused: f32[batch]
@@ -25,7 +25,7 @@ fn slopes(formula: &str, width: usize, x: &[f64]) -> Vec<f64> {
     let mut program = executor::<f64>(&trained.simplified.gradients, 1, Mode::Planned);
     feed(&mut program, &Feeds::from([("unused".into(), vec![0.0])]));
     program.run(&mut store, Clock::default()).unwrap();
-    let found = floats(program.result(program.fetch(Role::Gradient, "x").unwrap()));
+    let found = floats(program.result(program.fetch(Role::Gradient, "x").unwrap()).unwrap());
     assert_eq!(found, written, "{formula}");
     found
 }
@@ -76,7 +76,7 @@ fn logarithms_of_softmax_at_an_offset() {
             let mut program = executor::<f32>(&spec.simplified.predict, 3, Mode::Planned);
             feed(&mut program, &Feeds::from([("x".into(), x.to_vec())]));
             program.run(&mut store, Clock::default()).unwrap();
-            floats(program.result(program.fetch(Role::Output, "y").unwrap()))
+            floats(program.result(program.fetch(Role::Output, "y").unwrap()).unwrap())
         };
         let x = [0.0, 1.0, -2.0, 3.0, 3.0, 3.0, -8.0, 0.5, 1.0];
         let wanted = values(&x);
@@ -117,7 +117,7 @@ fn the_value_by_which_is_differentiated_is_not_looked_into() {
     let mut program = executor::<f64>(&spec.simplified.predict, 2, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".into(), vec![0.0, 3.0])]));
     program.run(&mut store, Clock::default()).unwrap();
-    let found = floats(program.result(program.fetch(Role::Output, "slope").unwrap()));
+    let found = floats(program.result(program.fetch(Role::Output, "slope").unwrap()).unwrap());
     let wanted = [2.0, 1.0 + (-3.0f64).exp()];
     assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
 }

@@ -15,7 +15,9 @@ fn predict(text: &str, batch: usize, feeds: &[(&str, Vec<f64>)]) -> impl Fn(&str
     let mut program = executor::<f64>(&compiled.simplified.predict, batch, Mode::Planned);
     feed(&mut program, &feeds.iter().map(|(name, values)| (name.to_string(), values.clone())).collect::<Feeds>());
     program.run(&mut store, Clock::default()).unwrap();
-    move |name| floats(program.result(program.fetch(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))))
+    move |name| {
+        floats(program.result(program.fetch(Role::Output, name).unwrap_or_else(|| panic!("no {name}"))).unwrap())
+    }
 }
 
 /// A spec after some training steps: its params and states.
@@ -121,7 +123,7 @@ fn recurrent_layers_drop_the_same_units_at_all_steps() {
     let mut step = executor::<f64>(&compiled.simplified.train, 5, Mode::Planned);
     feed(&mut step, &Feeds::from([("x".into(), vec![0.0; 15])]));
     step.run(&mut store, Clock::default()).unwrap();
-    let metric = |name: &str| mean(&floats(step.result(step.fetch(Role::Metric, name).unwrap())));
+    let metric = |name: &str| mean(&floats(step.result(step.fetch(Role::Metric, name).unwrap()).unwrap()));
     assert!((metric("share") - 0.75).abs() < 0.05, "{}", metric("share"));
     assert!(metric("between").abs() < 1e-12, "{}", metric("between"));
     close(&predict(&text, 5, &[("x", vec![0.0; 15])])("y"), &[1.0; 2000]);
@@ -146,7 +148,7 @@ fn recurrent_dropout_is_of_training_alone() {
             let mut step = executor::<f64>(&compiled.simplified.train, 1, Mode::Planned);
             feed(&mut step, &Feeds::from([("x".into(), vec![1.0, -2.0, 0.5])]));
             step.run(&mut store, Clock::default()).unwrap();
-            floats(step.result(step.fetch(Role::Metric, "m").unwrap()))[0]
+            floats(step.result(step.fetch(Role::Metric, "m").unwrap()).unwrap())[0]
         };
         assert!((value(0.0) - value(0.4)).abs() > 1e-4, "{layer}");
         let predicted = |rate: f64| predict(&spec(rate), 1, &[("x", vec![1.0, -2.0, 0.5])])("y");
@@ -468,7 +470,10 @@ fn averaged_params_predict_by_their_running_mean() {
     let mut program = executor::<f64>(&compiled.simplified.predict, 1, Mode::Planned);
     feed(&mut program, &Feeds::from([("x".to_string(), vec![1.0])]));
     program.run(&mut store, Clock::default()).unwrap();
-    close(&floats(program.result(program.fetch(Role::Output, "y").unwrap())), &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5]);
+    close(
+        &floats(program.result(program.fetch(Role::Output, "y").unwrap()).unwrap()),
+        &[0.5 * (0.5 * 1.0 + 0.5 * 0.0) - 0.5],
+    );
 }
 
 #[test]
@@ -497,7 +502,7 @@ fn averaging_predicts_and_evaluates_by_running_means() {
         let mut program = executor::<f64>(program, 1, Mode::Planned);
         feed(&mut program, &feeds);
         program.run(&mut store, Clock::default()).unwrap();
-        close(&floats(program.result(program.fetch(role, name).unwrap())), &[wanted]);
+        close(&floats(program.result(program.fetch(role, name).unwrap()).unwrap()), &[wanted]);
     }
 }
 
@@ -703,7 +708,7 @@ fn ctc_sums_over_all_alignments() {
         let mut program = Executor::<f64>::new(&compiled.simplified.predict, &sizes, &values::options(mode)).unwrap();
         feed(&mut program, &feeds);
         program.run(&mut store, Clock::default()).unwrap();
-        close(&floats(program.result(0)), &wanted(&[0.1, -0.2, 0.3]));
+        close(&floats(program.result(0).unwrap()), &wanted(&[0.1, -0.2, 0.3]));
         let mut program = Executor::<f64>::new(&compiled.simplified.gradients, &sizes, &values::options(mode)).unwrap();
         feed(&mut program, &feeds);
         program.run(&mut store, Clock::default()).unwrap();
@@ -712,7 +717,7 @@ fn ctc_sums_over_all_alignments() {
             let moved = |by: f64| std::array::from_fn(|i| [0.1, -0.2, 0.3][i] + if i == class { by } else { 0.0 });
             (mean(moved(1e-5)) - mean(moved(-1e-5))) / 2e-5
         };
-        let found = floats(program.result(0));
+        let found = floats(program.result(0).unwrap());
         let slopes: Vec<f64> = (0..3).map(slope).collect();
         assert!(difference(&found, &slopes) <= 1e-7, "{found:?} is not {slopes:?}");
     }

@@ -89,7 +89,7 @@ impl Workload {
             step.run(&mut store, Clock { step: i as i32, ..Clock::default() }).unwrap();
             for (name, wanted) in row.as_object().unwrap() {
                 let found = match step.fetch(Role::Loss, name) {
-                    Some(fetch) => vec![step.scalar(fetch)],
+                    Some(fetch) => vec![step.scalar(fetch).unwrap()],
                     None => floats(store.find(StoreKind::Param, &self.path(name)).unwrap()),
                 };
                 let error = relative(&found, &flat(wanted));
@@ -121,7 +121,7 @@ impl Workload {
         let floor = 1e-6 * norms.fold(0.0, f64::max);
         for (array, gradient) in wanted {
             let fetch = program.fetch(Role::Gradient, &self.path(array)).unwrap();
-            let found = floats(program.result(fetch));
+            let found = floats(program.result(fetch).unwrap());
             let norm = found.iter().map(|value| value * value).sum::<f64>().sqrt();
             let wanted = gradient["norm"].as_f64().unwrap();
             let error = (norm - wanted).abs() / wanted.max(floor);

@@ -116,16 +116,24 @@ fn batches_without_rows_are_findings() {
 #[test]
 fn a_text_of_another_map_is_a_finding() {
     let (mut here, mut there) = (SourceMap::default(), SourceMap::default());
-    here.add("line.anb", SPEC);
-    there.add("other.anb", "");
-    let id = there.add("line.anb", SPEC);
+    let own = here.add("line.anb", SPEC);
+    // Both the id of a text that this map has one less of, and one that another text has here.
+    let ids = [there.add("other.anb", ""), there.add("line.anb", SPEC)];
     let none = |_: &str| Err(std::io::Error::other("no other files"));
-    assert!(compile(&mut here, id, &Options::default()).is_err());
-    assert!(check_with(&mut here, id, &Options::default(), &none).is_err());
-    assert!(here.get(id).is_none() && here.file(id).text.is_empty());
-    // A finding about it can be shown all the same.
-    let finding = Diagnostic::error("E0301".parse().unwrap(), "shapes do not fit").at(Span::new(id, 3, 9), "here");
-    assert!(render_plain(std::slice::from_ref(&finding), &here).contains("shapes do not fit"));
+    for id in ids {
+        let findings = [
+            compile(&mut here, id, &Options::default()).err(),
+            check_with(&mut here, id, &Options::default(), &none).err(),
+        ];
+        for finding in findings {
+            assert_eq!(finding.unwrap().0[0].headline, "the spec is not among the texts at hand");
+        }
+        assert!(here.get(id).is_none() && here.file(id).text.is_empty());
+        // A finding about it can be shown all the same.
+        let finding = Diagnostic::error("E0301".parse().unwrap(), "shapes do not fit").at(Span::new(id, 3, 9), "here");
+        assert!(render_plain(std::slice::from_ref(&finding), &here).contains("shapes do not fit"));
+    }
+    assert!(here.get(own).is_some() && here.clone().get(own).is_some());
 }
 
 proptest! {

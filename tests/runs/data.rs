@@ -8,7 +8,7 @@ use anabranch::data::{
     ColumnSpec, DataSource, Dataset, FieldKind, FieldSpec, MISSING_INT, Numbers, NumbersRef, TensorRef, load,
     write_npz, write_safetensors,
 };
-use anabranch::diag::{Code, Diagnostic, SourceId, Span};
+use anabranch::diag::{Code, Diagnostic, SourceMap, Span};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -202,7 +202,9 @@ fn files_that_cannot_be_read_are_named() {
 fn mistakes_point_at_the_spec_and_the_run_config() {
     let folder = folder();
     let mut source = csv(&folder, "a\n1\n");
-    let (declared, named) = (Span::new(SourceId(0), 3, 5), Span::new(SourceId(1), 7, 9));
+    let mut sources = SourceMap::default();
+    let (spec, config) = (sources.add("spec.anb", ""), sources.add("run.yaml", ""));
+    let (declared, named) = (Span::new(spec, 3, 5), Span::new(config, 7, 9));
     source.span = Some(named);
     let found = load(&source, &[float("b", &[]).at(declared)]).unwrap_err().0.remove(0);
     assert_eq!(found.primary.unwrap().span, declared);

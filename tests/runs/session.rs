@@ -257,7 +257,10 @@ fn data_that_does_not_fit_is_refused() {
     let error = session.predict(&Data::new().with("xx", [[0.0; 3]; 2])).unwrap_err();
     assert!(error.to_string().contains("did you mean `xx`?"), "{error}");
     assert_eq!(session.n_steps(), 0, "nothing was trained");
-    assert!(Tensor::new([2, 2], vec![1.0_f32]).is_err() && Tensor::new([usize::MAX, 2], vec![1.0_f32]).is_err());
+    for shape in [[2, 2], [usize::MAX, 2]] {
+        let error = Tensor::new(shape, vec![1.0_f32]).unwrap_err();
+        assert_eq!(error.findings().next().unwrap().code(), "E0603", "{shape:?}: {error}");
+    }
 }
 
 #[test]
@@ -359,5 +362,18 @@ proptest! {
         prop_assert_eq!(session.evaluate(&data).is_ok(), x_fits && y_fits);
         prop_assert_eq!(session.step(&data).is_ok(), x_fits && y_fits);
         prop_assert_eq!(session.fit(&data, &settings(1)).is_ok(), x_fits && y_fits);
+    }
+}
+
+#[test]
+fn a_session_predicts_for_ids_that_there_are() {
+    let model = Model::compile("input id: i32[batch]\noutput y = id |> embedding(vocabulary=5, size=2)\n").unwrap();
+    let mut session = model.session().unwrap();
+    let outputs = session.predict(&Data::from([("id", vec![0, 4])])).unwrap();
+    assert!(outputs["y"].to_vec::<f64>().iter().all(|number| number.is_finite()));
+    for id in [5, -1] {
+        let error = session.predict(&Data::from([("id", vec![0, id])])).unwrap_err();
+        assert_eq!(error.findings().next().unwrap().code(), "E0610", "{error}");
+        assert!(error.to_string().contains(&format!("{id} at row 1")), "{error}");
     }
 }

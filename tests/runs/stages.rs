@@ -62,7 +62,7 @@ fn programs(compiled: &Compiled) -> [(&'static str, &Graph); 2] {
 /// The documents of a graph, written and read again, print as it does.
 fn reads_back(graph: &Graph, text: &str) -> Result<(), String> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    let read = document.graph(Span::new(SourceId(0), 0, 0)).map_err(|error| error.headline)?;
+    let read = document.graph(Span::new(SourceId::NOWHERE, 0, 0)).map_err(|error| error.headline)?;
     verify(&read)?;
     if print(&read, "p") == print(graph, "p") { Ok(()) } else { Err("another graph".to_string()) }
 }

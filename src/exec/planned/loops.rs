@@ -2,6 +2,7 @@
 
 use super::compile::compile;
 use super::kernel::Kernel;
+use super::memory_of;
 use super::tables::{Address, Tables};
 use crate::diag::Diagnostics;
 use crate::ops::Element;
@@ -32,6 +33,13 @@ impl<T: Element> LoopKernel<T> {
     pub fn tables(&self, outer: &Tables<T>) -> Result<Tables<T>, Diagnostics> {
         let arenas = self.work.scratch.map(|scratch| outer.address(scratch));
         Tables::inside(self.plan(), &self.kernels, self.workspace, arenas)
+    }
+
+    /// The bytes of the body beside its arenas, which lie in the plan around it.
+    pub fn memory(&self) -> u64 {
+        let float = size_of::<T>() as u64;
+        let arenas = self.plan().float_len as u64 * float + self.plan().int_len as u64 * 4;
+        memory_of(self.plan(), &self.kernels, self.workspace).saturating_sub(arenas)
     }
 
     fn plan(&self) -> &Plan {

@@ -12,85 +12,85 @@ mod routine;
 #[allow(unsafe_code, reason = "hands out parts of one arena, whose places it compares")]
 mod tables;
 
-use super::footprint::fits;
-use super::store::{Carried, StoreError};
-use super::{Clock, ExecutorOptions, Feed, Store, Values};
+use super::footprint::{Claim, Footprint, bytes_of, with_largest};
+use super::{Bound, Buffers, Clock, Engine, ExecutorOptions, Store, StoreError};
 use crate::diag::Diagnostics;
-use crate::ir::{Graph, Role};
+use crate::ir::Role;
 use crate::ops::Element;
-use crate::plan::{BufferId, Plan, plan};
+use crate::plan::{BufferId, Place, Plan, Storage};
 use anabranch_kernels::{Context, Level, Pool};
 use kernel::Kernel;
 pub(super) use routine::runs_by_definition;
 use tables::Tables;
 
-/// A plan with its kernels and memory.
+/// The kernels of a plan's steps, and their memory.
 #[derive(Debug)]
 pub(super) struct Planned<T: Element> {
-    pub plan: Plan,
     kernels: Vec<Kernel<T>>,
     tables: Tables<T>,
     /// the outputs of the graph that are not carried, and where they are after a run
     results: Vec<(usize, BufferId)>,
     pool: std::sync::Arc<Pool>,
     level: Level,
+    _claim: Claim,
 }
 
-impl<T: Element> Planned<T> {
-    /// Plans a bound graph and makes it ready to run.
-    ///
-    /// # Errors
-    /// E0702 when the program and what goes with it take more than the options allow.
-    ///
-    /// # Panics
-    /// When the plan's checker finds a mistake in the plan: a bug in the planner.
-    pub fn new(
-        graph: &Graph,
-        options: &ExecutorOptions,
-        feeds: &[Feed],
-        carried: &[Carried],
-    ) -> Result<Self, Diagnostics> {
-        let plan = plan(graph);
-        fits(&plan, graph, feeds, carried, size_of::<T>(), options.memory)?;
-        if let Err(mistake) = crate::plan::check(&plan, graph) {
-            panic!("internal: the plan is wrong: {mistake}");
+/// The bytes of a plan's arenas, constants and workspace, with those of its loops' bodies, and of what an op's definition takes
+/// while it runs.
+fn memory_of<T: Element>(plan: &Plan, kernels: &[Kernel<T>], workspace: usize) -> u64 {
+    let float = size_of::<T>() as u64;
+    let size =
+        |storage: Storage, len: usize| (len as u64).saturating_mul(if storage == Storage::Int { 4 } else { float });
+    let arenas = size(Storage::Float, plan.float_len).saturating_add(size(Storage::Int, plan.int_len));
+    let constants = plan.buffers.iter().filter(|buffer| matches!(buffer.place, Place::Constant(_)));
+    let constants = constants.map(|buffer| size(buffer.storage, buffer.len)).fold(0, u64::saturating_add);
+    let of_kernel = |kernel: &Kernel<T>| match kernel {
+        Kernel::Definition { operands, ty, .. } => {
+            let operands = operands.iter().map(|operand| bytes_of(operand.dtype, &operand.shape, float as usize));
+            let result = bytes_of(ty.dtype, &ty.known_shape().unwrap_or_default(), float as usize);
+            operands.fold(result, u64::saturating_add)
         }
-        Self::of(plan, graph, options, feeds, carried)
-    }
+        _ => 0,
+    };
+    let definitions = kernels.iter().map(of_kernel).max().unwrap_or(0);
+    let bodies = kernels.iter().filter_map(|kernel| match kernel {
+        Kernel::Loop(work) => Some(work.memory()),
+        _ => None,
+    });
+    let all = [size(Storage::Float, workspace), constants, definitions].into_iter().chain(bodies);
+    all.fold(arenas, u64::saturating_add)
+}
 
-    /// Makes a plan of a bound graph ready to run, which the plan's checker has accepted.
-    pub(super) fn of(
-        plan: Plan,
-        graph: &Graph,
-        options: &ExecutorOptions,
-        feeds: &[Feed],
-        carried: &[Carried],
-    ) -> Result<Self, Diagnostics> {
+impl<T: Element> Engine<T> for Planned<T> {
+    /// Plans the program and gives each step its kernel.
+    fn prepare(program: &Bound, options: &ExecutorOptions) -> Result<Self, Diagnostics> {
+        let plan = program.plan();
         let pool = options.pool()?;
         let level = options.level.unwrap_or_else(Level::detect);
         let context = Context { level, pool: &pool };
-        let (kernels, workspace) = compile::compile(&plan, &context);
-        let tables = Tables::new(&plan, &kernels, workspace, feeds, carried)?;
-        let is_carried = |output: usize| matches!(graph.outputs[output].role, Role::Param | Role::State);
+        let (kernels, workspace) = compile::compile(plan, &context);
+        let float = size_of::<T>();
+        let values = memory_of(plan, &kernels, workspace);
+        let claim = options.budget().claim(Footprint::around(program, values, float), |finding| {
+            let nodes = plan.buffers.iter().map(|buffer| buffer.node);
+            with_largest(finding, program.graph(), nodes, float)
+        })?;
+        let tables = Tables::new(plan, &kernels, workspace, program.feeds(), program.carried())?;
+        let is_carried = |output: usize| matches!(program.fetches()[output].role, Role::Param | Role::State);
         let results = plan.outputs.iter().filter(|output| !is_carried(output.output));
         let results = results.map(|output| (output.output, output.buffer)).collect();
-        Ok(Self { plan, kernels, tables, results, pool, level })
+        Ok(Self { kernels, tables, results, pool, level, _claim: claim })
     }
 
-    /// Runs the plan once. `after` is called with the number of each step when it is done; `results` are those of the graph's
-    /// outputs, of which the carried ones end in the store alone.
-    ///
-    /// # Errors
-    /// When the store lacks a param or state of the program, or has it in another type or shape. Nothing has run then.
-    pub fn run(
+    fn run(
         &mut self,
-        feeds: &mut [Values<T>],
+        _: &Bound,
+        buffers: Buffers<'_, T>,
         store: &mut Store<T>,
         clock: Clock,
-        mut after: impl FnMut(usize),
-        results: &mut [Values<T>],
+        after: &mut dyn FnMut(usize),
     ) -> Result<(), StoreError> {
-        let resolved = self.tables.resolve(feeds, store, clock);
+        let resolved = self.tables.resolve(buffers.feeds, store, clock);
         if resolved.is_ok() {
             let context = Context { level: self.level, pool: &self.pool };
             for (step, kernel) in self.kernels.iter().enumerate() {
@@ -98,7 +98,7 @@ impl<T: Element> Planned<T> {
                 after(step);
             }
             for (output, buffer) in &self.results {
-                self.tables.copy_out(*buffer, &mut results[*output]);
+                self.tables.copy_out(*buffer, &mut buffers.results[*output]);
             }
         }
         self.tables.release();

@@ -450,7 +450,7 @@ mod tests {
     /// Tables of buffers of floats at these offsets and of these lengths, without steps.
     fn tables(buffers: &[(usize, usize)]) -> Tables<f32> {
         let ty = TensorType::scalar(DType::F32);
-        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
+        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId::NOWHERE, 0, 0) };
         let op = Constant { value: Scalar(0.0), ty: ty.clone() }.into();
         let node = Graph::new().push(Node { op, ty, provenance }, &[]);
         let buffer = |&(offset, len)| {

@@ -63,7 +63,7 @@ pub(super) static ROWS: &[Builtin] = &[
     row(
         "scatter_add",
         &["indices", "values", "rows"],
-        "a table of `rows` rows: `values` added up in the rows that i32 indices say, those outside left out",
+        "a table of `rows` rows: `values` added up in the rows that i32 indices say; data with an index outside are refused",
         |l, frame, m| {
             let indices = l.int_tensor_argument(frame, m, 0)?;
             let values = l.tensor_argument(frame, m, 1)?;

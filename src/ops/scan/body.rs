@@ -176,7 +176,7 @@ impl<'de> serde::Deserialize<'de> for Body {
         if form.nodes.iter().any(|node| is_far(&node.op)) {
             return Err(serde::de::Error::custom("a port beyond the operands of any loop"));
         }
-        let graph = form.graph(Span::new(SourceId(0), 0, 0), verify_body).map_err(serde::de::Error::custom)?;
+        let graph = form.graph(Span::new(SourceId::NOWHERE, 0, 0), verify_body).map_err(serde::de::Error::custom)?;
         Ok(Self::new(graph))
     }
 }

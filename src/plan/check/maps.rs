@@ -144,7 +144,7 @@ mod tests {
 
     /// A chain of views over a leaf of so many elements, each made by one of the choices: the leaf and the last view.
     fn chain(graph: &mut Graph, n: usize, choices: &[[usize; 3]]) -> (NodeId, NodeId) {
-        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
+        let provenance = Provenance { name: "x".into(), span: Span::new(SourceId::NOWHERE, 0, 0) };
         let mut b = Builder::new(graph, provenance);
         let ty = TensorType::f32(vec![Dim::known(n)]);
         let leaf = b.emit(Input { kind: InputKind::Param, ty }, &[]);

@@ -86,9 +86,9 @@ fn a_config_that_is_written_reads_back_as_it_was() {
     let monitored = "monitor: { value: validation/accuracy, better: higher, patience: 5, min_delta: 1e-3, keep: last }
 checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 0\n";
     for text in [MINIMAL.to_string(), FULL.to_string(), FULL.to_string() + monitored] {
-        let config = parse(&text, SourceId(0)).unwrap();
+        let config = parse(&text, SourceId::NOWHERE).unwrap();
         let written = config.to_yaml(&same);
-        let again = parse(&written, SourceId(0)).unwrap_or_else(|found| panic!("{found:?}\n{written}"));
+        let again = parse(&written, SourceId::NOWHERE).unwrap_or_else(|found| panic!("{found:?}\n{written}"));
         assert_eq!(again.to_yaml(&same), written);
         let plain = |config: &RunConfig| {
             let source =
@@ -110,7 +110,7 @@ checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 
 
 #[test]
 fn what_is_left_out_has_a_default() {
-    let config = parse(MINIMAL, SourceId(0)).unwrap();
+    let config = parse(MINIMAL, SourceId::NOWHERE).unwrap();
     assert_eq!((config.seed, config.shuffle, config.drop_last), (0, true, false));
     assert_eq!(config.precision, Precision::F32);
     assert_eq!(config.output, Path::new("runs/digits"));
@@ -120,7 +120,7 @@ fn what_is_left_out_has_a_default() {
 
 #[test]
 fn checkpoints_are_read_in_both_forms() {
-    let with = |text: &str| parse(&format!("{MINIMAL}{text}\n"), SourceId(0)).map(|config| config.checkpoint);
+    let with = |text: &str| parse(&format!("{MINIMAL}{text}\n"), SourceId::NOWHERE).map(|config| config.checkpoint);
     let every = |every| Checkpointing { every, ..Checkpointing::default() };
     assert_eq!(with("checkpoint: 5 epochs"), Ok(every(Every::Epochs(5))));
     assert_eq!(with("checkpoint: { every: 100 steps }"), Ok(every(Every::Steps(100))));
@@ -134,7 +134,7 @@ fn checkpoints_are_read_in_both_forms() {
 
 #[test]
 fn without_epochs_there_may_be_no_training_data() {
-    let config = parse("spec: a.anb\ndata: { test: d.npz }\nbatch_size: 8\nepochs: 0\n", SourceId(0)).unwrap();
+    let config = parse("spec: a.anb\ndata: { test: d.npz }\nbatch_size: 8\nepochs: 0\n", SourceId::NOWHERE).unwrap();
     assert!(config.train.is_none() && config.test.is_some());
     assert_eq!(
         mistake(&MINIMAL.replace("{ train: d.npz }", "{ test: d.npz }")),
@@ -148,7 +148,7 @@ fn unknown_keys_get_a_suggestion() {
     let text = MINIMAL.replace("epochs", "epoch");
     let all = mistakes(&text);
     assert_eq!(all, [pair("unknown key `epoch`", "epoch"), pair("missing `epochs`", "spec: models/digits.anb")]);
-    let first = parse(&text, SourceId(0)).unwrap_err().0.remove(0);
+    let first = parse(&text, SourceId::NOWHERE).unwrap_err().0.remove(0);
     assert_eq!(first.helps, ["did you mean `epochs`?"]);
     let nested = FULL.replace("rows: 0..1437", "row: 0..1437");
     assert_eq!(mistake(&nested), pair("unknown key `row` in `train`", "row"));
@@ -193,7 +193,7 @@ fn what_is_no_yaml_mapping_is_refused() {
 
 #[test]
 fn fields_that_the_spec_does_not_have_are_found() {
-    let config = parse(FULL, SourceId(0)).unwrap();
+    let config = parse(FULL, SourceId::NOWHERE).unwrap();
     assert!(config.check_mapped_fields(&["image", "digit", "pair"]).is_ok());
     let wrong = config.check_mapped_fields(&["images", "digit", "pair"]).unwrap_err().0;
     assert_eq!(wrong[0].headline, "`columns` maps `image`, which the spec does not declare");
@@ -203,7 +203,7 @@ fn fields_that_the_spec_does_not_have_are_found() {
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,120}") {
-        let _ = parse(&text, SourceId(0));
+        let _ = parse(&text, SourceId::NOWHERE);
     }
 
     #[test]
@@ -215,7 +215,7 @@ proptest! {
         let start = at.index(FULL.len());
         let end = (start + removed).min(FULL.len());
         let text = format!("{}{insert}{}", &FULL[..start], &FULL[end..]);
-        if let Err(diagnostics) = parse(&text, SourceId(0)) {
+        if let Err(diagnostics) = parse(&text, SourceId::NOWHERE) {
             for diagnostic in diagnostics.0 {
                 let span = diagnostic.primary.expect("every mistake has a place").span;
                 prop_assert!(text.get(span.start as usize..span.end as usize).is_some());

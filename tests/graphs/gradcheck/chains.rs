@@ -10,7 +10,7 @@ use ndarray::{ArrayD, IxDyn};
 /// The value of `f` and its first derivatives at a scalar `x`, up to `order`, each by differentiating the last.
 fn derivatives(f: impl Fn(&mut Builder<'_>, NodeId) -> NodeId, x: f64, order: usize) -> Vec<f64> {
     let mut graph = Graph::new();
-    let provenance = Provenance { name: "x".into(), span: Span::new(SourceId(0), 0, 0) };
+    let provenance = Provenance { name: "x".into(), span: Span::new(SourceId::NOWHERE, 0, 0) };
     let mut b = Builder::new(&mut graph, provenance);
     let leaf = b.emit(Input { kind: InputKind::Param, ty: TensorType::scalar(DType::F32) }, &[]);
     let mut results = vec![f(&mut b, leaf)];

@@ -94,7 +94,7 @@ impl Scene {
     }
 
     fn builder(&mut self, name: &str) -> Builder<'_> {
-        let span = Span::new(SourceId(0), 0, 0);
+        let span = Span::new(SourceId::NOWHERE, 0, 0);
         Builder::new(&mut self.graph, Provenance { name: name.into(), span })
     }
 

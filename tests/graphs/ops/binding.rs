@@ -75,7 +75,7 @@ fn computations() -> Vec<(Op, &'static str)> {
 /// The op over leaves, and gradients of its sum of squares by each float operand.
 fn graph(op: &Op, operands: &[TensorType]) -> Graph {
     let mut graph = Graph::new();
-    let at = |name: String| Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) };
+    let at = |name: String| Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) };
     let mut b = Builder::new(&mut graph, at("y".into()));
     let mut leaves = Vec::new();
     for (slot, ty) in operands.iter().enumerate() {

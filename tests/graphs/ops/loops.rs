@@ -7,7 +7,7 @@ use anabranch::ops::scan::Body;
 use anabranch::ops::{Input, InputKind, LoopResult, Scan};
 
 fn place(name: &str) -> Provenance {
-    Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) }
+    Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) }
 }
 
 fn body() -> Body {

@@ -52,7 +52,7 @@ impl Training {
         let executor = Executor::<f32>::new(&compiled.simplified.train, &sizes, &options)
             .map_err(|findings| render_plain(&findings.0, &sources))?;
         if std::env::var_os("COMPARE_PLAN").is_some() {
-            eprintln!("{}", executor.plan_text(workload.name).unwrap_or_default());
+            eprintln!("{}", executor.program().plan_text(workload.name));
         }
         let store = first_values(workload, &executor, &mut archive)?;
         let mut rows = Vec::new();
@@ -86,7 +86,7 @@ impl Training {
         }
         self.executor.run(&mut self.store, Clock { step: self.step as i32, ..Clock::default() }).unwrap();
         self.step += 1;
-        self.executor.scalar(self.total)
+        self.executor.scalar(self.total).unwrap()
     }
 }
 

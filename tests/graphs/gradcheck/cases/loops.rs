@@ -8,7 +8,7 @@ use anabranch::ops::scan::Body;
 use anabranch::ops::*;
 
 fn place(name: &str) -> Provenance {
-    Provenance { name: name.into(), span: Span::new(SourceId(0), 0, 0) }
+    Provenance { name: name.into(), span: Span::new(SourceId::NOWHERE, 0, 0) }
 }
 
 /// The body whose ports have these types; `step` gives the next carries, then what is stacked.
