@@ -1,7 +1,7 @@
 //! Gradient flow: which loss trains which param.
 
 use super::expression::expression;
-use super::study::studies;
+use super::study::objective_studies;
 use crate::autodiff::gradient_reach;
 use crate::ir::NodeId;
 use crate::lower::Module;
@@ -86,7 +86,7 @@ pub fn flow(module: &Module) -> FlowTable {
 
 fn coefficients(module: &Module) -> Vec<Coefficient> {
     let mut coefficients = Vec::new();
-    for study in studies(module) {
+    for study in objective_studies(module) {
         let names = study.branches.iter().map(|branch| (branch.node, branch.name.clone())).collect();
         coefficients.extend(study.branches.iter().map(|branch| Coefficient {
             objective: study.name.clone(),

@@ -12,8 +12,13 @@ pub mod interval;
 mod leaks;
 mod lints;
 mod live;
+mod points;
 pub mod ranges;
+mod rest;
+mod sign;
 mod study;
+mod threshold;
+mod verdicts;
 
 pub use contracts::{contracts, idle_training};
 pub use curvature::{WatchedWeight, WeightStep, WeightSteps, overshooting, weight_steps};
@@ -21,6 +26,7 @@ pub use drawing::flow_svg;
 pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
 pub use leaks::target_leaks;
 pub use lints::{LINTS, Lint, Policy, lint, lints};
+pub use verdicts::{Answer, Verdicts, verdicts};
 
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId};

@@ -1,22 +1,23 @@
 //! An objective laid open for the lints: its branch losses with their coefficients, the params that weigh them, and the
 //! bounds of all values.
 //!
-//! Takes a lowered module; gives one [`Study`] an objective: the step's graph with the derivatives of the objective by its
-//! branch losses and weights appended. Losses are taken to be at least 0 where nothing else is known of them, which holds
+//! Takes a lowered module; gives one [`Study`] for each set of params that the same objectives train: the step's graph with the
+//! derivatives of their sum by its branch losses and weights appended. Losses are taken to be at least 0 where nothing else is known of them, which holds
 //! for distances and likelihoods of classes; params lie within their constraints, states within what their first value and
 //! their update allow. Everything is read off the graph, so names, the order of terms and the way a weight is written do
 //! not matter.
 
 use super::interval::{Interval, Intervals, OTHER_SIZES, intervals};
+use super::points::{Domain, domains};
 use crate::diag::Span;
-use crate::ir::{Copier, Graph, Node, NodeId, Role};
-use crate::lower::{Constraint, Module};
+use crate::ir::{Builder, Copier, Graph, Node, NodeId, Role};
+use crate::lower::{Constraint, Module, ObjectiveInfo, Owner};
 use crate::ops::{Flow, Input, InputKind, Op};
 use crate::passes::gradients;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A loss that the objective combines with others.
+/// A loss that the objective combines with others and that is made of no other loss.
 #[derive(Clone, Debug)]
 pub struct Branch {
     pub name: Arc<str>,
@@ -24,22 +25,27 @@ pub struct Branch {
     pub span: Span,
     /// the node of ∂ objective / ∂ loss
     pub coefficient: NodeId,
+    /// whether a param that the objective trains is moved by it
+    pub trains: bool,
+    /// its own bounds, nothing being assumed of losses
+    pub own: Interval,
 }
 
-/// A param that the objective depends on other than through a branch loss.
+/// A trained param that the objective depends on other than through a branch loss.
 #[derive(Clone, Debug)]
 pub struct Weight {
     pub path: Arc<str>,
     pub node: NodeId,
     pub span: Span,
-    pub is_bounded: bool,
+    pub owner: Owner,
+    pub constraint: Option<Constraint>,
     /// the node of ∂ objective / ∂ param
     pub derivative: NodeId,
     /// the branches whose coefficient it enters, by position, with the gradient open
     pub weighs: Vec<usize>,
 }
 
-/// One objective.
+/// What is minimised for some params: an objective, or the sum of those that train them all.
 #[derive(Clone, Debug)]
 pub struct Study {
     pub name: Arc<str>,
@@ -55,82 +61,159 @@ pub struct Study {
     pub usual_at_other_sizes: Vec<Vec<Interval>>,
     /// bounds where every branch loss is 0
     pub at_zero: Vec<Interval>,
+    /// what numbers leaves may hold: Gramians, shares, branch losses
+    pub domains: BTreeMap<NodeId, Domain>,
+    /// the params that are moved by it
+    trained: Vec<NodeId>,
 }
 
-/// A study of each objective of a module.
+/// A study of what each param is trained by: params that the same objectives train share one.
 pub fn studies(module: &Module) -> Vec<Study> {
-    let graph = without_gradients(&module.graph);
-    let known = leaf_bounds(module, &graph);
-    let objectives = module.graph.outputs.iter().filter(|output| output.role == Role::Objective);
-    objectives.map(|output| study(module, &graph, &known, output.name.clone(), output.node)).collect()
-}
-
-fn study(module: &Module, base: &Graph, known: &BTreeMap<NodeId, Interval>, name: Arc<str>, node: NodeId) -> Study {
-    let branches = parts(module, base, &name, node);
-    let losses: Vec<NodeId> = branches.iter().map(|(_, node, _)| *node).collect();
-    let direct = reach(base, node, &losses, false);
-    let is_bounded = |constraint: Option<Constraint>| matches!(constraint, Some(Constraint::Interval(..)));
-    let params: Vec<_> = module
-        .params
-        .iter()
-        .filter(|(_, param)| direct[param.node.index()] && (!losses.is_empty() || is_bounded(param.constraint)))
-        .collect();
-    let mut graph = base.clone();
-    let wanted: Vec<NodeId> = losses.iter().copied().chain(params.iter().map(|(_, param)| param.node)).collect();
-    let derivatives = gradients(&mut graph, node, &wanted);
-    let branches: Vec<Branch> = branches
-        .into_iter()
-        .zip(&derivatives)
-        .map(|((name, node, span), coefficient)| Branch { name, node, span, coefficient: *coefficient })
-        .collect();
-    let enters: Vec<Vec<bool>> =
-        branches.iter().map(|branch| reach(&graph, branch.coefficient, &losses, false)).collect();
-    let weights = params.iter().zip(&derivatives[losses.len()..]).map(|((path, param), derivative)| Weight {
-        path: (*path).clone(),
-        node: param.node,
-        span: param.span,
-        is_bounded: is_bounded(param.constraint),
-        derivative: *derivative,
-        weighs: (0..branches.len()).filter(|i| enters[*i][param.node.index()]).collect(),
-    });
-    let weights = weights.collect();
-    let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
-        let base_bounds = intervals.given(known);
-        let mut known = known.clone();
-        known.extend(losses.iter().map(|loss| (*loss, of_loss(base_bounds[loss.index()]))));
-        intervals.given(&known)
-    };
-    let not_negative =
-        |found: Interval| if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found };
-    let mut intervals = Intervals::new(&graph);
-    let usual = bounds(&intervals, &not_negative);
-    let at_zero = bounds(&intervals, &|_| Interval::ZERO);
-    let mut usual_at_other_sizes = Vec::new();
-    for size in OTHER_SIZES {
-        intervals = intervals.of_size(size);
-        usual_at_other_sizes.push(bounds(&intervals, &not_negative));
-    }
-    let span = module.losses.get(&name).map_or(module.graph.node(node).provenance.span, |(_, span)| *span);
-    Study { name, node, span, graph, branches, weights, usual, usual_at_other_sizes, at_zero }
-}
-
-/// The losses that an objective combines: named ones and what combiners were given, each once.
-fn parts(module: &Module, base: &Graph, name: &str, node: NodeId) -> Vec<(Arc<str>, NodeId, Span)> {
-    let reached = reach(base, node, &[], false);
-    // The loss that is the objective itself, up to its batch mean, is not one of its parts.
-    let own = module.losses.get(name).map(|(node, _)| *node);
-    let parts = module.losses.iter().map(|(name, (node, span))| (name.clone(), *node, *span));
-    let parts: Vec<_> = parts
-        .chain(module.branches.iter().map(|(name, (node, span))| (name.clone(), *node, *span)))
-        .filter(|(_, part, _)| *part != node && Some(*part) != own && reached[part.index()])
-        .collect();
-    let mut branches: Vec<(Arc<str>, NodeId, Span)> = Vec::new();
-    for part in parts {
-        if !branches.iter().any(|(_, node, _)| *node == part.1) {
-            branches.push(part);
+    let mut groups: BTreeMap<Vec<usize>, Vec<Arc<str>>> = BTreeMap::new();
+    for path in module.params.keys() {
+        let trains = |at: &usize| module.objectives[*at].trained.contains(path);
+        let by: Vec<usize> = (0..module.objectives.len()).filter(trains).collect();
+        if !by.is_empty() {
+            groups.entry(by).or_default().push(path.clone());
         }
     }
-    branches
+    let base = Base::of(module);
+    groups.iter().map(|(by, trained)| base.study(by, trained)).collect()
+}
+
+/// A study of each objective by itself.
+pub fn objective_studies(module: &Module) -> Vec<Study> {
+    let base = Base::of(module);
+    module.objectives.iter().enumerate().map(|(at, objective)| base.study(&[at], &objective.trained)).collect()
+}
+
+/// What the studies of a module share.
+struct Base<'m> {
+    module: &'m Module,
+    graph: Graph,
+    known: BTreeMap<NodeId, Interval>,
+    domains: BTreeMap<NodeId, Domain>,
+}
+
+impl<'m> Base<'m> {
+    fn of(module: &'m Module) -> Self {
+        let graph = without_gradients(&module.graph);
+        let known = leaf_bounds(module, &graph);
+        let domains = domains(module, &intervals(&graph, &known));
+        Self { module, graph, known, domains }
+    }
+
+    /// The sum of some objectives, for the params that they train.
+    fn study(&self, by: &[usize], trained: &[Arc<str>]) -> Study {
+        let Self { module, graph: base, known, .. } = self;
+        let objectives: Vec<_> = by.iter().map(|at| &module.objectives[*at]).collect();
+        let names: Vec<&str> = objectives.iter().map(|objective| &*objective.name).collect();
+        let mut graph = base.clone();
+        let provenance = base.node(objectives[0].node).provenance.clone();
+        let mut node = objectives[0].node;
+        for objective in &objectives[1..] {
+            node = Builder::new(&mut graph, provenance.clone()).add2(node, objective.node);
+        }
+        let parts = parts(module, base, &objectives);
+        let losses: Vec<NodeId> = parts.iter().map(|(_, node, _)| *node).collect();
+        let direct = reach(&graph, node, &losses, false);
+        let is_bounded = |constraint: Option<Constraint>| matches!(constraint, Some(Constraint::Interval(..)));
+        let params: Vec<_> = module
+            .params
+            .iter()
+            .filter(|(path, param)| trained.contains(path) && direct[param.node.index()])
+            .filter(|(_, param)| !losses.is_empty() || is_bounded(param.constraint) || param.owner != Owner::Layer)
+            .collect();
+        let wanted: Vec<NodeId> = losses.iter().copied().chain(params.iter().map(|(_, param)| param.node)).collect();
+        let derivatives = gradients(&mut graph, node, &wanted);
+        let trained: Vec<NodeId> = trained.iter().map(|path| module.params[path].node).collect();
+        let own = Intervals::new(&graph).given(known);
+        let branches: Vec<Branch> = parts
+            .into_iter()
+            .zip(&derivatives)
+            .map(|((name, node, span), coefficient)| {
+                let below = reach(base, node, &[], false);
+                let trains = trained.iter().any(|param| below[param.index()]);
+                Branch { name, node, span, coefficient: *coefficient, trains, own: own[node.index()] }
+            })
+            .collect();
+        let enters: Vec<Vec<bool>> =
+            branches.iter().map(|branch| reach(&graph, branch.coefficient, &losses, false)).collect();
+        let weights = params.iter().zip(&derivatives[losses.len()..]).map(|((path, param), derivative)| Weight {
+            path: (*path).clone(),
+            node: param.node,
+            span: param.span,
+            owner: param.owner,
+            constraint: param.constraint,
+            derivative: *derivative,
+            weighs: (0..branches.len()).filter(|i| enters[*i][param.node.index()]).collect(),
+        });
+        let weights = weights.collect();
+        let Bounds { usual, usual_at_other_sizes, at_zero } = Bounds::of(&graph, known, &losses);
+        let mut domains = self.domains.clone();
+        domains.extend(losses.iter().map(|loss| (*loss, Domain::Loss(usual[loss.index()]))));
+        let loss_span = |name: &str| module.losses.get(name).map(|(_, span)| *span);
+        let span = names.iter().find_map(|name| loss_span(name)).unwrap_or(provenance.span);
+        let name = names.join(" + ").into();
+        Study { name, node, span, graph, branches, weights, usual, usual_at_other_sizes, at_zero, domains, trained }
+    }
+}
+
+/// The bounds of a study's nodes.
+struct Bounds {
+    usual: Vec<Interval>,
+    usual_at_other_sizes: Vec<Vec<Interval>>,
+    at_zero: Vec<Interval>,
+}
+
+impl Bounds {
+    fn of(graph: &Graph, known: &BTreeMap<NodeId, Interval>, losses: &[NodeId]) -> Self {
+        let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
+            let base_bounds = intervals.given(known);
+            let mut known = known.clone();
+            known.extend(losses.iter().map(|loss| (*loss, of_loss(base_bounds[loss.index()]))));
+            intervals.given(&known)
+        };
+        let mut intervals = Intervals::new(graph);
+        let usual = bounds(&intervals, &not_negative);
+        let at_zero = bounds(&intervals, &|_| Interval::ZERO);
+        let mut usual_at_other_sizes = Vec::new();
+        for size in OTHER_SIZES {
+            intervals = intervals.of_size(size);
+            usual_at_other_sizes.push(bounds(&intervals, &not_negative));
+        }
+        Self { usual, usual_at_other_sizes, at_zero }
+    }
+}
+
+/// A loss is taken to be at least 0, unless it never is.
+fn not_negative(found: Interval) -> Interval {
+    if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found }
+}
+
+/// The losses that objectives combine: named ones and what combiners were given, each once, and of those that are made of
+/// others these.
+fn parts(module: &Module, base: &Graph, objectives: &[&ObjectiveInfo]) -> Vec<(Arc<str>, NodeId, Span)> {
+    let reached: Vec<Vec<bool>> = objectives.iter().map(|objective| reach(base, objective.node, &[], false)).collect();
+    // The one loss that is the objective itself, up to its batch mean, is not one of its parts.
+    let own: Vec<NodeId> = match objectives {
+        [one] => module.losses.get(&one.name).map(|(node, _)| *node).into_iter().chain([one.node]).collect(),
+        _ => Vec::new(),
+    };
+    let named = module.losses.iter().chain(&module.branches);
+    let named = named.map(|(name, (node, span))| (name.clone(), *node, *span));
+    let mut parts: Vec<(Arc<str>, NodeId, Span)> = Vec::new();
+    for part in named.filter(|(_, part, _)| !own.contains(part) && reached.iter().any(|marks| marks[part.index()])) {
+        if !parts.iter().any(|(_, node, _)| *node == part.1) {
+            parts.push(part);
+        }
+    }
+    let nodes: Vec<NodeId> = parts.iter().map(|(_, node, _)| *node).collect();
+    parts.retain(|(_, part, _)| {
+        let below = reach(base, *part, &[], false);
+        !nodes.iter().any(|other| other != part && below[other.index()])
+    });
+    parts
 }
 
 /// Marks what a node depends on without passing through `barriers`: along open gradients, or with `any` along everything.
@@ -175,11 +258,38 @@ pub(super) fn unclamped(graph: &Graph, mut next: NodeId) -> NodeId {
 }
 
 impl Study {
+    /// Whether a param is moved by it.
+    pub fn trains(&self, param: NodeId) -> bool {
+        self.trained.contains(&param)
+    }
+
+    pub fn is_branch(&self, id: NodeId) -> bool {
+        self.branches.iter().any(|branch| branch.node == id)
+    }
+
+    /// What the spec calls a branch loss, a weight or a leaf.
+    pub fn name_of(&self, id: NodeId) -> Option<String> {
+        let branch = self.branches.iter().find(|branch| branch.node == id).map(|branch| branch.name.to_string());
+        branch.or_else(|| {
+            matches!(self.graph.op(id), Op::Input(_)).then(|| self.graph.node(id).provenance.name.to_string())
+        })
+    }
+
     /// The bounds of a node whatever the sizes of run-time dims.
     pub fn at_any_size(&self, id: NodeId) -> Interval {
         let others = self.usual_at_other_sizes.iter().map(|bounds| bounds[id.index()]);
         others.fold(self.usual[id.index()], Interval::hull)
     }
+}
+
+/// The losses of a module that are made of no other.
+fn whole_losses(module: &Module, graph: &Graph) -> Vec<NodeId> {
+    let all: Vec<NodeId> = module.losses.values().chain(module.branches.values()).map(|(node, _)| *node).collect();
+    let is_whole = |loss: &NodeId| {
+        let below = reach(graph, *loss, &[], false);
+        !all.iter().any(|other| other != loss && below[other.index()])
+    };
+    all.iter().copied().filter(is_whole).collect()
 }
 
 /// The bounds of params and states: constraints, and for states and projected params what their updates keep.
@@ -207,9 +317,20 @@ pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, In
         known.insert(state.node, initial(Role::State, path));
         moving.extend(state.next.map(|next| (state.node, next)));
     }
+    if moving.is_empty() {
+        return known;
+    }
     let intervals = Intervals::new(graph);
+    // What is carried from step to step follows losses, which are not negative whatever is carried.
+    let mut free = known.clone();
+    free.extend(moving.iter().map(|(leaf, _)| (*leaf, Interval::ALL)));
+    let of_any = intervals.given(&free);
+    let losses: Vec<(NodeId, Interval)> =
+        whole_losses(module, graph).into_iter().map(|loss| (loss, not_negative(of_any[loss.index()]))).collect();
     loop {
-        let bounds = intervals.given(&known);
+        let mut assumed = known.clone();
+        assumed.extend(losses.iter().copied());
+        let bounds = intervals.given(&assumed);
         let mut changed = false;
         for (leaf, next) in &moving {
             let now = known.get(leaf).copied().unwrap_or(Interval::ALL);

@@ -141,6 +141,8 @@ codes! {
         "A weight of losses is trained with steps so long that each overshoots by more than the last, so that the weight jumps\nfrom bound to bound: the learning rate times the objective's second derivative by the weight is above 2. A run finds\nthis with its data at hand. Take a smaller learning rate for the weight, or divide its loss by the losses' scale.";
     L0013 "not-a-probability"
         "A loss takes a target for a probability, such as a cross-entropy, and the data hold values outside 0 to 1, or rows of\nclasses that do not sum to 1. A run finds this as it reads its data. Scale the target, make it one-hot, or take a loss\nof numbers.";
+    L0014 "loss-may-be-negative"
+        "A loss can be negative by its formula (a cosine distance, a policy gradient, a density's likelihood), and the objective\nrelies on losses that are not: its logarithm is taken, or a weight that is trained on it has no resting point then. Such\nruns end at NaN or with the weight at its bound. Shift the loss (`1 + cosine_distance(…)`), or combine by `weighted` or\n`upgrad`, which do not look at a loss's sign.";
     L0020 "ascending-step"
         "An optimizer moves a param up the gradient of what is minimized, as with a negative learning rate or a wrong sign, or\nleaves it where it is, as with a learning rate of 0. To ascend on purpose, minimize the negated value: `minimize -x over w`.";
     L0021 "swapped-arguments"

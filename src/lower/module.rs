@@ -27,6 +27,10 @@ pub struct Module {
     pub derivatives: Vec<DerivativeInfo>,
     /// The losses as written, per sample or scalar, by name.
     pub losses: IndexMap<Arc<str>, (NodeId, Span)>,
+    /// What each `minimize` lowers, in order.
+    pub objectives: Vec<ObjectiveInfo>,
+    /// The matrices of inner products that `gram` gave.
+    pub gramians: Vec<NodeId>,
     /// The metrics that a batch gives one number for, rather than one a sample.
     pub batch_metrics: Vec<Arc<str>>,
     /// What combiners were given as losses, by `PATH.PARAMETER`.
@@ -71,9 +75,22 @@ pub enum Direction {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DerivativeInfo {
     pub span: Span,
+    /// what is differentiated, and its derivatives
+    pub of: NodeId,
+    pub nodes: Vec<NodeId>,
     pub direction: Direction,
     /// what forward mode would sweep over; `None` where it cannot be taken
     pub coordinates: Option<Coordinates>,
+}
+
+/// One `minimize`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveInfo {
+    pub name: Arc<str>,
+    /// the scalar that is minimised
+    pub node: NodeId,
+    /// the paths of the params whose gradient it takes part in
+    pub trained: Vec<Arc<str>>,
 }
 
 /// Who owns a param.

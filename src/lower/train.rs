@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::builtins::pace::Pace;
 use super::emit::Emitter;
 use super::findings::Findings;
-use super::module::{Constraint, Module, ParamPattern, glob};
+use super::module::{Constraint, Module, ObjectiveInfo, ParamPattern, glob};
 use super::patterns::names_nothing;
 use super::value::{Frame, Home, Partial, TensorValue, Value, Which};
 use super::{Frozen, Lowered, Lowering};
@@ -87,7 +87,7 @@ impl Lowering {
         }
         self.freeze()?;
         let mut emit = Emitter { graphs: &mut self.graphs, findings: &mut self.findings };
-        let parts = gradients(&mut emit, &self.module, &self.training.objectives, file, span);
+        let parts = gradients(&mut emit, &mut self.module, &self.training.objectives, file, span);
         let mut gradients: IndexMap<Arc<str>, TensorValue> = IndexMap::new();
         for (path, parts) in &parts {
             let frame = Frame { value_path: path.clone(), ..file.clone() };
@@ -384,7 +384,7 @@ fn pattern_names_params(findings: &mut Findings, module: &Module, pattern: &Para
 /// The gradients of each trained param, by the objectives that train it.
 fn gradients(
     emit: &mut Emitter<'_>,
-    module: &Module,
+    module: &mut Module,
     objectives: &[Objective],
     file: &Frame,
     span: Span,
@@ -395,7 +395,13 @@ fn gradients(
     for objective in objectives {
         let wanted = |path: &str| objective.over.is_empty() || objective.over.iter().any(|p| p.matches(path));
         let reached = gradient_reach(&emit.graphs.step, objective.node);
-        for (path, param) in params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]) {
+        let trained: Vec<_> = params.iter().filter(|(path, param)| wanted(path) && reached[param.index()]).collect();
+        module.objectives.push(ObjectiveInfo {
+            name: objective.name.clone(),
+            node: objective.node,
+            trained: trained.iter().map(|(path, _)| path.clone()).collect(),
+        });
+        for (path, param) in trained {
             let frame = Frame { value_path: path.clone(), ..file.clone() };
             let mut b = emit.builder(&frame, span);
             let part = b.emit(Gradient, &[objective.node, *param]);

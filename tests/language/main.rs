@@ -8,5 +8,7 @@ mod docs;
 mod errors;
 mod flow;
 mod lints;
+mod oracle;
+mod proofs;
 mod rules;
 mod syntax;

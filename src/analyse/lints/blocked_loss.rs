@@ -6,6 +6,7 @@ use crate::analyse::stops;
 use crate::analyse::study::{Study, reach};
 use crate::autodiff::barrier_span;
 use crate::diag::{Code, Diagnostic};
+use crate::ir::Role;
 use crate::lower::Module;
 
 pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
@@ -13,15 +14,17 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
         return Vec::new();
     }
     let graph = &module.graph;
-    let open: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], false)).collect();
-    let any: Vec<Vec<bool>> = studies.iter().map(|study| reach(graph, study.node, &[], true)).collect();
+    let objectives = || module.objectives.iter().map(|objective| objective.node);
+    let open: Vec<Vec<bool>> = objectives().map(|node| reach(graph, node, &[], false)).collect();
+    let any: Vec<Vec<bool>> = objectives().map(|node| reach(graph, node, &[], true)).collect();
+    let differentiated = differentiated(module);
     let live = Live::of(facts, studies);
     let mut findings = Vec::new();
     for (name, (node, span)) in &module.losses {
         let below = reach(graph, *node, &[], false);
         let trains = module.params.values().any(|param| below[param.node.index()]);
         let is_reached = open.iter().any(|open| open[node.index()]);
-        if trains && live.reaches(*node) {
+        if trains && (live.reaches(*node) || differentiated.iter().any(|below| below[node.index()])) {
             continue;
         }
         let (why, help) = if !trains {
@@ -50,4 +53,18 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
         findings.push(finding.with_help(help));
     }
     findings
+}
+
+/// For each derivative that objectives or updates are made of, what it is the derivative of depends on: losses whose gradients a
+/// spec puts together itself.
+fn differentiated(module: &Module) -> Vec<Vec<bool>> {
+    let graph = &module.graph;
+    if module.derivatives.is_empty() {
+        return Vec::new();
+    }
+    let moves = |role: Role| matches!(role, Role::Objective | Role::Param | Role::State);
+    let used = graph.slice_back(graph.outputs.iter().filter(|output| moves(output.role)).map(|output| output.node));
+    let derivatives = module.derivatives.iter();
+    let derivatives = derivatives.filter(|derivative| derivative.nodes.iter().any(|node| used[node.index()]));
+    derivatives.map(|derivative| reach(graph, derivative.of, &[], false)).collect()
 }

@@ -67,7 +67,8 @@ fn taken(graph: &Graph, mut step: NodeId, param: NodeId) -> NodeId {
 fn penalties(module: &Module, studies: &[Study], weighing: &BTreeSet<NodeId>) -> Vec<Diagnostic> {
     let mut findings: Vec<Diagnostic> = Vec::new();
     for study in studies {
-        let reached = reach(&module.graph, study.node, &[], false);
+        let mut graph = study.graph.clone();
+        let reached = reach(&graph, study.node, &[], false);
         let is_weight = |param: &crate::lower::ParamInfo| {
             reached[param.node.index()] && (param.owner == Owner::Combiner || weighing.contains(&param.node))
         };
@@ -76,7 +77,6 @@ fn penalties(module: &Module, studies: &[Study], weighing: &BTreeSet<NodeId>) ->
         if nodes.is_empty() {
             continue;
         }
-        let mut graph = without_gradients(&module.graph);
         let slopes = gradients(&mut graph, study.node, &nodes);
         let bounds = Intervals::new(&graph);
         let asked = graph.slice_back(slopes.iter().copied());

@@ -9,6 +9,7 @@ mod blocked_loss;
 mod constant_weight;
 mod decayed_weight;
 mod loss_can_rise;
+mod loss_may_be_negative;
 mod moving_monitor;
 mod never_trained;
 mod once_named_dim;
@@ -73,6 +74,11 @@ pub const LINTS: &[Lint] = &[
     Lint { name: "overshooting-weight", code: Code::L0012, run: |_| Vec::new() },
     // Told by a run, which reads the data: `analyse::ranges::shares`.
     Lint { name: "not-a-probability", code: Code::L0013, run: |_| Vec::new() },
+    Lint {
+        name: "loss-may-be-negative",
+        code: Code::L0014,
+        run: |asked| loss_may_be_negative::run(asked.module, asked.studies),
+    },
     Lint { name: "ascending-step", code: Code::L0020, run: |asked| ascending_step::run(asked.module, asked.facts) },
     Lint { name: "swapped-arguments", code: Code::L0021, run: |asked| swapped_arguments::run(asked.module) },
     Lint { name: "wrong-scale", code: Code::L0022, run: |asked| wrong_scale::run(asked.module, asked.facts) },

@@ -12,7 +12,8 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
     if studies.is_empty() {
         return Vec::new();
     }
-    let reached: Vec<Vec<bool>> = studies.iter().map(|study| reach(&module.graph, study.node, &[], false)).collect();
+    let objectives = module.objectives.iter().map(|objective| objective.node);
+    let reached: Vec<Vec<bool>> = objectives.map(|node| reach(&module.graph, node, &[], false)).collect();
     let live = Live::of(facts, studies);
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, param) in &module.params {

@@ -61,7 +61,13 @@ fn of_each(
     let found = gradients(l.current(), present.node, &nodes);
     if y.which == Which::Step {
         let (span, direction) = (l.findings.user_span(span), Direction::Reverse);
-        module.derivatives.push(DerivativeInfo { span, direction, coordinates: None });
+        module.derivatives.push(DerivativeInfo {
+            span,
+            of: present.node,
+            nodes: found.clone(),
+            direction,
+            coordinates: None,
+        });
     }
     let mask = l.mask(y);
     for (x, node) in own.iter().zip(&found) {
@@ -144,7 +150,8 @@ fn derivative(l: &mut Emitter<'_>, module: &mut Module, y: TensorValue, x: NodeI
             (Direction::Reverse, gradients(&mut l.graphs.step, y.node, &[x])[0])
         }
     };
-    module.derivatives.push(DerivativeInfo { span: l.findings.user_span(span), direction, coordinates });
+    let span = l.findings.user_span(span);
+    module.derivatives.push(DerivativeInfo { span, of: y.node, nodes: vec![node], direction, coordinates });
     node
 }
 

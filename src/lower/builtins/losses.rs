@@ -137,5 +137,6 @@ fn gram(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched) ->
     let flat = b.emit(ops::Concat { axis: 0 }, &flat);
     let matrix = b.reshape(flat, vec![k.clone(), k]);
     let node = b.emit(ops::StopGradient, &[matrix]);
+    module.gramians.push(node);
     Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
 }
