@@ -107,3 +107,13 @@ fn examples_of_the_language_are_well_written() {
     let compiled = anabranch::pipeline::compile(&mut sources, source, &anabranch::lower::Options::default());
     assert!(compiled.is_ok_and(|compiled| compiled.findings.is_empty()));
 }
+
+#[test]
+fn the_program_for_newcomers_compiles_without_findings() {
+    let page = include_str!("../../docs/coming-from-keras.md");
+    let text = page.split("```anb\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut sources = SourceMap::default();
+    let source = sources.add("newcomers.anb", text);
+    let compiled = anabranch::pipeline::compile(&mut sources, source, &anabranch::lower::Options::default());
+    assert!(compiled.is_ok_and(|compiled| compiled.findings.is_empty()));
+}
