@@ -21,6 +21,7 @@ mod memory;
 mod new;
 mod predict;
 mod progress;
+mod replay;
 mod run;
 mod runs;
 mod signals;
@@ -76,6 +77,10 @@ enum Command {
     Compare(compare::Arguments),
     /// List the runs in a folder
     Runs(runs::Arguments),
+    /// Make a step of a run again, to the bit, and print its values
+    Replay(replay::ReplayArguments),
+    /// Find the first step of a run at which a condition became true
+    Bisect(replay::BisectArguments),
     /// Print which loss trains which param
     Flow(flow::Arguments),
     /// Compile a spec and report what is found, nothing else
@@ -114,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut session),
         Command::Compare(arguments) => compare::run(arguments, &mut session),
         Command::Runs(arguments) => runs::run(arguments, &mut session),
+        Command::Replay(arguments) => replay::replay(arguments, &mut session),
+        Command::Bisect(arguments) => replay::bisect(arguments, &mut session),
         Command::Flow(arguments) => flow::run(arguments, &mut session),
         Command::Check(arguments) => check::run(arguments, &mut session),
         Command::Fmt(arguments) => fmt::run(arguments, &mut session),

@@ -5,21 +5,26 @@
 //! number ends a run (E0607); what is given then is the model as it was after the last epoch in which every loss and param was
 //! finite.
 
+mod wrong;
+
 use super::history::{EpochRecord, History, PartRecord};
 use super::judge::{Best, Verdict};
 use super::monitor::Monitor;
+#[cfg(feature = "files")]
+use super::program::Program;
 use super::start::Start;
 use super::state::{ModelState, Progress, RunState};
-use super::trainer::{Reported, Trainer, count_rows};
+#[cfg(feature = "files")]
+use super::trainer::VisitNode;
+use super::trainer::{Trainer, count_rows};
 use super::watch::WeightWatch;
 use crate::data::{Batcher, Dataset};
-use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Claim, Store};
-use crate::ir::Role;
 use crate::ops::Element;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use wrong::{MOST_SKIPPED, bad_value};
 
 /// How a loop of epochs goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,12 +53,6 @@ pub enum OnNan {
     /// learning rate.
     HalveLr,
 }
-
-/// More steps in a row that are not finite end a run whatever was asked for.
-const MOST_SKIPPED: u32 = 20;
-
-/// A loss that is this many times its first value is spoken of.
-const RISEN: f64 = 1e6;
 
 /// The data of a loop of epochs by its parts.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +147,8 @@ pub struct Fitting<'a, T: Element> {
     before: Option<Store<T>>,
     history: History,
     findings: Vec<Diagnostic>,
+    /// whether a divergence is traced to where it began
+    explains: bool,
     end: Option<End>,
     /// of memory for the data and the copies of the store
     _claim: Claim,
@@ -194,6 +195,7 @@ impl<'a, T: Element> Fitting<'a, T> {
             before: None,
             history: History::default(),
             findings: Vec::new(),
+            explains: true,
             end: None,
             _claim: claim,
         })
@@ -268,8 +270,54 @@ impl<'a, T: Element> Fitting<'a, T> {
     }
 
     /// Notes a state of this loop: from there on, not from the last epoch, steps are made again to find one that went wrong.
+    #[cfg(feature = "files")]
     pub(super) fn note_recent(&mut self, state: Arc<RunState<T>>) {
         self.recent = state;
+    }
+
+    /// Lets a divergence be as it is: the model stays as the step left it.
+    #[cfg(feature = "files")]
+    pub(super) fn leave_unexplained(&mut self) {
+        self.explains = false;
+    }
+
+    /// Evaluates a program by the reference on what the next step reads, which is then the next move; `visit` is shown every node. False
+    /// at the end.
+    ///
+    /// # Errors
+    /// Those of [`Fitting::advance`].
+    #[cfg(feature = "files")]
+    pub(super) fn examine_next(
+        &mut self,
+        program: &mut Program<T>,
+        visit: &mut VisitNode<'_, T>,
+    ) -> Result<bool, Diagnostics> {
+        while self.progress.n_records == 0 || self.is_epoch_over(&self.progress) {
+            if self.advance()? == Moved::Ended {
+                return Ok(false);
+            }
+        }
+        if self.is_at_end() {
+            return Ok(false);
+        }
+        self.put_in_order()?;
+        let at = self.progress.epoch_steps as usize;
+        let Some(rows) = self.batcher.batches(&self.order).nth(at) else { return Ok(false) };
+        if at == 0 {
+            self.trainer.begin_epoch();
+        }
+        self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
+        self.trainer.examine(program, self.data.train, rows, visit)?;
+        Ok(true)
+    }
+
+    fn put_in_order(&mut self) -> Result<(), Diagnostics> {
+        if !self.is_ordered {
+            self.batcher.order_into(u64::from(self.trainer.n_epochs()), &mut self.order);
+            self.trainer.attach(self.data.train)?;
+            self.is_ordered = true;
+        }
+        Ok(())
     }
 
     /// Adds something to know that was found beside the training.
@@ -312,11 +360,7 @@ impl<'a, T: Element> Fitting<'a, T> {
     }
 
     fn step(&mut self) -> Result<Moved, Diagnostics> {
-        if !self.is_ordered {
-            self.batcher.order_into(u64::from(self.trainer.n_epochs()), &mut self.order);
-            self.trainer.attach(self.data.train)?;
-            self.is_ordered = true;
-        }
+        self.put_in_order()?;
         let at = self.progress.epoch_steps as usize;
         let Some(rows) = self.batcher.batches(&self.order).nth(at) else { return self.end_epoch() };
         if at == 0 {
@@ -355,99 +399,6 @@ impl<'a, T: Element> Fitting<'a, T> {
         }
         self.watch_rise();
         Ok(Moved::Step)
-    }
-
-    /// Goes back to before a step whose numbers are not finite, and says so.
-    fn leave_out(
-        &mut self,
-        bad: Option<(Reported, f64)>,
-        sums: BTreeMap<Arc<str>, Vec<f64>>,
-    ) -> Result<(), Diagnostics> {
-        let Some(before) = &self.before else { return Ok(()) };
-        self.trainer.undo(before, sums);
-        self.progress.skipped += 1;
-        self.progress.skipped_last += 1;
-        let mut finding = Diagnostic { severity: Severity::Warning, ..self.what_diverged(bad) };
-        // Where it began is worth its time once.
-        if self.progress.skipped == 1 {
-            finding = self.explained(finding, self.progress.epoch_steps as usize - 1)?;
-        }
-        finding = finding.with_note("the step is left out (`on_nan`)");
-        if self.settings.on_nan == OnNan::HalveLr {
-            self.progress.halvings += 1;
-            let part = 0.5_f64.powi(self.progress.halvings.cast_signed());
-            finding = finding.with_note(format!("each later step goes {part} of its way"));
-        }
-        self.findings.push(finding);
-        Ok(())
-    }
-
-    /// Adds to a finding where the step of the present epoch after `at` others leaves the finite numbers; the model is as it is
-    /// before that step.
-    fn explained(&mut self, finding: Diagnostic, at: usize) -> Result<Diagnostic, Diagnostics> {
-        let Some(rows) = self.batcher.batches(&self.order).nth(at) else { return Ok(finding) };
-        let Some(origin) = self.trainer.origin(self.data.train, rows)? else { return Ok(finding) };
-        let finding = finding.at(origin.span, origin.label);
-        Ok(origin.notes.into_iter().fold(finding, Diagnostic::with_note))
-    }
-
-    /// Ends the run. The steps since the last state at hand are made again, to stand before the one that went wrong and see where.
-    fn diverge(&mut self, bad: Option<(Reported, f64)>) -> Result<(), Diagnostics> {
-        let finding = self.what_diverged(bad).with_note("expected: finite numbers");
-        let (n_steps, until) = (self.trainer.n_steps(), self.progress.epoch_steps as usize);
-        let is_of_epoch = self.recent.model.n_epochs == self.trainer.n_epochs();
-        let is_plain = self.settings.on_nan == OnNan::Stop && is_of_epoch;
-        let explained = if is_plain { self.find_again(finding.clone(), until)? } else { finding };
-        let finding = explained.with_help("take a smaller learning rate, `clip global_norm=1.0` in the `train` block, look for a logarithm or division by 0, or say `on_nan: skip` or `halve-lr` in the run config");
-        self.end = Some(End::Diverged(finding, n_steps));
-        Ok(())
-    }
-
-    fn find_again(&mut self, finding: Diagnostic, until: usize) -> Result<Diagnostic, Diagnostics> {
-        let recent = self.recent.clone();
-        self.trainer.restore(recent.model.clone());
-        self.trainer.attach(self.data.train)?;
-        self.trainer.reenter_epoch(recent.progress.sums.clone());
-        for at in recent.progress.epoch_steps as usize..until {
-            let Some(rows) = self.batcher.batches(&self.order).nth(at) else { break };
-            self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
-            let before = self.trainer.state();
-            self.trainer.step(self.data.train, rows)?;
-            if bad_value(self.trainer).is_some() || !self.trainer.is_finite() {
-                self.trainer.restore(before);
-                self.trainer.reenter_epoch(BTreeMap::new());
-                self.trainer.set_epoch_end(at + 1 == self.batcher.batches_per_epoch());
-                return self.explained(finding, at);
-            }
-        }
-        Ok(finding)
-    }
-
-    /// Says once of a loss that it is far above what it was at the first step.
-    fn watch_rise(&mut self) {
-        let (values, _) = self.trainer.last_values();
-        if self.progress.first.is_empty() {
-            self.progress.first = values.to_vec();
-            return;
-        }
-        for ((reported, value), first) in self.trainer.reported().iter().zip(values).zip(&self.progress.first) {
-            let has_risen = reported.role != Role::Metric && *first != 0.0 && value.abs() > RISEN * first.abs();
-            if has_risen && self.progress.risen.insert(reported.name.clone()) {
-                let (epoch, step) = (self.trainer.n_epochs() + 1, self.trainer.n_steps());
-                let headline = format!(
-                    "the {} `{}` is {:.1e} times what it was",
-                    reported.role.as_str(),
-                    reported.name,
-                    value / first
-                );
-                let finding = Diagnostic::warning(Code::E0607, headline)
-                    .with_note(format!(
-                        "found: {value:.4e} in epoch {epoch}, at step {step}; {first:.4e} at the first step"
-                    ))
-                    .with_help("take a smaller learning rate, or `clip global_norm=1.0` in the `train` block");
-                self.findings.push(finding);
-            }
-        }
     }
 
     fn end_epoch(&mut self) -> Result<Moved, Diagnostics> {
@@ -493,16 +444,6 @@ impl<'a, T: Element> Fitting<'a, T> {
         Ok(())
     }
 
-    fn what_diverged(&self, bad: Option<(Reported, f64)>) -> Diagnostic {
-        let what = match bad {
-            Some((reported, value)) => format!("the {} `{}` became {value}", reported.role.as_str(), reported.name),
-            None => "a param became infinite or NaN".to_string(),
-        };
-        let (epoch, step) = (self.trainer.n_epochs() + 1, self.trainer.n_steps());
-        Diagnostic::error(Code::E0607, format!("training diverged: {what}"))
-            .with_note(format!("found: in epoch {epoch}, at step {step}"))
-    }
-
     /// What the run came to, at its end or wherever it is left.
     pub fn finish(self) -> Finished<T> {
         let (diverged, steps_run) = match &self.end {
@@ -529,13 +470,6 @@ impl<'a, T: Element> Fitting<'a, T> {
             history: self.history,
         }
     }
-}
-
-/// A loss or objective that is not finite after a step.
-fn bad_value<T: Element>(trainer: &Trainer<T>) -> Option<(Reported, f64)> {
-    let reported = trainer.reported().iter().zip(trainer.last_values().0);
-    let mut bad = reported.filter(|(reported, value)| reported.role != Role::Metric && !value.is_finite());
-    bad.next().map(|(reported, value)| (reported.clone(), *value))
 }
 
 /// What is called after each move, and may end the loop.

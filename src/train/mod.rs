@@ -13,6 +13,8 @@ pub mod checkpoint;
 #[cfg(feature = "files")]
 mod checkpointing;
 #[cfg(feature = "files")]
+mod condition;
+#[cfg(feature = "files")]
 pub mod config;
 mod divergence;
 #[cfg(feature = "files")]
@@ -33,6 +35,8 @@ mod predictor;
 mod program;
 mod ranges;
 #[cfg(feature = "files")]
+mod replay;
+#[cfg(feature = "files")]
 mod run;
 #[cfg(feature = "files")]
 mod saved;
@@ -49,13 +53,15 @@ mod watch;
 #[cfg(feature = "files")]
 pub use checkpointing::{Checkpointing, Every};
 #[cfg(feature = "files")]
+pub use condition::Condition;
+#[cfg(feature = "files")]
 pub use evaluation::Evaluation;
 pub use fields::Fields;
 pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Settings, fit};
 #[cfg(feature = "files")]
 pub use folder::{
     DataChange, Earlier, Fingerprint, Hashes, Moment, Plan, Resumed, RunFolder, RunRecord, SpecTexts, Status, Verified,
-    files_of_run, is_run, save, verify_resume,
+    files_of_run, is_run, replayed, save, verify_resume,
 };
 #[cfg(feature = "cli")]
 pub(crate) use hash::hash_text;
@@ -67,6 +73,8 @@ pub use outputs::{Precision, to_numbers};
 pub use predictor::{Prediction, Predictor};
 pub use program::Program;
 pub use ranges::{Ranges, Shares};
+#[cfg(feature = "files")]
+pub use replay::{NodeValue, Replay, StepValues, replay_trainer};
 #[cfg(feature = "files")]
 pub use run::{Keeping, RunData, check_data, load_data, overrides, run, run_into};
 #[cfg(feature = "files")]

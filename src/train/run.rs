@@ -14,7 +14,7 @@ use super::watch::WeightWatch;
 use crate::analyse::{Policy, lint, weight_steps};
 use crate::data::{DataSource, Dataset, Flaw, check_header, load_reviewed, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{ExecutorOptions, Level};
+use crate::exec::ExecutorOptions;
 use crate::ir::Role;
 use crate::lower::{Options, Setting};
 use crate::ops::Element;
@@ -254,11 +254,10 @@ pub fn run_into<T: Element>(
     observe: &mut Observer<'_>,
 ) -> Result<Finished<T>, Diagnostics> {
     let options = match folder.record() {
-        Some(record) => resumed_options(plan.options, &record.level),
-        None => plan.options.clone(),
+        Some(record) => plan.options_of(record)?,
+        // One set of threads, and one way to count them.
+        None => ExecutorOptions { pool: Some(plan.options.pool()?), ..plan.options.clone() },
     };
-    // One set of threads, and one way to count them.
-    let options = ExecutorOptions { pool: Some(options.pool()?), ..options };
     let plan = Plan { options: &options, ..*plan };
     // What a run began with is told of when it begins.
     let mut trainer = match folder.record() {
@@ -286,12 +285,6 @@ pub fn run_into<T: Element>(
         Ok(()) => recorder.finish(fitting),
         Err(findings) => Err(findings),
     }
-}
-
-/// The options with the instruction set that a run began with, where this machine has it: then its bits are the same.
-fn resumed_options(options: &ExecutorOptions, level: &str) -> ExecutorOptions {
-    let same = Level::available().into_iter().find(|found| found.name() == level);
-    ExecutorOptions { level: options.level.or(same), ..options.clone() }
 }
 
 pub(super) fn new_trainer<T: Element>(

@@ -21,13 +21,13 @@ use crate::data::params::ParamsSource;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Claim, Clock, Executor, ExecutorOptions, Footprint, Store, StoreError, StoreKind, Values};
-#[cfg(feature = "files")]
-use crate::ir::NodeId;
 use crate::ir::{DimSizes, Graph, Role};
+#[cfg(feature = "files")]
+use crate::ir::{Node, NodeId};
 use crate::lower::Owner;
 use crate::ops::Element;
 #[cfg(feature = "files")]
-use crate::ops::{InputKind, Op};
+use crate::ops::{InputKind, Op, Tensor};
 use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -80,6 +80,10 @@ impl Weighted {
         self.sums.iter().zip(&self.weights).map(mean).collect()
     }
 }
+
+/// Is shown a node and its value.
+#[cfg(feature = "files")]
+pub(super) type VisitNode<'v, T> = dyn FnMut(&Node, &Tensor<T>) + 'v;
 
 /// A model in training.
 #[derive(Debug)]
@@ -308,14 +312,35 @@ impl<T: Element> Trainer<T> {
         Ok((&self.values, &self.counts))
     }
 
-    /// Where a step on these rows leaves the finite numbers, if it does. Nothing is changed by it.
+    /// Where a step on these rows, made so many steps ago by the clock, leaves the finite numbers, if it does. Nothing is changed
+    /// by it.
     ///
     /// # Errors
     /// Those of [`Program::executor`].
-    pub(super) fn origin(&mut self, data: &Dataset, rows: &[u32]) -> Result<Option<Origin>, Diagnostics> {
-        let beside = self.beside.rows(self.clock.step, rows.len())?;
+    pub(super) fn origin(&mut self, data: &Dataset, rows: &[u32], ago: i32) -> Result<Option<Origin>, Diagnostics> {
+        let clock = Clock { step: self.clock.step.wrapping_sub(ago), ..self.clock };
+        let beside = self.beside.rows(clock.step, rows.len())?;
         let executor = self.train.fed(&[(data, rows), beside], &self.sizes)?;
-        Ok(origin(executor, &self.store, self.clock, rows))
+        Ok(origin(executor, &self.store, clock, rows))
+    }
+
+    /// Evaluates a program by the reference on what the next step reads; `visit` is shown every node with its value.
+    ///
+    /// # Errors
+    /// Those of [`Program::executor`].
+    #[cfg(feature = "files")]
+    pub(super) fn examine(
+        &mut self,
+        program: &mut Program<T>,
+        data: &Dataset,
+        rows: &[u32],
+        visit: &mut VisitNode<'_, T>,
+    ) -> Result<(), Diagnostics> {
+        let beside = self.beside.rows(self.clock.step, rows.len())?;
+        let executor: &Executor<T> = program.fed(&[(data, rows), beside], &self.sizes)?;
+        let graph = executor.graph();
+        executor.examine(&self.store, self.clock, &mut |id, _, value| visit(graph.node(id), value));
+        Ok(())
     }
 
     /// Goes back to the params, states and sums before a step, which counts all the same.

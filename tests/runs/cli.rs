@@ -319,7 +319,8 @@ fn the_flow_is_drawn() {
 fn every_command_shows_examples_and_is_completed_in_shells() {
     let here = tempfile::tempdir().unwrap();
     let help = succeeds(here.path(), &["--help"]);
-    let commands = ["compile", "run", "predict", "flow", "check", "fmt", "explain", "std", "completions"];
+    let commands =
+        ["compile", "run", "predict", "flow", "check", "fmt", "explain", "std", "completions", "replay", "bisect"];
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}:\n{help}");
         let text = succeeds(here.path(), &[command, "--help"]);

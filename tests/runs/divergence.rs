@@ -80,7 +80,8 @@ fn a_value_in_the_gradients_names_what_they_are_of() {
     let spec = SPEC.replace("mean(apart ** 2, axes=1)", "mean(sqrt(abs(apart) * 0), axes=1)");
     let folder = project(&spec, CONFIG);
     let message = run(folder.path(), &["run", "run.yaml"], 2);
-    insta::assert_snapshot!(message);
+    // What lints find in such a spec is not the matter here.
+    insta::assert_snapshot!(&message[message.find("error[").unwrap()..]);
 }
 
 /// An infinity that is masked, or that the spec writes down, is none that a loss follows from.

@@ -14,6 +14,7 @@ mod predict;
 mod projects;
 mod ranges;
 mod reliability;
+mod replay;
 mod session;
 mod stages;
 mod start;

@@ -22,10 +22,11 @@ use super::fit::Finished;
 use super::hash::{hash_text, hash_texts};
 use super::history::{Columns, History};
 use super::run::RunData;
+use super::state::RunState;
 use super::trainer::Trainer;
 use crate::data::files::{Existing, write_whole};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::exec::{ExecutorOptions, Level, Mode};
+use crate::exec::{ExecutorOptions, Level, Mode, Store};
 use crate::export::program::Document;
 use crate::ir;
 use crate::ops::Element;
@@ -40,7 +41,7 @@ use std::path::{Path, PathBuf};
 pub use place::{Earlier, files_of_run};
 pub use record::{Fingerprint, Hashes, Moment, Resumed, RunRecord, Status};
 pub use recorder::DataChange;
-pub(super) use recorder::{Recorder, Resumption};
+pub(super) use recorder::{Recorder, Resumption, check_data};
 pub use texts::SpecTexts;
 pub use verify::{Verified, verify_resume};
 
@@ -57,6 +58,36 @@ pub(super) fn params_of(folder: &Path) -> PathBuf {
     if own.exists() { own } else { checkpoints::latest_tensors(folder).unwrap_or(own) }
 }
 
+/// The config and the record of a run that is read only, which needs no lock.
+///
+/// # Errors
+/// E0608 when no run is there.
+pub fn replayed(folder: &Path) -> Result<(PathBuf, RunRecord), Diagnostic> {
+    let record = RunRecord::read(folder).map_err(|reason| {
+        Diagnostic::error(crate::diag::Code::E0608, format!("there is no run to go over in `{}`", folder.display()))
+            .with_note(format!("found: {reason}"))
+            .with_note("expected: a folder that `anabranch run` wrote")
+    })?;
+    Ok((folder.join(CONFIG_FILE), record))
+}
+
+/// The steps of a folder's checkpoints, in order.
+pub(super) fn checkpoints_in(folder: &Path) -> Vec<u64> {
+    place::checkpoints(folder)
+}
+
+/// The state of a checkpoint, for a store of the same params and states.
+///
+/// # Errors
+/// E0606.
+pub(super) fn checkpoint_at<T: Element>(
+    folder: &Path,
+    n_steps: u64,
+    like: &Store<T>,
+) -> Result<RunState<T>, Diagnostics> {
+    checkpoints::read(folder, n_steps, like).map(|loaded| loaded.state)
+}
+
 /// What a run is made of, besides its data.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'p> {
@@ -64,6 +95,19 @@ pub struct Plan<'p> {
     pub config: &'p RunConfig,
     pub texts: &'p SpecTexts,
     pub options: &'p ExecutorOptions,
+}
+
+impl Plan<'_> {
+    /// The options with the instruction set that a run began with, where this machine has it: then its bits are the same. One set
+    /// of threads serves all programs.
+    ///
+    /// # Errors
+    /// E0701 when too many threads are asked for.
+    pub fn options_of(&self, record: &RunRecord) -> Result<ExecutorOptions, Diagnostics> {
+        let same = Level::available().into_iter().find(|level| level.name() == record.level);
+        let options = ExecutorOptions { level: self.options.level.or(same), ..self.options.clone() };
+        Ok(ExecutorOptions { pool: Some(options.pool()?), ..options })
+    }
 }
 
 /// A run's folder that this process alone writes to.

@@ -4,7 +4,7 @@ use super::checkpoints::{self, Common, Loaded, Positions, Snapshot};
 use super::layout::{HISTORY_FILE, STEPS_FILE, checkpoint_folder};
 use super::logs::Log;
 use super::place::{checkpoints as checkpoints_of, failed, remove_checkpoint};
-use super::record::{Resumed, Status};
+use super::record::{Resumed, RunRecord, Status};
 use super::saver::Saver;
 use super::{Plan, RunFolder, columns_of, engine, program_hash, threads};
 use crate::data::{counted, open_regular};
@@ -132,7 +132,7 @@ impl<'f, T: Element> Recorder<'f, T> {
         allowed: DataChange,
     ) -> Result<(Self, Reopened<T>), Diagnostics> {
         let mut findings = Vec::new();
-        let data_changed = check_data(folder, data, allowed)?;
+        let data_changed = folder.record.as_ref().map_or(Ok(false), |record| check_data(record, data, allowed))?;
         let path = folder.path().to_path_buf();
         let found = last_whole(&path, trainer, &mut findings);
         let program = program_hash(plan.compiled);
@@ -195,6 +195,9 @@ impl<'f, T: Element> Recorder<'f, T> {
         };
         self.note_kept(fitting);
         let is_busy = self.saver.is_busy();
+        if is_busy.is_err() {
+            self.forget_saved();
+        }
         let is_due = match self.checkpointing.every {
             Every::Steps(every) => moved == Moved::Step && n_steps.is_multiple_of(u64::from(every)),
             Every::Epochs(every) => moved == Moved::Epoch && n_epochs > 0 && n_epochs.is_multiple_of(every),
@@ -224,6 +227,12 @@ impl<'f, T: Element> Recorder<'f, T> {
         }
     }
 
+    /// A job failed. Whichever state of it was not written, the next one writes it again.
+    fn forget_saved(&mut self) {
+        self.saved = None;
+        self.kept.iter_mut().for_each(|(_, is_saved)| *is_saved = false);
+    }
+
     /// Hands the present state to the thread that writes it, and that of the best epoch where it is not on disk yet.
     fn checkpoint(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
         let n_steps = fitting.trainer().n_steps();
@@ -242,8 +251,7 @@ impl<'f, T: Element> Recorder<'f, T> {
         }
         let saved = self.saver.save(snapshots, vec![self.history.handle()?, self.steps.handle()?]);
         if saved.is_err() {
-            // Whichever was not written: the next try writes it again.
-            self.kept.iter_mut().for_each(|(_, is_saved)| *is_saved = false);
+            self.forget_saved();
         }
         saved?;
         self.saved = Some(n_steps);
@@ -271,7 +279,12 @@ impl<'f, T: Element> Recorder<'f, T> {
     fn end(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
         self.history.append("")?;
         self.steps.append("")?;
-        self.saver.wait()?;
+        if let Err(error) = self.saver.wait() {
+            self.forget_saved();
+            if !self.checkpointing.keep_training_when_full {
+                return Err(error);
+            }
+        }
         if !fitting.is_diverged() && fitting.trainer().is_finite() && self.saved != Some(fitting.trainer().n_steps()) {
             self.checkpoint(fitting)?;
             self.saver.wait()?;
@@ -304,8 +317,14 @@ pub enum DataChange {
 }
 
 /// Holds data against those that a run began with: whether they are others, where they may be.
-fn check_data(folder: &RunFolder, data: &RunData, allowed: DataChange) -> Result<bool, Diagnostic> {
-    let Some(record) = &folder.record else { return Ok(false) };
+///
+/// # Errors
+/// E0603 where they may not.
+pub(in crate::train) fn check_data(
+    record: &RunRecord,
+    data: &RunData,
+    allowed: DataChange,
+) -> Result<bool, Diagnostic> {
     let began = &record.hashes.data;
     let is_other = |part: &&String| began.get(*part) != data.fingerprints.get(*part);
     match began.keys().chain(data.fingerprints.keys()).find(is_other) {
