@@ -2,7 +2,7 @@
 
 use super::Element;
 use crate::ir::{DType, TensorType};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, IxDyn, Zip};
 
 /// A tensor held by ndarray.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,19 @@ pub enum Tensor<T> {
 /// When a dim is not bound: a bug in the caller, evaluation starts from a bound graph.
 pub(crate) fn extents(ty: &TensorType) -> Vec<usize> {
     ty.known_shape().unwrap_or_else(|| panic!("internal: evaluation of the unbound type {ty}"))
+}
+
+/// `f` of every value. The function comes as a pointer, so that all functions of one type share one compiled loop: the reference
+/// evaluation is there to be right, and a loop for each would be a tenth of the library's code.
+#[inline(never)]
+pub(crate) fn map<A: Copy, B>(x: &ArrayD<A>, f: fn(A) -> B) -> ArrayD<B> {
+    x.mapv(f)
+}
+
+/// `f` of every pair of values, as [`map`].
+#[inline(never)]
+pub(crate) fn zip<A: Copy, B>(x: &ArrayD<A>, y: &ArrayD<A>, f: fn(A, A) -> B) -> ArrayD<B> {
+    Zip::from(x).and(y).map_collect(|x, y| f(*x, *y))
 }
 
 impl<T: Element> Tensor<T> {

@@ -150,6 +150,7 @@ impl<T: Real> Compiler<T> {
         let count = nodes.len();
         let program = Program {
             uniforms: Vec::new(),
+            uniform_steps: Vec::new(),
             steps: Vec::new(),
             loads: Vec::new(),
             stores: outputs.iter().map(|output| output.destination).collect(),
@@ -194,23 +195,28 @@ impl<T: Real> Compiler<T> {
             if !self.is_needed(i) {
                 continue;
             }
-            let row = |value: Value| self.uniform[value.0];
+            let place = |value: &Value| self.uniform[value.0].map(Place::Uniform);
+            let to = Place::Uniform(self.program.uniforms.len());
             let uniform = match &self.nodes[i] {
                 Node::Constant(number) => Some(Uniform::Constant(*number)),
                 Node::Load(Load { source, access: Access::Scalar, integers }) => {
                     Some(Uniform::Load { source: *source, integers: *integers })
                 }
                 Node::Load(_) | Node::Fused(..) => None,
-                Node::Unary(operation, a) => row(*a).map(|a| Uniform::Unary(*operation, a)),
+                Node::Unary(operation, a) => place(a).map(|a| Uniform::Computed(Step::Unary(*operation, a, to))),
                 Node::Binary(operation, [a, b]) => {
-                    row(*a).zip(row(*b)).map(|(a, b)| Uniform::Binary(*operation, [a, b]))
+                    place(a).zip(place(b)).map(|(a, b)| Uniform::Computed(Step::Binary(*operation, [a, b], to)))
                 }
-                Node::Ternary(operation, [a, b, c]) => {
-                    row(*a).zip(row(*b)).zip(row(*c)).map(|((a, b), c)| Uniform::Ternary(*operation, [a, b, c]))
-                }
+                Node::Ternary(operation, [a, b, c]) => place(a)
+                    .zip(place(b))
+                    .zip(place(c))
+                    .map(|((a, b), c)| Uniform::Computed(Step::Ternary(*operation, [a, b, c], to))),
             };
             if let Some(uniform) = uniform {
                 self.uniform[i] = Some(self.program.uniforms.len());
+                if let Uniform::Computed(step) = uniform {
+                    self.program.uniform_steps.push(step);
+                }
                 self.program.uniforms.push(uniform);
             }
         }

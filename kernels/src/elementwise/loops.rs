@@ -129,8 +129,8 @@ pub(super) unsafe fn binary<V: Vector>(
     macro_rules! each {
         ($($name:ident($a:ident, $b:ident) $body:expr;)*) => {
             match operation {
-                // SAFETY: by the contract of this function. An operation on two uniform operands is uniform itself
-                // and does not come here with more than one element, so reading the left as elements is right.
+                // SAFETY: by the contract of this function. An operation on two uniform operands is uniform itself:
+                // it comes here for one element, once a run.
                 $(Binary::$name => unsafe {
                     match (left.uniform, right.uniform) {
                         (false, false) => each_vector!(V, to, count, [$a = left, false; $b = right, false], $body),

@@ -255,6 +255,8 @@ impl<T: Real> GroupBuilder<T> {
 pub struct Program<T> {
     /// Numbers that are the same at every index: constants, scalar loads, and what is computed from them.
     uniforms: Vec<Uniform<T>>,
+    /// What computes those of them that are computed: executed once, each on one element.
+    uniform_steps: Vec<Step>,
     /// Executed for every block.
     steps: Vec<Step>,
     loads: Vec<Load>,
@@ -277,9 +279,7 @@ impl<T> Program<T> {
 enum Uniform<T> {
     Constant(T),
     Load { source: usize, integers: bool },
-    Unary(Unary, usize),
-    Binary(Binary, [usize; 2]),
-    Ternary(Ternary, [usize; 3]),
+    Computed(Step),
 }
 
 /// Where an operand of a step is, or a result goes.

@@ -218,55 +218,53 @@ impl<T: Real> Kernel<T> for Blocks<'_, T> {
     unsafe fn run<V: Vector<Element = T>>(self) {
         let (uniforms, registers) = self.workspace.split_at_mut(self.program.uniforms.len());
         let aligned = registers.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
-        // SAFETY: by the contract of this function.
-        unsafe { uniform_numbers::<V>(self.program, self.sources, uniforms) };
+        // SAFETY: `check` proved that scalar sources have a first element.
+        unsafe { given_numbers(self.program, self.sources, uniforms) };
         let register_len = self.program.register_len(self.whole);
         let frame = Frame {
             program: self.program,
             sources: self.sources,
             destinations: self.destinations,
-            uniforms: uniforms.as_ptr(),
+            uniforms: uniforms.as_mut_ptr(),
             registers: registers.as_mut_ptr().wrapping_add(aligned),
             register_step: Program::<T>::register_step(register_len),
         };
-        let mut start = self.range.0;
-        while start < self.range.1 {
-            let mut end = (start + register_len).min(self.range.1);
-            if let Some(inner) = self.program.sum_inner {
-                // Blocks of a long sum start anew with each sum.
-                end = if inner > BLOCK { end.min((start / inner + 1) * inner) } else { end };
+        // The uniform numbers are computed first, as a block of one element: one place that executes steps, so that the loops of all
+        // operations are compiled once for each instruction set.
+        let mut rest = Some((self.program.uniform_steps.as_slice(), self.range.0, self.range.0, 1));
+        while let Some((steps, start, next, count)) = rest {
+            for step in steps {
+                // SAFETY: `check` proved the buffers long enough for elements below `whole`, registers have room for a block, and
+                // each uniform number is computed of earlier ones.
+                unsafe { frame.step::<V>(step, start, count) };
             }
-            for step in &self.program.steps {
-                // SAFETY: `check` proved the buffers long enough for elements below `whole`, and registers have room
-                // for a block.
-                unsafe { frame.step::<V>(step, start, end - start) };
-            }
-            start = end;
+            rest = (next < self.range.1).then(|| {
+                let mut end = (next + register_len).min(self.range.1);
+                if let Some(inner) = self.program.sum_inner {
+                    // Blocks of a long sum start anew with each sum.
+                    end = if inner > BLOCK { end.min((next / inner + 1) * inner) } else { end };
+                }
+                (self.program.steps.as_slice(), next, end, end - next)
+            });
         }
     }
 }
 
-#[inline(always)]
-unsafe fn uniform_numbers<V: Vector>(
-    program: &Program<V::Element>,
-    sources: &[Source<'_, V::Element>],
-    numbers: &mut [V::Element],
-) {
-    let start = numbers.as_mut_ptr();
-    for (row, uniform) in program.uniforms.iter().enumerate() {
-        // SAFETY: rows refer to earlier rows; sources have a first element by `check`.
+/// Writes the uniform numbers that nothing computes.
+///
+/// # Safety
+/// Scalar sources have a first element.
+unsafe fn given_numbers<T: Real>(program: &Program<T>, sources: &[Source<'_, T>], numbers: &mut [T]) {
+    for (uniform, to) in program.uniforms.iter().zip(numbers) {
+        // SAFETY: by the contract of this function.
         unsafe {
-            let at = |row: usize| Operand { start: start.add(row).cast_const(), uniform: false };
-            let to = start.add(row);
             match *uniform {
                 Uniform::Constant(number) => *to = number,
                 Uniform::Load { source, integers: true } => {
-                    *to = V::Element::from_integer(*sources[source].start.cast::<i32>());
+                    *to = T::from_integer(*sources[source].start.cast::<i32>());
                 }
-                Uniform::Load { source, .. } => *to = *sources[source].start.cast::<V::Element>(),
-                Uniform::Unary(operation, a) => loops::unary::<V>(operation, at(a), to, 1),
-                Uniform::Binary(operation, [a, b]) => loops::binary::<V>(operation, at(a), at(b), to, 1),
-                Uniform::Ternary(operation, abc) => loops::ternary::<V>(operation, abc.map(at), to, 1),
+                Uniform::Load { source, .. } => *to = *sources[source].start.cast::<T>(),
+                Uniform::Computed(_) => {}
             }
         }
     }
@@ -277,7 +275,7 @@ struct Frame<'a, T> {
     program: &'a Program<T>,
     sources: &'a [Source<'a, T>],
     destinations: &'a [Destination<'a, T>],
-    uniforms: *const T,
+    uniforms: *mut T,
     registers: *mut T,
     register_step: usize,
 }
@@ -293,7 +291,7 @@ impl<T: Real> Frame<'_, T> {
                     (self.sources[self.program.loads[load].source].start.cast::<T>().add(start), false)
                 }
                 Place::Store(_) => (self.target(place, start).cast_const(), false),
-                Place::Uniform(row) => (self.uniforms.add(row), true),
+                Place::Uniform(row) => (self.uniforms.add(row).cast_const(), true),
             };
             Operand { start: pointer, uniform }
         }
@@ -306,7 +304,8 @@ impl<T: Real> Frame<'_, T> {
             match place {
                 Place::Store(store) => self.destinations[self.program.stores[store]].start.add(start),
                 Place::Register(register) => self.registers.add(register * self.register_step),
-                Place::Load(_) | Place::Uniform(_) => unreachable!("steps write registers and destinations"),
+                Place::Uniform(row) => self.uniforms.add(row),
+                Place::Load(_) => unreachable!("steps write registers, destinations and uniform numbers"),
             }
         }
     }

@@ -79,12 +79,8 @@ macro_rules! binary_primitive {
             fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
                 use $crate::ops::pointwise::binary::Binary;
                 match (operands[0], operands[1], <$op as Binary>::INTEGERS) {
-                    (Tensor::Int(x), Tensor::Int(y), Some(apply)) => {
-                        Tensor::Int(ndarray::Zip::from(x).and(y).map_collect(|x, y| apply(*x, *y)))
-                    }
-                    (x, y, _) => Tensor::Float(
-                        ndarray::Zip::from(x.float()).and(y.float()).map_collect(|x, y| <$op as Binary>::apply(*x, *y)),
-                    ),
+                    (Tensor::Int(x), Tensor::Int(y), Some(apply)) => Tensor::Int(zip(x, y, apply)),
+                    (x, y, _) => Tensor::Float(zip(x.float(), y.float(), <$op as Binary>::apply)),
                 }
             }
 

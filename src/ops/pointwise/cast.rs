@@ -42,12 +42,12 @@ impl Primitive for Cast {
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
         let x = operands[0];
         match (self.to, x) {
-            (DType::F32, Tensor::Int(x)) => Tensor::Float(x.mapv(|x| T::of(f64::from(x)))),
-            (DType::F32, Tensor::Bool(x)) => Tensor::Float(x.mapv(|x| if x { T::one() } else { T::zero() })),
-            (DType::I32, Tensor::Float(x)) => Tensor::Int(x.mapv(|x| x.as_f64() as i32)),
-            (DType::I32, Tensor::Bool(x)) => Tensor::Int(x.mapv(i32::from)),
-            (DType::Bool, Tensor::Float(x)) => Tensor::Bool(x.mapv(|x| x != T::zero())),
-            (DType::Bool, Tensor::Int(x)) => Tensor::Bool(x.mapv(|x| x != 0)),
+            (DType::F32, Tensor::Int(x)) => Tensor::Float(map(x, |x| T::of(f64::from(x)))),
+            (DType::F32, Tensor::Bool(x)) => Tensor::Float(map(x, |x| if x { T::one() } else { T::zero() })),
+            (DType::I32, Tensor::Float(x)) => Tensor::Int(map(x, |x| x.as_f64() as i32)),
+            (DType::I32, Tensor::Bool(x)) => Tensor::Int(map(x, i32::from)),
+            (DType::Bool, Tensor::Float(x)) => Tensor::Bool(map(x, |x| x != T::zero())),
+            (DType::Bool, Tensor::Int(x)) => Tensor::Bool(map(x, |x| x != 0)),
             (_, same) => same.clone(),
         }
     }

@@ -7,7 +7,6 @@
 use super::BinaryCode;
 use super::binary::infer_pair;
 use crate::ops::prelude::*;
-use ndarray::{ArrayD, Zip};
 
 macro_rules! comparison {
     ($($(#[$doc:meta])* $op:ident $name:literal $accepts_bool:literal $algebra:ident $compare:expr;)*) => { $(
@@ -29,13 +28,10 @@ macro_rules! comparison {
             }
 
             fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-                fn compare<E>(x: &ArrayD<E>, y: &ArrayD<E>, f: impl Fn(&E, &E) -> bool) -> ArrayD<bool> {
-                    Zip::from(x).and(y).map_collect(f)
-                }
                 Tensor::Bool(match (operands[0], operands[1]) {
-                    (Tensor::Int(x), Tensor::Int(y)) => compare(x, y, $compare),
-                    (Tensor::Bool(x), Tensor::Bool(y)) => compare(x, y, $compare),
-                    (x, y) => compare(x.float(), y.float(), $compare),
+                    (Tensor::Int(x), Tensor::Int(y)) => zip(x, y, $compare),
+                    (Tensor::Bool(x), Tensor::Bool(y)) => zip(x, y, $compare),
+                    (x, y) => zip(x.float(), y.float(), $compare),
                 })
             }
 
@@ -52,7 +48,7 @@ macro_rules! comparison {
 
 comparison! {
     /// `x < y`; false where either is NaN.
-    Less "less" false NONE |x, y| x < y;
+    Less "less" false NONE |x, y| x.lt(&y);
     /// `x ≤ y`; false where either is NaN.
     LessEqual "less_equal" false NONE |x, y| x <= y;
     /// `x = y`; false where either is NaN.

@@ -22,7 +22,7 @@ impl Primitive for IsNan {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        Tensor::Bool(operands[0].float().mapv(|x| x.is_nan()))
+        Tensor::Bool(map(operands[0].float(), |x| x.is_nan()))
     }
 
     fn pointwise(&self) -> Option<Pointwise> {

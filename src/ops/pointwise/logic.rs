@@ -6,7 +6,6 @@
 use super::binary::infer_pair;
 use super::{BinaryCode, UnaryCode};
 use crate::ops::prelude::*;
-use ndarray::Zip;
 
 macro_rules! logic {
     ($($(#[$doc:meta])* $op:ident $name:literal $code:expr, $algebra:expr, $infer:expr, $evaluate:expr;)*) => { $(
@@ -48,13 +47,13 @@ logic! {
     /// `x and y`
     And "and" Pointwise::binary(BinaryCode::And), Algebra::COMMUTATIVE.idempotent(),
         |types| infer_pair("and", types),
-        |values| Zip::from(values[0].bool()).and(values[1].bool()).map_collect(|x, y| *x && *y);
+        |values| zip(values[0].bool(), values[1].bool(), |x, y| x && y);
     /// `x or y`
     Or "or" Pointwise::binary(BinaryCode::Or), Algebra::COMMUTATIVE.idempotent(),
         |types| infer_pair("or", types),
-        |values| Zip::from(values[0].bool()).and(values[1].bool()).map_collect(|x, y| *x || *y);
+        |values| zip(values[0].bool(), values[1].bool(), |x, y| x || y);
     /// `not x`
     Not "not" Pointwise::unary(UnaryCode::Not), Algebra::NONE,
         |types| take::<1>("not", types).map(|[x]| x.clone()),
-        |values| values[0].bool().mapv(|x| !x);
+        |values| map(values[0].bool(), |x| !x);
 }

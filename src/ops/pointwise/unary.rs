@@ -49,7 +49,7 @@ impl<U: Unary> Primitive for U {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        Tensor::Float(operands[0].float().mapv(U::apply))
+        Tensor::Float(map(operands[0].float(), U::apply))
     }
 
     fn pointwise(&self) -> Option<Pointwise> {
