@@ -167,18 +167,7 @@ impl NamedTensors {
         for (name, tensor) in &self.tensors {
             let wrong: Vec<usize> =
                 (0..tensor.values.len()).filter(|at| !allowed(name, tensor.values.get(*at))).collect();
-            let Some(first) = wrong.first() else { continue };
-            let what =
-                if wrong.len() == 1 { "value that is no finite number" } else { "values that are no finite numbers" };
-            let headline = format!("`{name}` in `{}` has {} {what}", source.path.display(), wrong.len());
-            let place = shape_text(&index_of(*first, &tensor.shape));
-            diagnostics.push(
-                source
-                    .mistake(headline)
-                    .with_note(format!("found: {:e} at {place}", tensor.values.get(*first)))
-                    .with_note("expected: finite numbers, in the precision of the run")
-                    .with_help("take the params of an earlier epoch, or of a run that did not diverge"),
-            );
+            diagnostics.extend(source.not_finite(name, tensor, &wrong));
         }
         if diagnostics.is_empty() { Ok(()) } else { Err(Diagnostics(diagnostics)) }
     }
@@ -191,6 +180,22 @@ impl NamedTensors {
 }
 
 impl ParamsSource {
+    /// What is said of a tensor of the file whose values at the flat positions `wrong` no program can begin with; none where there are
+    /// no such positions.
+    pub(crate) fn not_finite(&self, name: &str, tensor: &Tensor, wrong: &[usize]) -> Option<Diagnostic> {
+        let first = *wrong.first()?;
+        let what =
+            if wrong.len() == 1 { "value that is no finite number" } else { "values that are no finite numbers" };
+        let headline = format!("`{name}` in `{}` has {} {what}", self.path.display(), wrong.len());
+        let place = shape_text(&index_of(first, &tensor.shape));
+        Some(
+            self.mistake(headline)
+                .with_note(format!("found: {:e} at {place}", tensor.values.get(first)))
+                .with_note("expected: finite numbers, in the precision of the run")
+                .with_help("take the params of an earlier epoch, or of a run that did not diverge"),
+        )
+    }
+
     /// A finding about the file.
     pub(crate) fn mistake(&self, headline: impl Into<String>) -> Diagnostic {
         self.placed(Diagnostic::error(Code::E0606, headline))

@@ -183,13 +183,11 @@ impl StartSource {
         };
         // A state may begin at infinity, as the least value so far does.
         let is_fine = |value: &T| value.is_finite() || (entry.kind() == StoreKind::State && !value.is_nan());
-        match values.floats().iter().find(|value| !is_fine(value)) {
+        let floats = values.floats();
+        let wrong: Vec<usize> = (0..floats.len()).filter(|at| !is_fine(&floats[*at])).collect();
+        match source.not_finite(key, tensor, &wrong) {
             None => Ok(values),
-            Some(value) => Err(source
-                .mistake(format!("`{key}` in `{}` has values that are no finite numbers", source.path.display()))
-                .with_note(format!("found: {:e}", value.as_f64()))
-                .with_note("expected: finite numbers, in the precision of the run")
-                .with_help("take the params of an earlier epoch, or of a run that did not diverge")),
+            Some(finding) => Err(finding),
         }
     }
 }
