@@ -147,9 +147,9 @@ impl<'g> Domains<'g> {
             let operands = graph.operands(id);
             let grows = |operand: &NodeId| self.overflows[operand.index()];
             let from = |operand: &NodeId| plain[operand.index()];
+            let bounds: Vec<Interval> = operands.iter().map(from).collect();
             let is_large = match graph.op(id) {
-                Op::Exp(_) | Op::Cosh(_) | Op::Expm1(_) => from(&operands[0]).high > LARGEST_EXPONENT,
-                Op::Sinh(_) => from(&operands[0]).abs().high > LARGEST_EXPONENT,
+                op if op.exponent(&bounds).is_some() => op.exponent(&bounds) > Some(LARGEST_EXPONENT),
                 Op::Div(_) => grows(&operands[0]) && !grows(&operands[1]),
                 Op::Add(_)
                 | Op::Sub(_)

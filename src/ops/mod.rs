@@ -86,6 +86,17 @@ pub trait Primitive: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash 
     /// Whether a gradient passes to the operand at `slot`.
     fn flow(&self, slot: usize) -> Flow;
 
+    /// What the operand at `slot` has to be for the op's value and derivative to be finite numbers; `None` when it may be anything.
+    /// Overflow is not counted. `operands` are the bounds of all of them.
+    fn domain(&self, _slot: usize, _operands: &[Interval]) -> Option<Domain> {
+        None
+    }
+
+    /// For an exponential, the largest exponent within the bounds of the operands: its value is beyond `f32` from 89 on.
+    fn exponent(&self, _operands: &[Interval]) -> Option<f64> {
+        None
+    }
+
     /// The cotangent of the operand at `slot`, given the result's. Called for `Flow::Differentiable` slots only.
     fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, slot: usize) -> NodeId;
 
@@ -171,6 +182,14 @@ macro_rules! table {
 
             pub fn flow(&self, slot: usize) -> Flow {
                 match self { $(Op::$op(op) => op.flow(slot),)* }
+            }
+
+            pub fn domain(&self, slot: usize, operands: &[Interval]) -> Option<Domain> {
+                match self { $(Op::$op(op) => op.domain(slot, operands),)* }
+            }
+
+            pub fn exponent(&self, operands: &[Interval]) -> Option<f64> {
+                match self { $(Op::$op(op) => op.exponent(operands),)* }
             }
 
             pub fn vjp(&self, b: &mut Builder<'_>, site: Site<'_>, cotangent: NodeId, slot: usize) -> NodeId {

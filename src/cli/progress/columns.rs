@@ -262,7 +262,8 @@ mod tests {
             let columns = Columns::of(&reporting);
             let header = columns.header(3000);
             let tail = ["59m59s", "999.9k", "23h59m"].map(str::to_string);
-            let mut lines: Vec<String> = header.lines().skip(usize::from(n_losses > 0)).map(str::to_string).collect();
+            let table = header.lines().skip_while(|line| line.starts_with('('));
+            let mut lines: Vec<String> = table.map(str::to_string).collect();
             for value in [0.0, 1.5, -123_456.789, 1e-12, -1e300, f64::NAN, f64::INFINITY, 99_999.99, -9.99999] {
                 lines.push(columns.line(&record(&reporting, 3000, value), 3000, &tail).trim_end().to_string());
             }

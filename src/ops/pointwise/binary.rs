@@ -21,6 +21,11 @@ pub(super) trait Binary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::H
 
     fn bounds(ranges: &Ranges<'_>) -> Interval;
 
+    /// Where value and derivative are finite; everywhere, unless a row says otherwise.
+    fn domain(_slot: usize, _operands: &[Interval]) -> Option<Domain> {
+        None
+    }
+
     /// `v * ∂f/∂x` (`slot` 0) or `v * ∂f/∂y` (`slot` 1), where `z = f(x, y)`.
     fn differential(b: &mut Builder<'_>, operands: [NodeId; 2], z: NodeId, v: NodeId, slot: usize) -> NodeId;
 }
@@ -92,6 +97,10 @@ macro_rules! binary_primitive {
                 <$op as $crate::ops::pointwise::binary::Binary>::bounds(ranges)
             }
 
+            fn domain(&self, slot: usize, operands: &[Interval]) -> Option<Domain> {
+                <$op as $crate::ops::pointwise::binary::Binary>::domain(slot, operands)
+            }
+
             fn work(&self, extents: Extents<'_>) -> Work<'_> {
                 Work::Elements {
                     count: extents.largest(),
@@ -119,6 +128,7 @@ macro_rules! binary {
         bounds |$ranges:ident| $bounds:expr;
         pointwise $pointwise:expr;
         algebra $algebra:expr;
+        $(divisor $divisor:literal;)?
         derivative |$b:ident, $operands:pat, $z:ident, $v:ident, $slot:ident| $differential:expr;
     })*) => { $(
         $(#[$doc])*
@@ -139,6 +149,10 @@ macro_rules! binary {
             fn bounds($ranges: &Ranges<'_>) -> Interval {
                 $bounds
             }
+
+            $(fn domain(slot: usize, _operands: &[Interval]) -> Option<Domain> {
+                (slot == $divisor).then_some(Domain::NonZero)
+            })?
 
             fn differential(
                 $b: &mut Builder<'_>, $operands: [NodeId; 2], $z: NodeId, $v: NodeId, $slot: usize,
@@ -199,6 +213,7 @@ binary! {
         };
         pointwise Some(Pointwise::binary(BinaryCode::Div));
         algebra Algebra::NONE;
+        divisor 1;
         derivative |b, [_x, y], z, v, slot| {
             if slot == 0 {
                 return b.div(v, y);

@@ -11,6 +11,7 @@ unary! {
         bounds |x| x.increasing(f64::exp);
         pointwise Some(Pointwise::unary(UnaryCode::Exp));
         algebra Algebra::NONE;
+        exponent |x| x.high;
         derivative |b, _x, y, v| b.mul(v, y);
     }
 
@@ -20,6 +21,7 @@ unary! {
         bounds |x| x.increasing(f64::exp_m1);
         pointwise Some(Pointwise::unary(UnaryCode::Expm1));
         algebra Algebra::NONE;
+        exponent |x| x.high;
         derivative |b, _x, y, v| {
             let one = b.constant_like(1.0, y);
             let slope = b.add2(y, one);
@@ -33,6 +35,7 @@ unary! {
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::ln);
         pointwise Some(Pointwise::unary(UnaryCode::Log));
         algebra Algebra::NONE;
+        domain Domain::POSITIVE;
         derivative |b, x, _y, v| b.div(v, x);
     }
 
@@ -42,6 +45,7 @@ unary! {
         bounds |x| x.increasing(|x| x.max(-1.0).ln_1p());
         pointwise Some(Pointwise::unary(UnaryCode::Log1p));
         algebra Algebra::NONE;
+        domain Domain::Within { low: -1.0, high: f64::INFINITY, has_ends: false };
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let shifted = b.add2(x, one);
@@ -55,6 +59,7 @@ unary! {
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::sqrt);
         pointwise Some(Pointwise::unary(UnaryCode::Sqrt));
         algebra Algebra::NONE;
+        domain Domain::NOT_NEGATIVE;
         derivative |b, _x, y, v| {
             let half = b.scale(0.5, v);
             b.div(half, y)
@@ -67,6 +72,7 @@ unary! {
         bounds |x| x.clamp(Interval::NOT_NEGATIVE).increasing(f64::sqrt).reciprocal();
         pointwise Some(Pointwise::unary(UnaryCode::Rsqrt));
         algebra Algebra::NONE;
+        domain Domain::POSITIVE;
         derivative |b, _x, y, v| {
             let square = b.mul(y, y);
             let cube = b.mul(square, y);

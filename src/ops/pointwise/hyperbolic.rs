@@ -12,6 +12,7 @@ unary! {
         bounds |x| x.increasing(f64::sinh);
         pointwise None;
         algebra Algebra::ODD;
+        exponent |x| x.abs().high;
         derivative |b, x, _y, v| {
             let slope = b.emit(Cosh, &[x]);
             b.mul(v, slope)
@@ -24,6 +25,7 @@ unary! {
         bounds |x| x.abs().increasing(f64::cosh);
         pointwise None;
         algebra Algebra::EVEN;
+        exponent |x| x.abs().high;
         derivative |b, x, _y, v| {
             let slope = b.emit(Sinh, &[x]);
             b.mul(v, slope)
@@ -65,6 +67,7 @@ unary! {
         bounds |x| x.increasing(|x| x.max(1.0).acosh());
         pointwise None;
         algebra Algebra::NONE;
+        domain Domain::Within { low: 1.0, high: f64::INFINITY, has_ends: true };
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(x, one), b.add2(x, one));
@@ -82,6 +85,7 @@ unary! {
         pointwise None;
         // Odd up to rounding only: the two sides are computed by one formula that is not.
         algebra Algebra::NONE;
+        domain Domain::Within { low: -1.0, high: 1.0, has_ends: false };
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(one, x), b.add2(one, x));

@@ -33,6 +33,10 @@ impl Binary for Pow {
         Interval::new(low, size)
     }
 
+    fn domain(slot: usize, operands: &[Interval]) -> Option<Domain> {
+        if slot == 0 { of_base(operands[1]) } else { None }
+    }
+
     fn differential(b: &mut Builder<'_>, [x, y]: [NodeId; 2], z: NodeId, v: NodeId, slot: usize) -> NodeId {
         if slot == 0 {
             return match constant_value(b, y) {
@@ -51,6 +55,20 @@ impl Binary for Pow {
 }
 
 binary_primitive!(Pow);
+
+/// `x^e`: whole powers take any number, negative ones any but 0; a root is steep without bound at 0.
+fn of_base(exponent: Interval) -> Option<Domain> {
+    if !exponent.is_point() {
+        return Some(Domain::POSITIVE);
+    }
+    match exponent.low {
+        e if e.fract() == 0.0 => (e < 0.0).then_some(Domain::NonZero),
+        e if e < 0.0 => Some(Domain::POSITIVE),
+        e if e < 1.0 => Some(Domain::NOT_NEGATIVE),
+        // At 0 value and derivative are 0; below there is no number.
+        _ => Some(Domain::Within { low: -f64::MIN_POSITIVE, high: f64::INFINITY, has_ends: true }),
+    }
+}
 
 /// The value of a node that is one constant repeated.
 fn constant_value(b: &Builder<'_>, id: NodeId) -> Option<f64> {

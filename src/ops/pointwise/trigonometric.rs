@@ -51,6 +51,7 @@ unary! {
         bounds |x| x.clamp(Interval::SIGNED_UNIT).increasing(f64::asin);
         pointwise None;
         algebra Algebra::ODD;
+        domain Domain::Within { low: -1.0, high: 1.0, has_ends: true };
         derivative |b, x, _y, v| {
             let one = b.constant_like(1.0, x);
             let (below, above) = (b.sub(one, x), b.add2(one, x));
@@ -66,6 +67,7 @@ unary! {
         bounds |x| x.clamp(Interval::SIGNED_UNIT).decreasing(f64::acos);
         pointwise None;
         algebra Algebra::NONE;
+        domain Domain::Within { low: -1.0, high: 1.0, has_ends: true };
         derivative |b, x, y, v| {
             let slope = Asin::differential(b, x, y, v);
             b.neg(slope)

@@ -19,6 +19,16 @@ pub trait Unary: Clone + std::fmt::Debug + PartialEq + Eq + std::hash::Hash + De
 
     fn bounds(x: Interval) -> Interval;
 
+    /// Where value and derivative are finite; everywhere, unless a row says otherwise.
+    fn domain() -> Option<Domain> {
+        None
+    }
+
+    /// See [`Primitive::exponent`].
+    fn exponent(_x: Interval) -> Option<f64> {
+        None
+    }
+
     /// `v * f'(x)`, where `y = f(x)`.
     fn differential(b: &mut Builder<'_>, x: NodeId, y: NodeId, v: NodeId) -> NodeId;
 }
@@ -60,19 +70,29 @@ impl<U: Unary> Primitive for U {
         U::bounds(ranges.of(0))
     }
 
+    fn domain(&self, _slot: usize, _operands: &[Interval]) -> Option<Domain> {
+        U::domain()
+    }
+
+    fn exponent(&self, operands: &[Interval]) -> Option<f64> {
+        U::exponent(operands[0])
+    }
+
     fn work(&self, extents: Extents<'_>) -> Work<'_> {
         Work::Elements { count: extents.largest(), weight: U::WEIGHT }
     }
 }
 
-/// Functions as rows: name and weight; value; bounds; how the register machine computes it; laws; and `v` times the
-/// derivative by the builder `b`, where `y` is the value. Without a derivative it is zero wherever it exists.
+/// Functions as rows: name and weight; value; bounds; how the register machine computes it; laws; where it is finite, if not
+/// everywhere; what it is an exponential of; and `v` times the derivative by the builder `b`, where `y` is the value. Without a derivative it is zero wherever it exists.
 macro_rules! unary {
     ($($(#[$doc:meta])* $op:ident $name:literal $weight:ident {
         $x:ident -> $apply:expr;
         bounds |$range:ident| $bounds:expr;
         pointwise $pointwise:expr;
         algebra $algebra:expr;
+        $(domain $domain:expr;)?
+        $(exponent |$operand:ident| $exponent:expr;)?
         $(derivative |$b:ident, $dx:ident, $dy:ident, $v:ident| $differential:expr;)?
     })*) => { $(
         $(#[$doc])*
@@ -92,6 +112,14 @@ macro_rules! unary {
             fn bounds($range: Interval) -> Interval {
                 $bounds
             }
+
+            $(fn domain() -> Option<Domain> {
+                Some($domain)
+            })?
+
+            $(fn exponent($operand: Interval) -> Option<f64> {
+                Some($exponent)
+            })?
 
             $crate::ops::pointwise::unary::derivative!($(|$b, $dx, $dy, $v| $differential)?);
         }
