@@ -113,6 +113,7 @@ fn evaluate<T: Element>(
     let options = arguments.execution.options(0);
     let mut evaluation = Evaluation::<T>::open(&arguments.folder, saved, &form, span, &options)?;
     let specs = evaluation.specs()?;
+    let fed = evaluation.fed().to_vec();
     let fields: Vec<String> = evaluation.inputs().into_iter().map(str::to_string).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let batch_size = arguments.reading.batch_size;
@@ -121,7 +122,7 @@ fn evaluate<T: Element>(
         let columns = arguments.reading.columns.iter().cloned().collect();
         let mut source = saved.data_source(&path, &fields, &form.targets, columns)?;
         source.rows = arguments.reading.rows;
-        let mut blocks = Blocks::open(&source, &specs, &[], Some(batch_size))?;
+        let mut blocks = Blocks::open(&source, &specs, &fed, &[], Some(batch_size))?;
         evaluation.begin();
         let mut n_rows = 0;
         while let Some(block) = blocks.next_block(&mut |data| evaluation.review(data))? {

@@ -99,12 +99,12 @@ fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, format: Tabl
             let columns = arguments.reading.columns.iter().cloned().collect();
             let mut source = saved.data_source(data, &fields, &[], columns)?;
             source.rows = arguments.reading.rows;
-            let specs = writing.predictor.specs()?;
+            let (specs, fed) = (writing.predictor.specs()?, writing.predictor.fed().to_vec());
             let batch = writing.predictor.is_by_rows().then_some(arguments.reading.batch_size);
             if specs.is_empty() && arguments.keep.is_empty() {
                 return Err(reads_nothing("found: `--data`").into());
             }
-            writing.blocks(Blocks::open(&source, &specs, &arguments.keep, batch)?)
+            writing.blocks(Blocks::open(&source, &specs, &fed, &arguments.keep, batch)?)
         }
         (None, None) if writing.predictor.inputs().is_empty() => Err(reads_nothing("found: no `--samples`").into()),
         (None, None) => Err(Diagnostic::error(Code::E0603, "a prediction needs data")
@@ -139,7 +139,7 @@ impl<T: Element> Writing<'_, T> {
                 .with_help("name the data, `--data FILE`, or other `--outputs`")
                 .into());
         }
-        let data = Dataset { rows: n_rows, ..Dataset::default() };
+        let data = Dataset { rows: n_rows, fields: self.predictor.fed().iter().cloned().collect() };
         let predictions = self.predictor.predict(&data, self.arguments.reading.batch_size)?;
         let columns = self.columns(&[], &predictions)?;
         let Self { arguments, format, .. } = self;

@@ -11,7 +11,7 @@ use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ops::Element;
 use crate::pipeline::compile_with;
-use crate::train::config::{self, Precision, RunConfig};
+use crate::train::config::{self, Fed, Precision, RunConfig};
 use crate::train::{
     DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, SpecTexts, Status, Verified, load_data,
     overrides, run_into, verify_resume, weights_shown,
@@ -90,6 +90,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     write_config: bool,
 
+    /// Give an input without rows this value: `--feed alpha=0.3`
+    #[arg(long = "feed", value_name = "NAME=VALUE", value_parser = fed, conflicts_with = "resume")]
+    feed: Vec<(String, Fed)>,
+
     #[command(flatten)]
     set: SetArguments,
 
@@ -119,7 +123,8 @@ impl Arguments {
             flag("epochs", epochs),
             flag("batch-size", batch_size),
         ];
-        flags.into_iter().flatten().flatten().chain(self.set.command_line()).collect()
+        let feed = self.feed.iter().flat_map(|(name, fed)| ["--feed".to_string(), format!("{name}={fed}")]);
+        flags.into_iter().flatten().flatten().chain(feed).chain(self.set.command_line()).collect()
     }
 
     /// The threads of each of some processes that share the machine.
@@ -127,6 +132,11 @@ impl Arguments {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.execution.threads == 0 { (cores / n_processes.max(1)).max(1) } else { self.execution.threads }
     }
+}
+
+fn fed(text: &str) -> Result<(String, Fed), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_string(), value.trim().parse()?))
 }
 
 /// How programs are executed.
@@ -244,6 +254,7 @@ fn read_config(path: &Path, arguments: &Arguments, session: &mut Session) -> Res
     config.epochs = arguments.epochs.unwrap_or(config.epochs);
     config.seed = arguments.seed.unwrap_or(config.seed);
     config.batch_size = arguments.batch_size.unwrap_or(config.batch_size);
+    config.feed.extend(arguments.feed.iter().cloned());
     if let Some(output) = &arguments.output {
         config.output.clone_from(output);
         config.output_span = None;

@@ -23,23 +23,25 @@ use super::{DataSource, Dataset, Field, FieldSpec, Numbers, csv};
 /// `E0601` when the file cannot be read or is broken, `E0603` when a field is missing or has another shape or the rows do
 /// not fit, `E0604` when values are not what the field's kind allows.
 pub fn load(source: &DataSource, fields: &[FieldSpec]) -> Result<Dataset, Diagnostics> {
-    load_reviewed(source, fields, &mut |_| Ok(Vec::new())).map(|(dataset, _)| dataset)
+    load_reviewed(source, fields, &[], &mut |_| Ok(Vec::new())).map(|(dataset, _)| dataset)
 }
 
 /// What a dataset's reader says of it when all of it was read.
 pub type Review<'r> = dyn FnMut(&Dataset) -> Result<Vec<Flaw>, Diagnostics> + 'r;
 
-/// [`load`], and then what `review` says of the dataset, with the places in the file. Gives warnings beside the dataset.
+/// [`load`], and then what `review` says of the dataset, with the places in the file. Gives warnings beside the dataset. `fed` are fields
+/// that the dataset has besides, one value for all rows each.
 ///
 /// # Errors
 /// Those of [`load`] and of `review`, and every flaw that is an error.
 pub fn load_reviewed(
     source: &DataSource,
     fields: &[FieldSpec],
+    fed: &[(String, Field)],
     review: &mut Review<'_>,
 ) -> Result<(Dataset, Vec<Diagnostic>), Diagnostics> {
     let locator = Locator { source };
-    let mut loading = Loading::new(locator);
+    let mut loading = Loading::new(locator, fed);
     if let Err(diagnostic) = loading.read(fields) {
         loading.diagnostics.push(diagnostic);
     }
@@ -87,6 +89,8 @@ fn rows_by_header(
 pub(super) enum Places {
     /// in arrays, whose first row that is taken is this one
     Rows { first: usize, shape: Vec<usize> },
+    /// in no file
+    Fed,
     /// in a table, in these columns, a line for each row
     Cells { columns: Vec<String>, lines: Rc<Vec<u64>> },
 }
@@ -94,6 +98,7 @@ pub(super) enum Places {
 impl Places {
     fn of(&self, at: usize) -> String {
         match self {
+            Self::Fed => format!("element {at} of what is fed"),
             Self::Rows { first, shape } => {
                 let row_len = shape.iter().product::<usize>().max(1);
                 element_place(first + at / row_len, at % row_len, shape)
@@ -116,8 +121,12 @@ pub(super) struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    pub(super) fn new(locator: Locator<'a>) -> Self {
-        Self { locator, dataset: Dataset::default(), places: IndexMap::new(), diagnostics: Vec::new() }
+    /// `fed` are fields that are in no file.
+    pub(super) fn new(locator: Locator<'a>, fed: &[(String, Field)]) -> Self {
+        let mut dataset = Dataset::default();
+        dataset.fields.extend(fed.iter().cloned());
+        let places = fed.iter().map(|(name, _)| (name.clone(), Places::Fed)).collect();
+        Self { locator, dataset, places, diagnostics: Vec::new() }
     }
 
     /// The dataset, when nothing is wrong with it, and what there is to know of it.
@@ -158,8 +167,9 @@ impl<'a> Loading<'a> {
         let (located, (start, stop)) = self.locator.arrays(&mut file, fields, &mut self.diagnostics)?;
         self.dataset.rows = stop - start;
         for array in located {
-            match file.read(array.index, Some((start, stop))) {
-                Ok(values) => self.keep_rows(array.spec, array.shape, start, values),
+            let rows = (!array.is_once).then_some((start, stop));
+            match file.read(array.index, rows) {
+                Ok(values) => self.keep_rows(array.spec, array.shape, if array.is_once { 0 } else { start }, values),
                 Err(error) => self.diagnostics.push(self.locator.broken_array(array.spec, error)),
             }
         }

@@ -120,8 +120,10 @@ pub(super) struct Located<'f> {
     pub spec: &'f FieldSpec,
     /// among the arrays of the file
     pub index: usize,
-    /// of one row
+    /// of one row, or of the one value
     pub shape: Vec<usize>,
+    /// whether the array has no row axis, since it is one value for all rows
+    pub is_once: bool,
 }
 
 /// The columns that hold a field.
@@ -185,13 +187,20 @@ impl Locator<'_> {
         found: &mut Vec<Diagnostic>,
     ) -> Result<(Vec<Located<'f>>, (usize, usize)), Diagnostic> {
         let mut arrays: Vec<(usize, &FieldSpec, Vec<usize>)> = Vec::new();
+        let mut located = Vec::new();
         for spec in fields {
             match self.find_array(file, spec) {
+                Ok((index, shape)) if spec.whole && (shape.is_empty() || shape.len() == spec.shape.len()) => {
+                    match self.check_once(spec, &shape) {
+                        Ok(()) => located.push(Located { spec, index, shape, is_once: true }),
+                        Err(diagnostic) => found.push(diagnostic),
+                    }
+                }
                 Ok((index, shape)) => arrays.push((index, spec, shape)),
                 Err(diagnostic) => found.push(diagnostic),
             }
         }
-        let Some((_, first, shape)) = arrays.first() else { return Ok((Vec::new(), (0, 0))) };
+        let Some((_, first, shape)) = arrays.first() else { return Ok((located, (0, 0))) };
         let total = shape[0];
         if arrays.iter().any(|(_, _, shape)| shape[0] != total) {
             let counts: Vec<String> =
@@ -203,10 +212,9 @@ impl Locator<'_> {
                 .with_note("expected: one row count for all"));
         }
         let rows = self.range(total)?;
-        let mut located = Vec::new();
         for (index, spec, shape) in arrays {
             match self.check_shape(spec, &shape) {
-                Ok(shape) => located.push(Located { spec, index, shape }),
+                Ok(shape) => located.push(Located { spec, index, shape, is_once: false }),
                 Err(diagnostic) => found.push(diagnostic),
             }
         }
@@ -286,6 +294,11 @@ impl Locator<'_> {
             .with_note(format!("found: {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") }))
             .with_note(format!("expected: the {what} of field `{}`", spec.name))
             .with_suggestion(name, names.iter().map(String::as_str));
+        if spec.whole {
+            let name = &spec.name;
+            diagnostic = diagnostic
+                .with_help(format!("or give it one value for all rows: `feed: {{ {name}: … }}`, `--feed {name}=…`"));
+        }
         if self.source.by_flag {
             return diagnostic
                 .with_help(format!("if it has another name there, say so: `--columns {}=NAME`", spec.name));
@@ -346,7 +359,7 @@ impl Locator<'_> {
             return Err(diagnostic);
         };
         let shape = file.shape(index).map_err(|error| self.broken_array(spec, error))?;
-        if shape.is_empty() {
+        if shape.is_empty() && !spec.whole {
             let headline = format!("the array of field `{}` in {} has no row axis", spec.name, self.file());
             return Err(self.mistake(Some(spec), headline).with_note("found: a single number"));
         }
@@ -394,6 +407,18 @@ impl Locator<'_> {
             return Err(diagnostic);
         };
         Ok((indices, shape))
+    }
+
+    /// Holds an array without a row axis against the field that is one value for all rows.
+    fn check_once(&self, spec: &FieldSpec, shape: &[usize]) -> Result<(), Diagnostic> {
+        if spec.is_one_value(shape) {
+            return Ok(());
+        }
+        let found: Vec<Option<usize>> = shape.iter().map(|&dim| Some(dim)).collect();
+        Err(self
+            .mistake(Some(spec), format!("the array of field `{}` in {} has another shape", spec.name, self.file()))
+            .with_note(format!("found: {}", dims_text(&found)))
+            .with_note(format!("expected: {}", dims_text(&spec.shape))))
     }
 
     /// The shape of one row when the array fits the field.

@@ -20,6 +20,10 @@ pub fn from_memory(arrays: &[NamedArray<'_>], fields: &[FieldSpec]) -> Result<Da
     for spec in fields {
         let found = arrays.iter().find(|(name, ..)| *name == spec.name);
         let found = found.ok_or_else(|| missing(spec, arrays)).and_then(|(_, shape, values)| {
+            if spec.whole && spec.is_one_value(shape) {
+                dataset.fields.insert(spec.name.clone(), whole_field(spec, shape, values, &source)?);
+                return Ok(());
+            }
             let rows = check_shape(spec, shape)?;
             let (of, expected) = *first.get_or_insert((&spec.name, rows));
             if rows != expected {
@@ -41,12 +45,40 @@ pub fn from_memory(arrays: &[NamedArray<'_>], fields: &[FieldSpec]) -> Result<Da
     if !findings.is_empty() {
         return Err(Diagnostics(findings));
     }
-    if dataset.rows == 0 {
+    if dataset.rows == 0 && fields.iter().any(|spec| !spec.whole) {
         let finding = Diagnostic::error(Code::E0603, "the data has no rows")
             .with_note("expected: the samples along the first axis of every field, at least one");
         return Err(finding.into());
     }
     Ok(dataset)
+}
+
+/// Values that stand for all rows, held against what a program asks for.
+///
+/// # Errors
+/// E0603 for another shape, E0604 when values are not what the field's kind allows.
+pub fn whole_fields(arrays: &[NamedArray<'_>], fields: &[FieldSpec]) -> Result<Vec<(String, Field)>, Diagnostics> {
+    let source = DataSource::new("feed");
+    let mut whole = Vec::new();
+    for (name, shape, values) in arrays {
+        let Some(spec) = fields.iter().find(|spec| spec.whole && spec.name == *name) else {
+            let known = fields.iter().filter(|spec| spec.whole).map(|spec| spec.name.as_str());
+            return Err(Diagnostic::error(Code::E0603, format!("no input without rows is called `{name}`"))
+                .with_note(format!("expected: one of {}", listed(known.clone())))
+                .with_suggestion(name, known)
+                .into());
+        };
+        if !spec.is_one_value(shape) {
+            return Err(place_of(other_shape(spec, shape), &source, Some(spec)).into());
+        }
+        whole.push((spec.name.clone(), whole_field(spec, shape, values, &source)?));
+    }
+    Ok(whole)
+}
+
+fn whole_field(spec: &FieldSpec, shape: &[usize], values: &Numbers, source: &DataSource) -> Result<Field, Diagnostic> {
+    let values = convert(values.clone(), spec, source, &|at| format!("element {at}"))?;
+    Ok(Field { shape: shape.to_vec(), values })
 }
 
 fn missing(spec: &FieldSpec, arrays: &[NamedArray<'_>]) -> Diagnostic {
@@ -58,16 +90,17 @@ fn missing(spec: &FieldSpec, arrays: &[NamedArray<'_>]) -> Diagnostic {
 
 /// The number of rows of an array whose rows have the shape that is asked for.
 fn check_shape(spec: &FieldSpec, shape: &[usize]) -> Result<usize, Diagnostic> {
+    match shape.split_first() {
+        Some((rows, rest)) if spec.is_one_value(rest) && u32::try_from(*rows).is_ok() => Ok(*rows),
+        _ => Err(other_shape(spec, shape)),
+    }
+}
+
+fn other_shape(spec: &FieldSpec, shape: &[usize]) -> Diagnostic {
     let wanted: Vec<String> =
         spec.shape.iter().map(|extent| extent.map_or_else(|| "any".to_owned(), |extent| extent.to_string())).collect();
-    let fits = |rest: &[usize]| {
-        let fits = |(found, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *found);
-        rest.len() == spec.shape.len() && rest.iter().zip(&spec.shape).all(fits)
-    };
-    match shape.split_first() {
-        Some((rows, rest)) if fits(rest) && u32::try_from(*rows).is_ok() => Ok(*rows),
-        _ => Err(Diagnostic::error(Code::E0603, format!("`{}` has another shape", spec.name))
-            .with_note(format!("found: {}", shape_text(shape)))
-            .with_note(format!("expected: [{}]", [&["rows".to_owned()], &*wanted].concat().join(", ")))),
-    }
+    let rows: &[String] = if spec.whole { &[] } else { &["rows".to_owned()] };
+    Diagnostic::error(Code::E0603, format!("`{}` has another shape", spec.name))
+        .with_note(format!("found: {}", shape_text(shape)))
+        .with_note(format!("expected: [{}]", [rows, &*wanted].concat().join(", ")))
 }

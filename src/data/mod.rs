@@ -55,7 +55,7 @@ pub use flaw::Flaw;
 pub(crate) use flaw::index_of;
 #[cfg(feature = "files")]
 pub use load::{Review, check_header, load, load_reviewed};
-pub use memory::{NamedArray, from_memory};
+pub use memory::{NamedArray, from_memory, whole_fields};
 #[cfg(feature = "files")]
 pub use stream::{Block, Blocks, Kept, KeptKind, KeptValues};
 #[cfg(feature = "files")]
@@ -158,11 +158,13 @@ pub enum FieldKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldSpec {
     pub name: String,
-    /// The shape of one row; `None` where the data decides.
+    /// The shape of one row, or of the one value; `None` where the data decides.
     pub shape: Vec<Option<usize>>,
     pub kind: FieldKind,
     /// Whether values may be missing: an empty cell, NaN.
     pub optional: bool,
+    /// Whether it is one value for all rows. Data holds it once, or in every row.
+    pub whole: bool,
     /// The largest magnitude that floats may have, so that they are finite in the precision of the run.
     pub largest: f64,
     /// Where the spec declares it, for diagnostics.
@@ -172,7 +174,21 @@ pub struct FieldSpec {
 impl FieldSpec {
     /// A field that is not optional and is declared nowhere.
     pub fn new(name: impl Into<String>, shape: &[Option<usize>], kind: FieldKind) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), kind, optional: false, largest: f64::MAX, span: None }
+        Self {
+            name: name.into(),
+            shape: shape.to_vec(),
+            kind,
+            optional: false,
+            whole: false,
+            largest: f64::MAX,
+            span: None,
+        }
+    }
+
+    /// Whether a shape is that of one value of the field: of a row, or of all of them.
+    pub fn is_one_value(&self, shape: &[usize]) -> bool {
+        let fits = |(found, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *found);
+        shape.len() == self.shape.len() && shape.iter().zip(&self.shape).all(fits)
     }
 
     pub fn optional(mut self) -> Self {

@@ -15,7 +15,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use super::load::{Loading, Review};
 use super::locate::{ArrayFile, Format, Located, LocatedColumns, Locator};
 use super::npy::NpyError;
-use super::{DataSource, Dataset, FieldSpec, Numbers, csv};
+use super::{DataSource, Dataset, Field, FieldSpec, Numbers, csv};
 
 /// About as many values make a block.
 const BLOCK_VALUES: usize = 1 << 22;
@@ -58,6 +58,8 @@ pub struct Block {
 #[derive(Debug)]
 pub struct Blocks<'s> {
     source: &'s DataSource,
+    /// what every block has besides
+    fed: &'s [(String, Field)],
     body: Body<'s>,
     kept: Vec<Kept>,
     /// rows in a block
@@ -81,6 +83,8 @@ struct TableBody<'s> {
 
 struct ArraysBody<'s> {
     fields: Vec<(Located<'s>, Unpacking)>,
+    /// what the file holds once, for all rows
+    once: Vec<(Located<'s>, Numbers)>,
     kept: Vec<Unpacking>,
     rows: (usize, usize),
 }
@@ -96,13 +100,14 @@ impl std::fmt::Debug for Body<'_> {
 
 impl<'s> Blocks<'s> {
     /// Finds the fields of a file, and the columns or arrays to `keep`. Each block but the last has a multiple of `batch` rows;
-    /// when there is no `batch` all rows are one block.
+    /// when there is no `batch` all rows are one block. `fed` are fields that every block has besides, one value for all rows each.
     ///
     /// # Errors
     /// `E0601` and `E0603`, as [`load`](super::load()).
     pub fn open(
         source: &'s DataSource,
         fields: &'s [FieldSpec],
+        fed: &'s [(String, Field)],
         keep: &[String],
         batch: Option<u32>,
     ) -> Result<Self, Diagnostics> {
@@ -118,7 +123,7 @@ impl<'s> Blocks<'s> {
         match opened {
             Ok((body, kept)) if found.is_empty() => {
                 let block = block_rows(fields_len(&body), batch);
-                Ok(Self { source, body, kept, block, given: 0, is_done: false })
+                Ok(Self { source, fed, body, kept, block, given: 0, is_done: false })
             }
             Ok(_) => Err(Diagnostics(found)),
             Err(diagnostic) => {
@@ -143,7 +148,7 @@ impl<'s> Blocks<'s> {
             return Ok(None);
         }
         let locator = Locator { source: self.source };
-        let mut loading = Loading::new(locator);
+        let mut loading = Loading::new(locator, self.fed);
         let kept = match &mut self.body {
             Body::Table(body) => {
                 let kept = body.next(&mut loading, locator, self.block, &self.kept)?;
@@ -288,7 +293,8 @@ fn open_arrays<'s>(
     found: &mut Vec<Diagnostic>,
 ) -> Result<(Body<'s>, Vec<Kept>), Diagnostic> {
     let (located, mut rows) = locator.arrays(&mut file, fields, found)?;
-    let row_len = located.iter().map(|field| field.shape.iter().product::<usize>()).sum();
+    let by_rows = || located.iter().filter(|field| !field.is_once);
+    let row_len = by_rows().map(|field| field.shape.iter().product::<usize>()).sum();
     let block = block_rows(row_len, batch);
     let (mut kept, mut indices) = (Vec::new(), Vec::new());
     for name in keep {
@@ -298,7 +304,7 @@ fn open_arrays<'s>(
         };
         let spec = FieldSpec::new(name, &[], super::FieldKind::Float);
         let shape = file.shape(index).map_err(|error| locator.broken_array(&spec, error))?;
-        if fields.is_empty() && indices.is_empty() && !shape.is_empty() {
+        if by_rows().next().is_none() && indices.is_empty() && !shape.is_empty() {
             rows = locator.range(shape[0])?;
         }
         if shape.len() != 1 || (locator.source.rows.is_none() && shape[0] != rows.1 - rows.0) {
@@ -315,14 +321,20 @@ fn open_arrays<'s>(
         indices.push(index);
     }
     if !found.is_empty() {
-        return Ok((Body::Arrays(ArraysBody { fields: Vec::new(), kept: Vec::new(), rows }), kept));
+        return Ok((Body::Arrays(ArraysBody { fields: Vec::new(), once: Vec::new(), kept: Vec::new(), rows }), kept));
     }
     let lone = fields.first().map(|field| field.name.as_str());
     let unpack = |index: usize| Unpacking::begin(locator, lone, index, rows, block);
     let kept_arrays = indices.into_iter().map(unpack).collect::<Result<Vec<_>, _>>()?;
+    let (once, located): (Vec<_>, Vec<_>) = located.into_iter().partition(|field| field.is_once);
+    let read_once = |field: Located<'s>| match file.read(field.index, None) {
+        Ok(values) => Ok((field, values)),
+        Err(error) => Err(locator.broken_array(field.spec, error)),
+    };
+    let once = once.into_iter().map(read_once).collect::<Result<Vec<_>, _>>()?;
     let fields = located.into_iter().map(|field| unpack(field.index).map(|array| (field, array)));
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    Ok((Body::Arrays(ArraysBody { fields, kept: kept_arrays, rows }), kept))
+    Ok((Body::Arrays(ArraysBody { fields, once, kept: kept_arrays, rows }), kept))
 }
 
 impl ArraysBody<'_> {
@@ -341,6 +353,9 @@ impl ArraysBody<'_> {
                 Ok(values) => loading.keep_rows(field.spec, field.shape.clone(), start + given, values),
                 Err(error) => loading.diagnostics.push(locator.broken_array(field.spec, error)),
             }
+        }
+        for (field, values) in &self.once {
+            loading.keep_rows(field.spec, field.shape.clone(), 0, values.clone());
         }
         let mut all = Vec::new();
         for (array, kept) in self.kept.iter().zip(kept) {

@@ -96,4 +96,16 @@ pub struct Clock {
     /// whether this is the last step of the epoch
     pub epoch_end: bool,
     pub seed: i32,
+    /// how many epochs the run has; 0 where there is no run
+    pub epochs: i32,
+    /// how many steps an epoch has; 0 where there is no run
+    pub steps_per_epoch: i32,
+}
+
+impl Clock {
+    /// How many steps the run has; 0 where there is no run.
+    #[must_use]
+    pub fn total_steps(self) -> i32 {
+        self.epochs.saturating_mul(self.steps_per_epoch)
+    }
 }

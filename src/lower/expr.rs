@@ -9,7 +9,8 @@ use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use std::sync::Arc;
 
 /// Names that stand everywhere and that a spec may take for itself: the clock, the number of samples, two numbers.
-pub(super) const AMBIENT: [&str; 6] = ["step", "epoch", "epoch_end", BATCH, "pi", "inf"];
+pub(super) const AMBIENT: [&str; 9] =
+    ["step", "epoch", "epoch_end", "epochs", "steps_per_epoch", "total_steps", BATCH, "pi", "inf"];
 
 pub(super) fn is_ambient(name: &str) -> bool {
     AMBIENT.contains(&name)
@@ -80,6 +81,9 @@ impl Lowering {
                 ("epoch", _) => {
                     Value::Tensor(self.emit().leaf(InputKind::Epoch, "epoch", &TensorType::scalar(DType::I32), span))
                 }
+                ("epochs", _) => self.clock(InputKind::Epochs, name, span),
+                ("steps_per_epoch", _) => self.clock(InputKind::StepsPerEpoch, name, span),
+                ("total_steps", _) => self.clock(InputKind::TotalSteps, name, span),
                 ("epoch_end", _) => Value::Tensor(self.emit().epoch_end(frame, span)?),
                 (BATCH, _) => Value::Dim(Dim::batch()),
                 ("pi", _) => Value::number(std::f64::consts::PI),
@@ -91,6 +95,11 @@ impl Lowering {
             Value::Poison => Err(Reported),
             value => Ok(value),
         }
+    }
+
+    /// A whole number that the run has.
+    fn clock(&mut self, kind: InputKind, name: &str, span: Span) -> Value {
+        Value::Tensor(self.emit().leaf(kind, name, &TensorType::scalar(DType::I32), span))
     }
 
     /// `enc.kernel`: a param or state by its path.

@@ -129,7 +129,9 @@ impl Lowering {
         let batch_first = tensor_ty.shape.first().is_some_and(crate::ir::Dim::is_batch);
         let batch_later =
             tensor_ty.shape.iter().skip(1).any(|dim| dim.symbols().iter().any(|s| &**s == crate::ir::BATCH));
-        if !batch_first || batch_later {
+        let is_half =
+            !batch_first && tensor_ty.shape.iter().any(|dim| dim.symbols().iter().any(|s| &**s == crate::ir::BATCH));
+        if is_half || batch_later {
             return Err(self.findings.report(
                 Diagnostic::error(
                     Code::E0404,
@@ -137,6 +139,13 @@ impl Lowering {
                 )
                 .at(ty.span, format!("this is {tensor_ty}"))
                 .with_help(format!("write `{}[batch, …]`: the first axis counts samples", tensor_ty.dtype.as_str())),
+            ));
+        }
+        if optional && !batch_first {
+            return Err(self.findings.report(
+                Diagnostic::error(Code::E0404, format!("target `{}` cannot be missing", name.name))
+                    .at(ty.span, "it has no samples that could lack it")
+                    .with_help("only a `target` whose first axis is `batch` may be missing"),
             ));
         }
         let node = self.emit().leaf(kind, &name.name, &tensor_ty, name.span);

@@ -113,7 +113,7 @@ impl<T: Element> Running<T> {
         let executor = ExecutorOptions { mode, threads: options.threads, ..ExecutorOptions::default() };
         let trainer = Trainer::new(&model.compiled, options.seed, &executor)?;
         let predict = trainer.program(model.compiled.simplified.predict.clone());
-        let inputs = trainer.fields().inputs();
+        let inputs = trainer.fields().inputs().read_by(predict.graph());
         let ranges = Ranges::of(predict.graph(), inputs.optional());
         Ok(Box::new(Self { trainer, predict, inputs, ranges }))
     }

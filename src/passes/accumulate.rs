@@ -113,6 +113,8 @@ impl<'g> Study<'g> {
                 Op::Size(size) => is_of_batch(&size.dim),
                 Op::Iota(iota) => is_of_batch(&iota.ty.shape[iota.axis]),
                 Op::Random(_) => !has_rows(&id),
+                // One value for all rows, which is fed with the batch.
+                Op::Input(_) if is_data(&id) => !has_rows(&id),
                 _ => graph.operands(id).iter().any(|operand| depends_on_cut[operand.index()]),
             };
         }

@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use super::checkpointing::Checkpointing;
 use super::fit::{OnNan, Settings};
 use super::start_from::StartSource;
-use crate::data::{DataSource, open_regular};
+use crate::data::{DataSource, Field, FieldSpec, NamedArray, Numbers, open_regular, whole_fields};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 use crate::lower::{Frozen, Setting};
 
@@ -59,6 +59,64 @@ pub struct Override {
     pub span: Span,
 }
 
+/// The value of an input that has one for all rows.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fed {
+    pub shape: Vec<usize>,
+    pub values: Vec<f64>,
+    /// Where the config gives it.
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+impl std::fmt::Display for Fed {
+    /// As it is read: `0.3`, `[[0, 1], [1, 2]]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn nested(shape: &[usize], values: &[f64], text: &mut String) {
+            let Some((extent, rest)) = shape.split_first() else {
+                *text += &values.first().map_or_else(String::new, |value| format!("{value:?}"));
+                return;
+            };
+            let length = rest.iter().product::<usize>();
+            *text += "[";
+            for at in 0..*extent {
+                *text += if at == 0 { "" } else { ", " };
+                nested(rest, &values[at * length..(at + 1) * length], text);
+            }
+            *text += "]";
+        }
+        let mut text = String::new();
+        nested(&self.shape, &self.values, &mut text);
+        f.write_str(&text)
+    }
+}
+
+impl std::str::FromStr for Fed {
+    type Err = String;
+
+    /// A number, or a list of lists of numbers: `0.3`, `[[0, 1], [1, 2]]`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let value = serde_yaml::from_str(text).ok();
+        let fed = value.and_then(|value| fields::fed(&value, None));
+        fed.ok_or_else(|| "expected a number, or lists of numbers that are equally long".to_string())
+    }
+}
+
+/// Values by the names of fields, held against what is asked for.
+///
+/// # Errors
+/// Those of [`whole_fields`].
+pub(super) fn fed_fields<'f>(
+    given: impl Iterator<Item = (&'f str, &'f Fed)>,
+    specs: &[FieldSpec],
+) -> Result<Vec<(String, Field)>, Diagnostics> {
+    let given = given.map(|(name, fed)| (name, &*fed.shape, Numbers::F64(fed.values.clone())));
+    let given: Vec<(&str, &[usize], Numbers)> = given.collect();
+    let arrays: Vec<NamedArray<'_>> = given.iter().map(|(name, shape, values)| (*name, *shape, values)).collect();
+    whole_fields(&arrays, specs)
+}
+
 /// Everything a run is decided by, besides the spec and the data themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunConfig {
@@ -88,6 +146,8 @@ pub struct RunConfig {
     /// Params that are not trained.
     pub frozen: Vec<Frozen>,
     pub set: IndexMap<String, Override>,
+    /// The values of inputs without rows.
+    pub feed: IndexMap<String, Fed>,
     pub monitor: Option<Monitor>,
     pub checkpoint: Checkpointing,
     /// Steps from one that is logged to the next; 0 logs none.
@@ -195,6 +255,33 @@ impl RunConfig {
     /// The training data, or else another part of the data: they share how fields are named.
     pub fn any_source(&self) -> Option<&DataSource> {
         self.sources().next()
+    }
+
+    /// The values of inputs without rows, held against what the spec asks for.
+    ///
+    /// # Errors
+    /// E0603 for a name that no such input has or another shape, E0604 for values that it does not take.
+    pub fn fed(&self, specs: &[FieldSpec]) -> Result<Vec<(String, Field)>, Diagnostics> {
+        let given = self.feed.iter().map(|(name, fed)| (name.as_str(), fed));
+        fed_fields(given, specs).map_err(|mut findings| {
+            let of = |finding: &Diagnostic| {
+                self.feed
+                    .iter()
+                    .find(|(name, _)| finding.headline.contains(&format!("`{name}`")))
+                    .and_then(|(_, fed)| fed.span)
+            };
+            for finding in &mut findings.0 {
+                if let Some(span) = of(finding) {
+                    let placed = std::mem::replace(finding, Diagnostic::error(finding.code, ""));
+                    *finding = if placed.primary.is_some() {
+                        placed.with_label(span, "this value")
+                    } else {
+                        placed.at(span, "this value")
+                    };
+                }
+            }
+            findings
+        })
     }
 
     /// The files that the run reads.

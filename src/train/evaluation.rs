@@ -4,13 +4,13 @@ use super::evaluator::Evaluator;
 use super::fields::Fields;
 use super::folder::params_of;
 use super::outputs::Precision;
-use super::predictor::{clock_at, read_store};
+use super::predictor::{clock_at, fed_of, read_store};
 use super::program::Program;
 use super::ranges::Ranges;
 use super::saved::{EvaluationForm, SavedProgram};
 use super::sums::Sums;
 use super::trainer::Reported;
-use crate::data::{Dataset, FieldSpec, Flaw};
+use crate::data::{Dataset, Field, FieldSpec, Flaw};
 use crate::diag::{Diagnostics, Span};
 use crate::exec::{Clock, ExecutorOptions, Store};
 use crate::ir::DimSizes;
@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub struct Evaluation<T: Element> {
     evaluator: Evaluator<T>,
     fields: Fields,
+    /// what the run gave fields that have one value for all rows
+    fed: Vec<(String, Field)>,
     store: Store<T>,
     clock: Clock,
     precision: Precision,
@@ -53,26 +55,35 @@ impl<T: Element> Evaluation<T> {
             fields.add_target(&target.name, target.ty.clone(), target.optional);
         }
         let fields = fields.read_by(&graph);
+        let fed = fed_of(saved.inputs.iter().chain(&form.targets), &fields, saved.precision)?;
         let (store, moment) = read_store(&[&graph, &finals], &params_of(folder))?;
         let optional: Vec<Arc<str>> = fields.optional().collect();
         let ranges = Ranges::of(&graph, optional);
         let sums = Sums::new(Simple::from(finals), form.products.iter().map(Product::from).collect());
         let evaluator = Evaluator::new(Program::new(graph, options.clone()), sums);
         let (clock, precision) = (clock_at(saved, moment), saved.precision);
-        Ok(Self { evaluator, fields, store, clock, precision, ranges, sizes: DimSizes::new() })
+        Ok(Self { evaluator, fields, fed, store, clock, precision, ranges, sizes: DimSizes::new() })
     }
 
-    /// The names of the fields that it reads.
+    /// The names of the fields that it reads from data.
     pub fn inputs(&self) -> Vec<&str> {
-        self.fields.names()
+        let is_fed = |name: &&str| self.fed.iter().any(|(fed, _)| fed == name);
+        self.fields.names().into_iter().filter(|name| !is_fed(name)).collect()
+    }
+
+    /// The fields that have the value which the run gave them.
+    pub fn fed(&self) -> &[(String, Field)] {
+        &self.fed
     }
 
     /// What a data file must hold.
     ///
     /// # Errors
-    /// E0603 for a field without a batch axis.
+    /// None at present: every field can be had from data.
     pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        self.fields.specs_within(self.precision.largest())
+        let mut specs = self.fields.specs_within(self.precision.largest())?;
+        specs.retain(|spec| !self.fed.iter().any(|(name, _)| *name == spec.name));
+        Ok(specs)
     }
 
     /// What in a dataset lies outside of what the program indexes.

@@ -17,6 +17,18 @@ struct DataField {
     span: Option<Span>,
 }
 
+impl DataField {
+    /// Whether there is a value for each row.
+    fn has_rows(&self) -> bool {
+        self.ty.shape.first().is_some_and(Dim::is_batch)
+    }
+
+    /// The shape of one value.
+    fn value_shape(&self) -> &[Dim] {
+        if self.has_rows() { self.ty.shape.get(1..).unwrap_or_default() } else { &self.ty.shape }
+    }
+}
+
 /// The inputs and targets of a program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Vec<DataField>);
@@ -82,7 +94,7 @@ impl Fields {
     /// What a data file must hold for a run in a precision whose largest number is this.
     ///
     /// # Errors
-    /// E0603 for a field without a batch axis: rows of a file are samples.
+    /// None at present: every field can be had from data.
     pub fn specs_within(&self, largest: f64) -> Result<Vec<FieldSpec>, Diagnostics> {
         let mut specs = self.specs()?;
         specs.iter_mut().for_each(|spec| spec.largest = largest);
@@ -94,24 +106,17 @@ impl Fields {
     /// # Errors
     /// As [`Fields::specs_within`].
     pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        let mut findings = Vec::new();
-        let mut specs = Vec::new();
-        for field in &self.0 {
+        let spec = |field: &DataField| {
             let kind = match field.ty.dtype {
                 DType::F32 => FieldKind::Float,
                 DType::I32 => FieldKind::Int,
                 DType::Bool => FieldKind::Bool,
             };
-            match field.ty.shape.split_first() {
-                Some((first, rest)) if first.is_batch() => {
-                    let shape = rest.iter().map(Dim::as_known).collect();
-                    let (name, optional, span) = (field.name.to_string(), field.optional, field.span);
-                    specs.push(FieldSpec { name, shape, kind, optional, largest: f64::MAX, span });
-                }
-                _ => findings.push(no_batch_axis(field)),
-            }
-        }
-        if findings.is_empty() { Ok(specs) } else { Err(Diagnostics(findings)) }
+            let shape = field.value_shape().iter().map(Dim::as_known).collect();
+            let (name, optional, span, whole) = (field.name.to_string(), field.optional, field.span, !field.has_rows());
+            FieldSpec { name, shape, kind, optional, whole, largest: f64::MAX, span }
+        };
+        Ok(self.0.iter().map(spec).collect())
     }
 
     /// The sizes of the run-time dims other than `batch`, as the data fixes them. Fields that the data lacks are skipped.
@@ -122,7 +127,7 @@ impl Fields {
         let mut sizes = DimSizes::new();
         for field in &self.0 {
             let Some(values) = data.fields.get(&*field.name) else { continue };
-            let shape = field.ty.shape.get(1..).unwrap_or_default();
+            let shape = field.value_shape();
             for (dim, extent) in shape.iter().zip(&values.shape) {
                 if let Some(symbol) = dim.as_symbol() {
                     sizes.entry(symbol.into()).or_insert(*extent);
@@ -131,7 +136,7 @@ impl Fields {
         }
         for field in &self.0 {
             let Some(values) = data.fields.get(&*field.name) else { continue };
-            let shape = field.ty.shape.get(1..).unwrap_or_default();
+            let shape = field.value_shape();
             let asked: Vec<Option<usize>> = shape.iter().map(|dim| dim.evaluate(&sizes)).collect();
             if asked.len() != values.shape.len() || asked.iter().zip(&values.shape).any(|(a, b)| *a != Some(*b)) {
                 return Err(disagreement(field, &values.shape, &sizes).into());
@@ -146,13 +151,6 @@ fn placed(finding: Diagnostic, field: &DataField, label: &str) -> Diagnostic {
         Some(span) => finding.at(span, label),
         None => finding,
     }
-}
-
-fn no_batch_axis(field: &DataField) -> Diagnostic {
-    let finding = Diagnostic::error(Code::E0603, format!("`{}` has no `batch` axis", field.name))
-        .with_note(format!("found: {}", field.ty))
-        .with_note("expected: `batch` as the first axis: the rows of a data file are samples");
-    placed(finding, field, "fed from data")
 }
 
 fn disagreement(field: &DataField, shape: &[usize], sizes: &DimSizes) -> Diagnostic {

@@ -176,6 +176,7 @@ impl<'a, T: Element> Fitting<'a, T> {
         }
         trainer.attach(data.train)?;
         trainer.attach_validation(data.validation)?;
+        trainer.set_run(trainer.n_epochs().saturating_add(settings.epochs), batcher.batches_per_epoch());
         let claim = prepare(trainer, settings, &batcher, data)?;
         let last_epoch = trainer.n_epochs().saturating_add(settings.epochs);
         let good = Arc::new(RunState { model: trainer.state(), progress: Progress::default() });
@@ -225,6 +226,7 @@ impl<'a, T: Element> Fitting<'a, T> {
         self.is_ordered = false;
         self.progress = progress.clone();
         self.last_epoch = self.settings.epochs;
+        self.trainer.set_run(self.last_epoch, self.batcher.batches_per_epoch());
         self.history = history;
         self.kept = kept;
         self.good = Arc::new(state);

@@ -1,14 +1,15 @@
 //! Prediction by a run folder: the saved program or a part of it, its params, and data. No spec is read.
 
+use super::config::fed_fields;
 use super::fields::Fields;
 use super::folder::params_of;
 use super::outputs::{Precision, is_by_rows, predict, to_numbers};
 use super::program::Program;
 use super::ranges::Ranges;
-use super::saved::{SavedProgram, broken};
+use super::saved::{InputForm, SavedProgram, broken};
 use super::slice::Part;
 use crate::data::params::{self, Coverage, ParamsSource};
-use crate::data::{Dataset, FieldSpec, Flaw, Numbers};
+use crate::data::{Dataset, Field, FieldSpec, Flaw, Numbers};
 use crate::diag::{Diagnostics, Span};
 use crate::exec::{Carried, Clock, ExecutorOptions, Store, StoreKind, Values};
 use crate::ir::{DType, Graph, Role, TensorType};
@@ -31,6 +32,8 @@ pub struct Predictor<T: Element> {
     program: Program<T>,
     is_by_rows: bool,
     fields: Fields,
+    /// what the run gave fields that have one value for all rows
+    fed: Vec<(String, Field)>,
     store: Store<T>,
     clock: Clock,
     precision: Precision,
@@ -73,17 +76,24 @@ impl<T: Element> Predictor<T> {
             }
         }
         let fields = fields.read_by(&graph);
+        let fed = fed_of(saved.inputs.iter(), &fields, saved.precision)?;
         let (store, moment) = read_store(&[&graph], &params_of(folder))?;
         let ranges = Ranges::of(&graph, []);
         let is_by_rows = is_by_rows(&graph);
         let program = Program::new(Simple::of(graph), options.clone());
         let clock = clock_at(saved, moment);
-        Ok(Self { program, is_by_rows, fields, store, clock, precision: saved.precision, ranges })
+        Ok(Self { program, is_by_rows, fields, fed, store, clock, precision: saved.precision, ranges })
     }
 
-    /// The names of the fields that it reads.
+    /// The names of the fields that it reads from data.
     pub fn inputs(&self) -> Vec<&str> {
-        self.fields.names()
+        let is_fed = |name: &&str| self.fed.iter().any(|(fed, _)| fed == name);
+        self.fields.names().into_iter().filter(|name| !is_fed(name)).collect()
+    }
+
+    /// The fields that have the value which the run gave them.
+    pub fn fed(&self) -> &[(String, Field)] {
+        &self.fed
     }
 
     /// The names of the outputs that it gives.
@@ -106,9 +116,11 @@ impl<T: Element> Predictor<T> {
     /// What a data file must hold.
     ///
     /// # Errors
-    /// E0603 for an input without a batch axis.
+    /// None at present: every field can be had from data.
     pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        self.fields.specs_within(self.precision.largest())
+        let mut specs = self.fields.specs_within(self.precision.largest())?;
+        specs.retain(|spec| !self.fed.iter().any(|(name, _)| *name == spec.name));
+        Ok(specs)
     }
 
     /// What in a dataset lies outside of what the program indexes.
@@ -137,6 +149,28 @@ impl<T: Element> Predictor<T> {
         let prediction = |(shape, values)| Prediction { shape, values: to_numbers(&values, *precision) };
         Ok(outputs.into_iter().map(|(name, output)| (name, prediction(output))).collect())
     }
+}
+
+/// The values that a run gave those of its fields that a program reads.
+///
+/// # Errors
+/// E0603 and E0604 when the file that holds them was changed.
+pub(super) fn fed_of<'f>(
+    forms: impl Iterator<Item = &'f InputForm>,
+    fields: &Fields,
+    precision: Precision,
+) -> Result<Vec<(String, Field)>, Diagnostics> {
+    let names = fields.names();
+    let forms: Vec<&InputForm> = forms.collect();
+    for (form, fed) in forms.iter().filter_map(|form| Some((form, form.fed.as_ref()?))) {
+        let n_values = fed.shape.iter().fold(1_usize, |product, &extent| product.saturating_mul(extent));
+        if n_values != fed.values.len() {
+            return Err(broken(format!("what `{}` was fed has not the numbers of its shape", form.name)).into());
+        }
+    }
+    let given = forms.into_iter().filter_map(|form| Some((form.name.as_str(), form.fed.as_ref()?)));
+    let given = given.filter(|(name, _)| names.contains(name));
+    fed_fields(given, &fields.specs_within(precision.largest())?)
 }
 
 /// The type of an input.

@@ -6,9 +6,10 @@
 use crate::data::{Dataset, Field, Numbers, counted, listed, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Clock, Executor, ExecutorOptions, Feed, Store};
-use crate::ir::{BATCH, DType, DimSizes, Graph};
-use crate::ops::Element;
+use crate::ir::{BATCH, DType, Dim, DimSizes, Graph, NodeId};
+use crate::ops::{Element, InputKind, Op};
 use crate::pipeline::{self, Simple};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A graph and its executors.
@@ -18,6 +19,8 @@ pub struct Program<T: Element> {
     options: ExecutorOptions,
     /// of the run-time dims other than `batch`
     sizes: DimSizes,
+    /// the inputs that have one value for all rows, once they were asked for
+    whole: Option<BTreeSet<Arc<str>>>,
     executors: Vec<(usize, Executor<T>)>,
 }
 
@@ -25,7 +28,7 @@ impl<T: Element> Program<T> {
     pub fn new(graph: impl Into<Simple>, options: ExecutorOptions) -> Self {
         // All its executors are alive at once.
         let options = ExecutorOptions { budget: Some(options.budget()), ..options };
-        Self { graph: graph.into(), options, sizes: DimSizes::new(), executors: Vec::new() }
+        Self { graph: graph.into(), options, sizes: DimSizes::new(), whole: None, executors: Vec::new() }
     }
 
     pub fn graph(&self) -> &Graph {
@@ -52,6 +55,19 @@ impl<T: Element> Program<T> {
             }
         };
         Ok(&mut self.executors[at].1)
+    }
+
+    /// The inputs that have one value for all rows.
+    pub(super) fn whole(&mut self) -> BTreeSet<Arc<str>> {
+        let graph = &self.graph;
+        let whole = || {
+            let is_whole = |id: &NodeId| {
+                matches!(graph.op(*id), Op::Input(input) if matches!(input.kind, InputKind::Input | InputKind::Target))
+                    && !graph.ty(*id).shape.first().is_some_and(Dim::is_batch)
+            };
+            graph.ids().filter(is_whole).map(|id| graph.node(id).provenance.name.clone()).collect()
+        };
+        self.whole.get_or_insert_with(whole).clone()
     }
 
     /// Runs the program on rows of a dataset.
@@ -84,19 +100,38 @@ impl<T: Element> Program<T> {
     ) -> Result<&mut Executor<T>, Diagnostics> {
         let Some((data, rows)) = parts.first() else { return Err(no_rows("a batch has no rows").into()) };
         check_rows(data, rows)?;
+        let whole = self.whole();
         let executor = self.executor(rows.len(), sizes)?;
-        feed_from(executor, parts)?;
+        feed_from(executor, &whole, parts)?;
         Ok(executor)
     }
 }
 
 /// Feeds each field from the first of the parts that has it.
-fn feed_from<T: Element>(executor: &mut Executor<T>, parts: &[(&Dataset, &[u32])]) -> Result<(), Diagnostics> {
+fn feed_from<T: Element>(
+    executor: &mut Executor<T>,
+    whole: &BTreeSet<Arc<str>>,
+    parts: &[(&Dataset, &[u32])],
+) -> Result<(), Diagnostics> {
     let Some(first) = parts.first() else { return Ok(()) };
     for at in 0..executor.feeds().len() {
         let name = &executor.feeds()[at].name;
         let (data, rows) = parts.iter().find(|(data, _)| data.fields.contains_key(&**name)).unwrap_or(first);
-        let field = fitting(&executor.feeds()[at], data, rows.len())?;
+        let is_whole = whole.contains(name);
+        let field = if is_whole {
+            fitting_whole(&executor.feeds()[at], data, rows)?
+        } else {
+            fitting(&executor.feeds()[at], data, rows.len())?
+        };
+        // What is held once stands in the first row, and what is held in every row is the same in each.
+        let is_once = is_whole && field.values.len() == field.row_len();
+        let rows = if is_once {
+            &[0]
+        } else if is_whole {
+            &rows[..1]
+        } else {
+            *rows
+        };
         // Both fill: the rows and the shape were checked.
         if let Some(buffer) = executor.feed_float(at) {
             field.fill_float(rows, buffer);
@@ -155,4 +190,42 @@ fn fitting<'d>(feed: &Feed, data: &'d Dataset, n_rows: usize) -> Result<&'d Fiel
         return Err(mistake(headline, field.values.type_name().into(), "i32".into()));
     }
     Ok(field)
+}
+
+/// The field that one value for all rows is taken from: held once, or in every row of the batch alike.
+fn fitting_whole<'d>(feed: &Feed, data: &'d Dataset, rows: &[u32]) -> Result<&'d Field, Diagnostic> {
+    let name = &feed.name;
+    let Some(field) = data.fields.get(&**name) else {
+        return Err(Diagnostic::error(Code::E0603, format!("`{name}` has no value"))
+            .with_note("expected: one value for all rows")
+            .with_help(format!(
+                "give it one: `feed: {{ {name}: … }}` in the run config, `--feed {name}=…`, or a field of the data"
+            )));
+    };
+    let mistake = |headline: String, found: String, expected: String| {
+        let finding = Diagnostic::error(Code::E0603, headline).with_note(format!("found: {found}"));
+        finding.with_note(format!("expected: {expected}"))
+    };
+    if field.shape != feed.shape {
+        let headline = format!("the field `{name}` has another shape");
+        return Err(mistake(headline, shape_text(&field.shape), shape_text(&feed.shape)));
+    }
+    if feed.dtype != DType::F32 && !matches!(field.values, Numbers::I32(_)) {
+        let headline = format!("the field `{name}` has another element type");
+        return Err(mistake(headline, field.values.type_name().into(), "i32".into()));
+    }
+    let length = field.row_len();
+    if field.values.len() == length {
+        return Ok(field);
+    }
+    let value = |row: u32, at: usize| field.values.get(row as usize * length + at).to_bits();
+    let differs = |row: &&u32| (0..length).any(|at| value(**row, at) != value(rows[0], at));
+    match rows.iter().find(differs) {
+        None => Ok(field),
+        Some(row) => Err(mistake(
+            format!("`{name}` is one value for all rows of a batch, and differs within one"),
+            format!("rows {} and {row} differ", rows[0]),
+            "the same in every row of a batch".into(),
+        )),
+    }
 }

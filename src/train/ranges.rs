@@ -74,6 +74,9 @@ impl Ranges {
         let Numbers::I32(values) = &field.values else { return None };
         let row_len = field.row_len();
         let is_optional = self.optional.contains(&demand.field);
+        // One value for all rows stands where the first row's would.
+        let n_rows = if values.len() == row_len { 1 } else { usize::MAX };
+        let rows = rows.take(n_rows).map(|row| if n_rows == 1 { 0 } else { row });
         let is_whole = demand.region.iter().all(Option::is_none);
         let mut flaw = Flaw::new(&demand.field);
         for row in rows {
@@ -135,6 +138,8 @@ impl Shares {
                     value.is_nan() || value == f64::from(MISSING_INT)
                 })
         };
+        // One value for all rows stands where the first row's would.
+        let n_rows = if field.values.len() == row_len { n_rows.min(1) } else { n_rows };
         (0..n_rows).map(move |row| row * row_len).filter(move |start| !is_missing(*start))
     }
 

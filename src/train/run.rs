@@ -12,7 +12,7 @@ use super::ranges::{Ranges, Shares};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
 use crate::analyse::{Policy, lint, weight_steps};
-use crate::data::{DataSource, Dataset, Flaw, check_header, load_reviewed, open_regular};
+use crate::data::{DataSource, Dataset, Field, FieldSpec, Flaw, check_header, load_reviewed, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::ExecutorOptions;
 use crate::ir::Role;
@@ -73,7 +73,13 @@ pub fn check_data(compiled: &Compiled, config: &RunConfig) -> Result<Vec<(&'stat
     let mut findings = Vec::new();
     findings.extend(check_config(compiled, config).err().into_iter().flat_map(|found| found.0));
     let fields = Fields::of(&compiled.module);
-    let specs = fields.specs_within(config.precision.largest())?;
+    let (specs, _) = match asked(config, &fields) {
+        Ok(asked) => asked,
+        Err(found) => {
+            findings.extend(found.0);
+            return Err(Diagnostics(findings));
+        }
+    };
     let mut parts = Vec::new();
     let sources = [("train", &config.train), ("validation", &config.validation), ("test", &config.test)];
     for (part, source) in sources.into_iter().filter_map(|(part, source)| Some((part, source.as_ref()?))) {
@@ -83,6 +89,16 @@ pub fn check_data(compiled: &Compiled, config: &RunConfig) -> Result<Vec<(&'stat
         }
     }
     if findings.is_empty() { Ok(parts) } else { Err(Diagnostics(findings)) }
+}
+
+/// What the data files of a run must hold, and the values that the config gives instead.
+type Asked = (Vec<FieldSpec>, Vec<(String, Field)>);
+
+fn asked(config: &RunConfig, fields: &Fields) -> Result<Asked, Diagnostics> {
+    let mut specs = fields.specs_within(config.precision.largest())?;
+    let fed = config.fed(&specs)?;
+    specs.retain(|spec| !fed.iter().any(|(name, _)| *name == spec.name));
+    Ok((specs, fed))
 }
 
 /// What needs no data file.
@@ -120,11 +136,11 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     check_config(compiled, config)?;
     let trains = config.epochs > 0;
     let fields = Fields::of(&compiled.module);
-    let specs = fields.specs_within(config.precision.largest())?;
+    let (specs, fed) = asked(config, &fields)?;
     let mut reviewer = Reviewer::of(compiled, &fields);
     let mut findings = Vec::new();
     let mut read = |source: &DataSource| {
-        let (data, found) = load_reviewed(source, &specs, &mut |data| reviewer.review(data))?;
+        let (data, found) = load_reviewed(source, &specs, &fed, &mut |data| reviewer.review(data))?;
         findings.extend(found);
         not_empty(data, source)
     };

@@ -2,6 +2,7 @@
 //!
 //! Nothing in the folder is trusted: a graph is read through the shape rules and held against what its program may read and give.
 
+use super::config::Fed;
 use super::folder::{EVALUATION_FILE, PROGRAM_FILE, params_of};
 use super::outputs::Precision;
 use crate::data::{ColumnSpec, DataSource, names_in};
@@ -83,7 +84,7 @@ pub struct ClockForm {
 impl From<ClockForm> for Clock {
     fn from(form: ClockForm) -> Self {
         let ClockForm { step, epoch, seed } = form;
-        Self { step, epoch, epoch_end: false, seed }
+        Self { step, epoch, seed, ..Self::default() }
     }
 }
 
@@ -97,6 +98,9 @@ pub struct InputForm {
     /// whether values may be missing
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// the value for all rows that the run gave it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fed: Option<Fed>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// The whole numbers that it may hold, for who reads this file without the means to derive them from the program.
@@ -294,8 +298,7 @@ fn check_leaves(graph: &Graph, fields: &[&InputForm]) -> Result<(), Diagnostic> 
                 return Err(broken(format!("it reads `{name}` : {}, which is not listed", leaf.ty)));
             }
             Op::Input(leaf)
-                if matches!(leaf.kind, InputKind::Step | InputKind::Epoch | InputKind::EpochEnd | InputKind::Seed)
-                    && leaf.ty != TensorType::scalar(DType::I32) =>
+                if matches!(leaf.kind.as_str(), "clock" | "seed") && leaf.ty != TensorType::scalar(DType::I32) =>
             {
                 return Err(broken(format!("`{name}` is {}, not i32", leaf.ty)));
             }

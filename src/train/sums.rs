@@ -111,6 +111,9 @@ impl Sums {
             InputKind::Step => return number(clock.step),
             InputKind::Epoch => return number(clock.epoch),
             InputKind::EpochEnd => return number(1),
+            InputKind::Epochs => return number(clock.epochs),
+            InputKind::StepsPerEpoch => return number(clock.steps_per_epoch),
+            InputKind::TotalSteps => return number(clock.total_steps()),
             InputKind::Seed => return number(clock.seed),
             InputKind::Port(_) => panic!("internal: a loop's leaf stands in its body"),
             InputKind::Input | InputKind::Target => {

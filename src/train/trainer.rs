@@ -277,6 +277,12 @@ impl<T: Element> Trainer<T> {
         self.beside.take(data)
     }
 
+    /// Says how many epochs the run has in all, and how many steps an epoch.
+    pub fn set_run(&mut self, epochs: u32, steps_per_epoch: usize) {
+        self.clock.epochs = i32::try_from(epochs).unwrap_or(i32::MAX);
+        self.clock.steps_per_epoch = i32::try_from(steps_per_epoch).unwrap_or(i32::MAX);
+    }
+
     /// Begins an epoch: sets the clock and forgets the sums that the metrics of an epoch are made of.
     pub fn begin_epoch(&mut self) {
         self.clock.epoch = i32::try_from(self.n_epochs).unwrap_or(i32::MAX);

@@ -130,3 +130,17 @@ fn the_clock_and_the_batch_are_floats_beside_floats() {
     let found = run.step(3);
     assert_eq!((found["rows"], found["whole"], found["s"]), (3.5, 3.0, 34.0));
 }
+
+/// A rise to a schedule that has not begun is a rise to its first value.
+#[test]
+fn a_rise_goes_before_a_schedule() {
+    let text = "input x: f32[batch]\nparam w: f32 = 1\noutput o = w * x\nloss l = square(o)\nmetric rate = warm_up(step, after=cosine(step - 500, from=5, to=0, over=9500), over=500)\nmetric until_end = linear(step, from=1, to=0, over=total_steps)\nmetric beyond = cosine(step, from=1, to=0.25, over=100)\ntrain { minimize l optimizer sgd(lr=0.1) }";
+    let mut run = Run::new(text);
+    run.feed("x", &[1.0]);
+    run.clock.step = 250;
+    (run.clock.epochs, run.clock.steps_per_epoch) = (10, 100);
+    let found = run.step(1);
+    assert_near("rate", found["rate"], 2.5);
+    assert_near("until_end", found["until_end"], 0.75);
+    assert_near("beyond", found["beyond"], 0.25);
+}

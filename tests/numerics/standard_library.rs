@@ -363,7 +363,8 @@ fn a_plateau_lowers_the_rate() {
     for (epoch, loss) in [5.0, 4.0, 4.0, 4.00001, 3.0, 3.0, 2.99999].into_iter().enumerate() {
         for (half, value) in [(0, loss - 1.0), (1, loss + 1.0)] {
             feed(&mut step, &Feeds::from([("x".to_string(), vec![value; 2])]));
-            let clock = Clock { step: 2 * epoch as i32 + half, epoch: epoch as i32, epoch_end: half == 1, seed: 0 };
+            let clock =
+                Clock { step: 2 * epoch as i32 + half, epoch: epoch as i32, epoch_end: half == 1, ..Clock::default() };
             step.run(&mut store, clock).unwrap();
         }
         rates.push(floats(store.find(StoreKind::State, &state).unwrap())[0]);

@@ -311,3 +311,67 @@ fn a_spec_without_training_is_evaluated_and_saved() {
     let trained = Project::new(SPEC, "spec: model.anb\ndata: {}\nbatch_size: 4\nepochs: 0\n");
     assert!(trained.fails(&["run", "run.yaml", "--epochs", "2"]).contains("no training data"));
 }
+
+const FED: &str = "\
+input  x: f32[batch]
+input  shift: f32
+input  alpha: f32
+target y: f32[batch]
+param w: f32 = 1
+output line = w * x + shift
+loss error = alpha * square(y - w * x)
+metric steps = f32(total_steps)
+train { minimize error  optimizer sgd(lr=0.1) }
+";
+
+/// What an input without rows was fed belongs to the run: going on, predicting and evaluating have it.
+#[test]
+fn what_was_fed_belongs_to_the_run() {
+    let config = "spec: model.anb\ndata: { train: data.npz }\nbatch_size: 4\nepochs: 2\noutput: runs/model\n";
+    let project = Project::new(FED, &format!("{config}feed: {{ shift: 3, alpha: 0.25 }}\n"));
+    let (x, y) = (ramp(10), vec![2.0; 10]);
+    project.arrays("data.npz", &[("x", &[10], &x), ("y", &[10], &y)]);
+    project.succeeds(&["run", "run.yaml", "--feed", "alpha=0.5"]);
+    let kept = project.read("runs/model/run.yaml");
+    assert!(kept.contains("alpha: 0.5") && kept.contains("shift: 3"), "{kept}");
+    let params = |run: &str| std::fs::read(project.path(&format!("{run}/params.safetensors"))).unwrap();
+    let short = params("runs/model");
+
+    project.succeeds(&predict("data.npz", "out.npz", &[]));
+    let (_, line) = project.array("out.npz", "line");
+    assert_eq!((x[0], line[0]), (0.0, 3.0));
+    for (x_at, line_at) in x.iter().zip(&line) {
+        assert!(((line_at - 3.0) * x[9] - (line[9] - 3.0) * x_at).abs() < 1e-5, "{line:?}");
+    }
+    let evaluated = project.succeeds(&["evaluate", "runs/model", "--data", "data.npz"]);
+    assert!(evaluated.contains("error"), "{evaluated}");
+
+    // Data may hold them, once or in every row.
+    project.write("bare.yaml", config);
+    let alphas = [0.5; 10];
+    type Arrays<'a> = &'a [(&'a str, &'a [usize], &'a [f32])];
+    let [once, each]: [Arrays<'_>; 2] = [
+        &[("x", &[10], &x), ("y", &[10], &y), ("alpha", &[], &[0.5]), ("shift", &[], &[3.0])],
+        &[("x", &[10], &x), ("y", &[10], &y), ("alpha", &[10], &alphas), ("shift", &[], &[3.0])],
+    ];
+    for (at, arrays) in [once, each].into_iter().enumerate() {
+        project.arrays("data.npz", arrays);
+        let output = format!("runs/data{at}");
+        project.succeeds(&["run", "bare.yaml", "--output", &output]);
+        assert!(params(&output) == short, "{output}");
+        let file = format!("out{at}.npz");
+        project.succeeds(&["predict", &output, "--data", "data.npz", "-o", &file]);
+        assert_eq!(project.array(&file, "line").1, line);
+    }
+    project.arrays("data.npz", &[("x", &[10], &x), ("y", &[10], &y)]);
+
+    project.succeeds(&["run", "run.yaml", "--feed", "alpha=0.5", "--epochs", "4", "--output", "runs/long"]);
+    project.succeeds(&["run", "--resume", "runs/model", "--epochs", "4"]);
+    assert!(params("runs/model") == params("runs/long") && params("runs/model") != short);
+
+    let missing = project.fails(&["run", "bare.yaml"]);
+    assert!(missing.contains("E0603") && missing.contains("--feed alpha="), "{missing}");
+    let unknown = project.fails(&["run", "run.yaml", "--feed", "alhpa=0.5"]);
+    assert!(unknown.contains("E0603") && unknown.contains("`alpha`"), "{unknown}");
+    project.fails(&["run", "run.yaml", "--feed", "alpha=[1, 2]"]);
+}

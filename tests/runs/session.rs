@@ -377,3 +377,43 @@ fn a_session_predicts_for_ids_that_there_are() {
         assert!(error.to_string().contains(&format!("{id} at row 1")), "{error}");
     }
 }
+
+const SCALED: &str = "
+    input  x: f32[batch]
+    input  alpha: f32
+    input  pairs: i32[E, 2]
+    target y: f32[batch]
+    param w: f32 = 1
+    output line = w * x
+    loss error = alpha * square(y - line) + 0 * f32(sum(pairs))
+    metric ends = f32(sum(pairs))
+    metric clock = f32(total_steps + epochs + steps_per_epoch)
+    train { minimize error  optimizer sgd(lr=0.1) }";
+
+/// An input without rows has one value for a fit and another one for the next; prediction does not ask for it.
+#[test]
+fn what_has_no_rows_is_fed_once_and_changes_between_fits() {
+    let mut session = Model::compile(SCALED).unwrap().session().unwrap();
+    let data = |alpha: f32| {
+        let rows = Data::new().with("x", [1.0_f32, 2.0]).with("y", [2.0_f32, 4.0]);
+        rows.with("alpha", anabranch::ndarray::arr0(alpha)).with("pairs", [[0, 1], [1, 2], [2, 0]])
+    };
+    let settings = Fit { epochs: 1, batch_size: 2, ..Fit::default() };
+    let history = session.fit(&data(0.0), &settings).unwrap();
+    assert_eq!(session.param("w").unwrap().to_vec::<f64>(), [1.0]);
+    let last = &history.epochs.last().unwrap().train;
+    assert_eq!((last["ends"], last["clock"]), (6.0, 3.0));
+    session.fit(&data(1.0), &settings).unwrap();
+    // 0.1 times the mean of 2 x (2 x - x) is 0.5
+    assert!((session.param("w").unwrap().to_vec::<f64>()[0] - 1.5).abs() < 1e-6);
+    let line = session.predict(&Data::new().with("x", [1.0_f32, 2.0])).unwrap();
+    assert!((line["line"].to_vec::<f64>()[1] - 3.0).abs() < 1e-6);
+    // In every row alike it is one value; where rows differ it is a mistake.
+    let column = |alpha: [f32; 2]| {
+        let rows = Data::new().with("x", [1.0_f32, 2.0]).with("y", [2.0_f32, 4.0]).with("alpha", alpha);
+        rows.with("pairs", [[0, 1], [1, 2], [2, 0]])
+    };
+    assert!(session.evaluate(&column([0.5, 0.5])).is_ok());
+    assert_eq!(code(session.evaluate(&column([0.5, 0.25]))), "E0603");
+    assert_eq!(code(session.evaluate(&Data::new().with("x", [1.0_f32]).with("y", [1.0_f32]))), "E0603");
+}

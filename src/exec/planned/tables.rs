@@ -13,6 +13,9 @@ use crate::plan::{BufferId, ConstantValue, Place, Plan, Storage};
 use anabranch_kernels::elementwise::{Destination, Source};
 use std::sync::Arc;
 
+/// The numbers of the clock and the seed.
+const CLOCK: usize = 7;
+
 /// Where one buffer's elements are during a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
@@ -232,7 +235,7 @@ impl<T: Element> Tables<T> {
             ints: Vec::new(),
             constants: Vec::new(),
             leaves: Vec::new(),
-            clock: vec![0; 4],
+            clock: vec![0; CLOCK],
             places: plan.buffers.iter().map(|buffer| Address::nowhere(buffer.storage)).collect(),
             lens: plan.buffers.iter().map(|buffer| buffer.len).collect(),
             workspace: memory::zeros(workspace, "the workspace of products and convolutions")?,
@@ -294,7 +297,16 @@ impl<T: Element> Tables<T> {
     /// # Errors
     /// When the store lacks a param or state, or has it in another type or shape. Nothing has been written then.
     pub fn resolve(&mut self, feeds: &mut [Values<T>], store: &mut Store<T>, clock: Clock) -> Result<(), StoreError> {
-        self.clock.copy_from_slice(&[clock.step, clock.epoch, clock.seed, i32::from(clock.epoch_end)]);
+        let numbers: [i32; CLOCK] = [
+            clock.step,
+            clock.epoch,
+            clock.seed,
+            i32::from(clock.epoch_end),
+            clock.epochs,
+            clock.steps_per_epoch,
+            clock.total_steps(),
+        ];
+        self.clock.copy_from_slice(&numbers);
         let numbers = Address::ints::<T>(&mut self.clock);
         let mut leaves = std::mem::take(&mut self.leaves);
         let mut resolved = Ok(());
@@ -308,7 +320,7 @@ impl<T: Element> Tables<T> {
                         break;
                     }
                 },
-                Leaf::Clock(number) => numbers.part(*number, 4),
+                Leaf::Clock(number) => numbers.part(*number, CLOCK),
                 Leaf::Placed => continue,
             };
             self.place(BufferId(*buffer), address);
@@ -429,6 +441,9 @@ fn leaf(kind: InputKind, name: &Arc<str>, feeds: &[Feed], carried: &[Carried]) -
         InputKind::Epoch => Leaf::Clock(1),
         InputKind::Seed => Leaf::Clock(2),
         InputKind::EpochEnd => Leaf::Clock(3),
+        InputKind::Epochs => Leaf::Clock(4),
+        InputKind::StepsPerEpoch => Leaf::Clock(5),
+        InputKind::TotalSteps => Leaf::Clock(6),
         InputKind::Port(_) => Leaf::Placed,
         InputKind::Param => stored(StoreKind::Param),
         InputKind::State => stored(StoreKind::State),

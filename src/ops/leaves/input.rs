@@ -22,6 +22,12 @@ pub enum InputKind {
     Epoch,
     /// 1 on the last step of an epoch, else 0 (`i32`)
     EpochEnd,
+    /// how many epochs the run has (`i32`)
+    Epochs,
+    /// how many steps an epoch has (`i32`)
+    StepsPerEpoch,
+    /// how many steps the run has (`i32`)
+    TotalSteps,
     /// the seed of the run (`i32`)
     Seed,
     /// in the body of a loop: what the loop hands in at this position
@@ -35,7 +41,9 @@ impl InputKind {
             Self::Target => "target",
             Self::Param => "param",
             Self::State => "state",
-            Self::Step | Self::Epoch | Self::EpochEnd => "clock",
+            Self::Step | Self::Epoch | Self::EpochEnd | Self::Epochs | Self::StepsPerEpoch | Self::TotalSteps => {
+                "clock"
+            }
             Self::Seed => "seed",
             Self::Port(_) => "port",
         }
@@ -75,7 +83,14 @@ impl Primitive for Input {
 
     fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
         match (self.kind, self.ty.dtype) {
-            (InputKind::Step | InputKind::Epoch, _) => Interval::new(0.0, LAST_STEP),
+            (
+                InputKind::Step
+                | InputKind::Epoch
+                | InputKind::Epochs
+                | InputKind::StepsPerEpoch
+                | InputKind::TotalSteps,
+                _,
+            ) => Interval::new(0.0, LAST_STEP),
             (InputKind::EpochEnd, _) | (_, DType::Bool) => Interval::UNIT,
             (_, DType::F32 | DType::I32) => Interval::ALL,
         }

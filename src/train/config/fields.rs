@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::train::fit::OnNan;
 
 use super::places::Places;
-use super::{ConstValue, Override, Precision, RunConfig};
+use super::{ConstValue, Fed, Override, Precision, RunConfig};
 
 type Columns = IndexMap<String, ColumnSpec>;
 
@@ -27,6 +27,7 @@ const TOP_KEYS: &[&str] = &[
     "params",
     "frozen",
     "set",
+    "feed",
     "monitor",
     "checkpoint",
     "log_every",
@@ -58,6 +59,26 @@ impl<'a> Section<'a> {
 
     pub(super) fn path_to(self, key: &'a str) -> Vec<&'a str> {
         self.path.iter().copied().chain([key]).collect()
+    }
+}
+
+/// A number, true or false, or nested lists of them of one shape.
+pub(super) fn fed(value: &Value, span: Option<Span>) -> Option<Fed> {
+    match value {
+        Value::Bool(flag) => Some(Fed { shape: Vec::new(), values: vec![f64::from(u8::from(*flag))], span }),
+        Value::Number(number) => {
+            let value = number.as_f64().filter(|value| value.is_finite())?;
+            Some(Fed { shape: Vec::new(), values: vec![value], span })
+        }
+        Value::Sequence(items) => {
+            let items: Vec<Fed> = items.iter().map(|item| fed(item, None)).collect::<Option<_>>()?;
+            let inner = items.first().map(|item| item.shape.clone()).unwrap_or_default();
+            let is_even = items.iter().all(|item| item.shape == inner);
+            let shape = [items.len()].into_iter().chain(inner).collect();
+            let values = items.into_iter().flat_map(|item| item.values).collect();
+            is_even.then_some(Fed { shape, values, span })
+        }
+        _ => None,
     }
 }
 
@@ -112,6 +133,7 @@ impl Reader {
         let params = top.get("params").and_then(|value| self.params(top, value));
         let frozen = self.frozen(top);
         let set = self.overrides(top);
+        let feed = self.feed(top);
         let monitor = self.monitor(top, validation.is_some());
         let checkpoint = self.checkpointing(top);
         let log_every = top.get("log_every").map_or(LOG_EVERY, |value| {
@@ -147,6 +169,7 @@ impl Reader {
             params,
             frozen,
             set,
+            feed,
             monitor,
             checkpoint,
             log_every,
@@ -277,6 +300,26 @@ impl Reader {
             }
         }
         set
+    }
+
+    fn feed(&mut self, top: Section<'_>) -> IndexMap<String, Fed> {
+        let mut feed = IndexMap::new();
+        let Some(value) = top.get("feed") else { return feed };
+        let Some(map) = value.as_mapping() else {
+            self.wrong_kind(&["feed"], value, "a mapping of inputs to values, `{ alpha: 0.3 }`");
+            return feed;
+        };
+        for (key, value) in map {
+            let name = scalar_text(key).unwrap_or_default();
+            let path = ["feed", name.as_str()];
+            match fed(value, Some(self.value_span(&path))) {
+                Some(fed) => {
+                    feed.insert(name.clone(), fed);
+                }
+                None => self.wrong_kind(&path, value, "a number, or lists of numbers that are equally long"),
+            }
+        }
+        feed
     }
 
     fn precision(&mut self, top: Section<'_>) -> Precision {

@@ -36,6 +36,7 @@ impl RunConfig {
             params,
             frozen,
             set,
+            feed,
             monitor,
             checkpoint,
             log_every,
@@ -67,6 +68,13 @@ impl RunConfig {
         if !set.is_empty() {
             put(&mut top, "set", overrides(set));
         }
+        if !feed.is_empty() {
+            let mut fed = Mapping::new();
+            for (name, value) in feed {
+                put(&mut fed, name, nested(&value.shape, &value.values));
+            }
+            put(&mut top, "feed", fed);
+        }
         if let Some(monitor) = monitor {
             put(&mut top, "monitor", monitor_form(monitor));
         }
@@ -84,6 +92,23 @@ impl RunConfig {
 
 fn put(map: &mut Mapping, key: &str, value: impl Into<Value>) {
     map.insert(Value::from(key), value.into());
+}
+
+/// Numbers as lists of lists of a shape; whole ones without a point.
+fn nested(shape: &[usize], values: &[f64]) -> Value {
+    match shape.split_first() {
+        None => values.first().map_or(Value::Null, |value| {
+            if value.fract() == 0.0 && value.abs() < 1e15 && (*value != 0.0 || value.is_sign_positive()) {
+                Value::from(*value as i64)
+            } else {
+                Value::from(*value)
+            }
+        }),
+        Some((extent, rest)) => {
+            let length = rest.iter().product::<usize>();
+            Value::Sequence((0..*extent).map(|at| nested(rest, &values[at * length..(at + 1) * length])).collect())
+        }
+    }
 }
 
 fn text_of(path: &Path) -> String {

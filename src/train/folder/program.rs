@@ -62,6 +62,7 @@ fn field_forms(fields: &IndexMap<Arc<str>, DataInfo>, ranges: &Ranges, config: &
         name: name.to_string(),
         ty: info.ty.clone(),
         optional: info.optional,
+        fed: config.feed.get(&**name).cloned(),
         columns: columns(name).map(ColumnSpec::names).unwrap_or_default(),
         accepts: accepts(name),
     };

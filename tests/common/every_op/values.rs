@@ -9,7 +9,7 @@ use ndarray::{ArrayD, IxDyn};
 pub type Values = Tensor<f64>;
 
 pub fn clock() -> Clock {
-    Clock { step: 3, epoch: 1, epoch_end: true, seed: 5 }
+    Clock { step: 3, epoch: 1, epoch_end: true, seed: 5, epochs: 7, steps_per_epoch: 11 }
 }
 
 /// A leaf's value: the same for a name on every call, without ties, within 1.2, and exact in f32. A name that starts with `matrix`
@@ -41,6 +41,9 @@ pub fn feed_values(kind: InputKind, name: &str, ty: &TensorType) -> Values {
         InputKind::Step => scalar(clock().step),
         InputKind::Epoch => scalar(clock().epoch),
         InputKind::EpochEnd => scalar(i32::from(clock().epoch_end)),
+        InputKind::Epochs => scalar(clock().epochs),
+        InputKind::StepsPerEpoch => scalar(clock().steps_per_epoch),
+        InputKind::TotalSteps => scalar(clock().total_steps()),
         InputKind::Seed => scalar(clock().seed),
         _ => leaf_value(name, ty),
     }
