@@ -474,6 +474,3 @@ impl<T: Real> Kernel<T> for Dot<'_, T> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -58,6 +58,3 @@ impl<'a> Context<'a> {
         Context { level: Level::detect(), pool }
     }
 }
-
-#[cfg(test)]
-mod testing;

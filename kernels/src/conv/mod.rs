@@ -49,6 +49,12 @@ fn split(batch: usize, rows: usize, tasks: usize, task: usize) -> (std::ops::Ran
     }
 }
 
+/// Whether a convolution goes by way of `winograd`, to the points and back.
+#[inline]
+pub fn goes_by_points<T: Real>(geometry: &ConvGeometry) -> bool {
+    winograd::suits::<T>(geometry)
+}
+
 /// How many numbers of workspace [`forward`] needs.
 #[inline]
 pub fn forward_workspace_len<T: Real>(context: &Context<'_>, geometry: &ConvGeometry) -> usize {
@@ -530,6 +536,3 @@ fn kernel_row<T: Real>(
     // dimension inside its borders; the lengths were checked; kernel rows belong to one task each.
     unsafe { each_group(level, g, panel, group_in, group_out) };
 }
-
-#[cfg(test)]
-mod tests;

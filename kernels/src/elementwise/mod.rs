@@ -27,9 +27,6 @@ mod fill;
 mod loops;
 #[allow(unsafe_code, reason = "buffers that are read and written in place")]
 mod run;
-#[cfg(test)]
-#[allow(unsafe_code, reason = "buffers that are read and written in place")]
-mod tests;
 mod update;
 
 use super::Real;
@@ -271,6 +268,11 @@ impl<T> Program<T> {
     pub fn steps(&self) -> usize {
         let loops = |step: &Step| if matches!(step, Step::Adam(_)) { update::LOOPS } else { 1 };
         self.steps.iter().map(loops).sum()
+    }
+
+    /// How many loops a run makes over each block: one for all operations of an update.
+    pub fn loops(&self) -> usize {
+        self.steps.len()
     }
 }
 

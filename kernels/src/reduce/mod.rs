@@ -8,8 +8,6 @@
 //! dimensions add whole rows the same way. So the error grows with the logarithm of the extent, not with the extent.
 
 mod along;
-#[cfg(test)]
-mod tests;
 
 use super::simd::{self, Kernel, Vector};
 use super::{Context, Level, Real};

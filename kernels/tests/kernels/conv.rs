@@ -1,7 +1,8 @@
 //! Convolutions against the sum that defines them, in double precision.
 
-use super::super::testing::{assert_close, at_every_level, numbers};
-use super::*;
+use crate::testing::{assert_close, at_every_level, numbers};
+use anabranch_kernels::conv::*;
+use anabranch_kernels::{Context, Real};
 use proptest::prelude::*;
 
 /// Calls `visit(x, kernel, y)` with the places of every product of the convolution.
@@ -115,7 +116,7 @@ fn tiles_of_all_kinds() {
     let check = |batch, channels, height, width, padding| {
         let dims = [dim(height, 3, 1, 1, padding), dim(width, 3, 1, 1, padding)];
         let g = ConvGeometry::new(batch, channels, 1, &dims);
-        assert!(winograd::suits::<f32>(&g) && !winograd::suits::<f64>(&g), "{g:?}");
+        assert!(goes_by_points::<f32>(&g) && !goes_by_points::<f64>(&g), "{g:?}");
         check::<f32>(batch, channels, 1, &dims, 1e-4);
     };
     check(2, (16, 24), 12, 13, (1, 1));
@@ -128,7 +129,7 @@ fn tiles_of_all_kinds() {
 #[test]
 fn few_channels_small_images_and_other_steps_are_summed_plainly() {
     let suits = |channels, side, dim: Dim| {
-        winograd::suits::<f32>(&ConvGeometry::new(64, channels, 1, &[Dim { input: side, ..dim }; 2]))
+        goes_by_points::<f32>(&ConvGeometry::new(64, channels, 1, &[Dim { input: side, ..dim }; 2]))
     };
     let plain = dim(1, 3, 1, 1, (1, 1));
     assert!(suits((16, 16), 16, plain));

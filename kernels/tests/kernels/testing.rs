@@ -1,9 +1,9 @@
 //! What the kernels' tests share: numbers to compute with and pools to compute on.
 
-use super::{Context, Level, Pool, Real};
+use anabranch_kernels::{Context, Level, Pool, Real};
 
 /// Numbers in [-1, 1) without a pattern, the same on every run.
-pub(super) fn numbers<T: Real>(count: usize, seed: u64) -> Vec<T> {
+pub fn numbers<T: Real>(count: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..count)
         .map(|_| {
@@ -15,7 +15,7 @@ pub(super) fn numbers<T: Real>(count: usize, seed: u64) -> Vec<T> {
 
 /// Runs `check` at every level of this machine, and there `compute` with 1, 2 and 3 threads, which must agree to the
 /// bit.
-pub(super) fn at_every_level<T: Real>(compute: impl Fn(&Context<'_>) -> Vec<T>, check: impl Fn(&str, &[T])) {
+pub fn at_every_level<T: Real>(compute: impl Fn(&Context<'_>) -> Vec<T>, check: impl Fn(&str, &[T])) {
     let pools = [Pool::new(1), Pool::new(2), Pool::new(3)];
     for level in Level::available() {
         let results = pools.each_ref().map(|pool| compute(&Context { level, pool }));
@@ -28,7 +28,7 @@ pub(super) fn at_every_level<T: Real>(compute: impl Fn(&Context<'_>) -> Vec<T>, 
 }
 
 /// Asserts that numbers agree to `tolerance`, absolute below 1 and relative above, or are the same infinity.
-pub(super) fn assert_close<T: Real>(what: &str, found: &[T], expected: &[f64], tolerance: f64) {
+pub fn assert_close<T: Real>(what: &str, found: &[T], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: lengths");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let found = found.to_double();

@@ -1,7 +1,8 @@
 //! Products against the sums that define them, in double precision.
 
-use super::super::testing::{assert_close, at_every_level, numbers};
-use super::*;
+use crate::testing::{assert_close, at_every_level, numbers};
+use anabranch_kernels::gemm::*;
+use anabranch_kernels::{Context, Real};
 use proptest::prelude::*;
 
 /// The layout of an operand: `n`ot transposed or transposed.
