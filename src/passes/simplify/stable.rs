@@ -101,17 +101,28 @@ fn log_sum_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 
 fn minus_log_sum_exp(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [x, repeated] = view.take(is!(Sub))?;
+    let (sum, axis) = repeated_along(rw, repeated)?;
+    let fits = rw.take(sum, is!(LogSumExp)) == Some([x]);
+    fits.then(|| rw.emit(ops::LogSoftmax { axis }, &[x]))
+}
+
+/// What is reduced along one axis of its operand and repeated along that axis again, and the axis.
+fn repeated_along(rw: &Rewriter, repeated: NodeId) -> Option<(NodeId, usize)> {
     let Op::Broadcast(broadcast) = rw.op(repeated) else { return None };
     let new_axes = broadcast.new_axes();
-    let [mut sum] = rw.take(repeated, is!(Broadcast))?;
-    let shape = rw.shape(sum).to_vec();
-    while let Some([inner]) = rw.take(sum, is!(Reshape)) {
-        sum = inner;
+    let [mut reduced] = rw.take(repeated, is!(Broadcast))?;
+    let shape = rw.shape(reduced).to_vec();
+    while let Some([inner]) = rw.take(reduced, is!(Reshape)) {
+        reduced = inner;
     }
-    let Op::LogSumExp(op) = rw.op(sum) else { return None };
-    let [axis] = op.axes[..] else { return None };
-    let fits = rw.operands(sum) == [x] && new_axes == [axis] && rw.shape(sum) == shape;
-    fits.then(|| rw.emit(ops::LogSoftmax { axis }, &[x]))
+    let [axis] = (match rw.op(reduced) {
+        Op::LogSumExp(op) => &op.axes,
+        Op::Sum(op) => &op.axes,
+        _ => return None,
+    })[..] else {
+        return None;
+    };
+    (new_axes == [axis] && rw.shape(reduced) == shape).then_some((reduced, axis))
 }
 
 /// What a value is, below reshapes and repeats.
@@ -179,18 +190,9 @@ fn sigmoid_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 fn softmax_quotient(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [part, repeated] = view.take(is!(Div))?;
     let [x] = rw.take(part, is!(Exp))?;
-    let Op::Broadcast(broadcast) = rw.op(repeated) else { return None };
-    let new_axes = broadcast.new_axes();
-    let [mut sum] = rw.take(repeated, is!(Broadcast))?;
-    let shape = rw.shape(sum).to_vec();
-    while let Some([inner]) = rw.take(sum, is!(Reshape)) {
-        sum = inner;
-    }
-    let Op::Sum(op) = rw.op(sum) else { return None };
-    let [axis] = op.axes[..] else { return None };
+    let (sum, axis) = repeated_along(rw, repeated)?;
     let [exp] = rw.take(sum, is!(Sum))?;
-    let [same] = rw.take(exp, is!(Exp))?;
-    let fits = same == x && new_axes == [axis] && rw.shape(sum) == shape;
+    let fits = rw.take(exp, is!(Exp)) == Some([x]);
     fits.then(|| rw.emit(ops::Softmax { axis }, &[x]))
 }
 
