@@ -394,7 +394,9 @@ impl Formatter<'_> {
     fn bracket(&self, open: usize, close: usize, run: Run) -> Document {
         let is_brace = self.word(open) == "{";
         let called = self.word(open) == "(" && open > run.keyword && self.ends_value(open - 1, run);
-        let is_list = called || self.word(open) == "[";
+        // What makes a list of another one has no elements to be separated.
+        let is_made = self.word(open) == "[" && self.has_word("for", open + 1..close);
+        let is_list = (called || self.word(open) == "[") && !is_made;
         let edge = if is_brace { Document::Line } else { Document::SoftLine };
         let mut inner = Vec::new();
         let mut start = open + 1;
@@ -429,6 +431,18 @@ impl Formatter<'_> {
         }
         let text = |index: usize| Document::Text(self.word(index).to_owned());
         Document::group(vec![text(open), Document::nest(inner), edge, text(close)])
+    }
+
+    /// Whether a word stands among tokens, outside of the brackets that they open.
+    fn has_word(&self, word: &str, range: Range<usize>) -> bool {
+        let mut index = range.start;
+        while index < range.end {
+            if self.word(index) == word {
+                return true;
+            }
+            index = self.behind(index, range.end);
+        }
+        false
     }
 
     fn item_context(&self, open: usize, item: Range<usize>, run: Run) -> Context {

@@ -90,6 +90,11 @@ fn long_lines_are_broken() {
         &format!("let a = ({name} + {name} * {name} + f)"),
         &format!("let a = (\n    {name}\n        + {name} * {name}\n        + f\n)\n"),
     );
+    // What makes a list of another one takes no comma, its elements do.
+    check(
+        &format!("let a = [f({name}, {name}, {name}) for x in {name}]"),
+        &format!("let a = [\n    f({name}, {name}, {name}) for x in {name}\n]\n"),
+    );
 }
 
 #[test]
