@@ -12,7 +12,7 @@ use super::points::{Domain, domains};
 use crate::diag::Span;
 use crate::ir::{Builder, Copier, Graph, Node, NodeId, Role};
 use crate::lower::{Constraint, Module, ObjectiveInfo, Owner};
-use crate::ops::{Flow, Input, InputKind, Op};
+use crate::ops::{Directed, Flow, Input, InputKind, Op, Reshape};
 use crate::passes::gradients;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ struct Base<'m> {
 
 impl<'m> Base<'m> {
     fn of(module: &'m Module) -> Self {
-        let graph = without_gradients(&module.graph);
+        let graph = without_gradients(module);
         let known = leaf_bounds(module, &graph);
         let domains = domains(module, &intervals(&graph, &known));
         Self { module, graph, known, domains }
@@ -230,20 +230,34 @@ pub fn reach(graph: &Graph, from: NodeId, barriers: &[NodeId], any: bool) -> Vec
     seen
 }
 
-/// The graph with a leaf in place of each gradient that is still to be written out. Ids stay as they are.
-pub fn without_gradients(graph: &Graph) -> Graph {
+/// The graph with a leaf in place of each gradient that is still to be written out, and with the loss that a direction
+/// reports in the direction's place. Ids stay as they are.
+pub fn without_gradients(module: &Module) -> Graph {
+    let graph = &module.graph;
     let mut copier = Copier::new(graph);
     for id in graph.ids() {
-        if let Op::Gradient(_) = graph.op(id) {
-            let node = graph.node(id);
-            let op = Input { kind: InputKind::State, ty: node.ty.clone() }.into();
-            let copy = copier.target.push(Node { op, ty: node.ty.clone(), provenance: node.provenance.clone() }, &[]);
-            copier.set(id, copy);
-        } else {
-            copier.copy(id);
-        }
+        let node = graph.node(id);
+        let (op, operands): (Op, Vec<NodeId>) = match graph.op(id) {
+            Op::Gradient(_) => (Input { kind: InputKind::State, ty: node.ty.clone() }.into(), Vec::new()),
+            Op::Directed(_) => (unchanged(node), copier.operands(id)[..=Directed::VALUE].to_vec()),
+            Op::StopGradient(_) if module.directions.iter().any(|info| info.reported == id) => {
+                (unchanged(node), copier.operands(id))
+            }
+            _ => {
+                copier.copy(id);
+                continue;
+            }
+        };
+        let node = Node { op, ty: node.ty.clone(), provenance: node.provenance.clone() };
+        let copy = copier.target.push(node, &operands);
+        copier.set(id, copy);
     }
     copier.finish(|_| true)
+}
+
+/// What gives a node's one operand as it is.
+fn unchanged(node: &Node) -> Op {
+    Reshape { shape: node.ty.shape.clone() }.into()
 }
 
 /// The next value before it is put back into an interval.

@@ -80,7 +80,9 @@ impl Lowering {
     ) -> Lowered<Value> {
         let name = definition.definition.name.name.clone();
         let kind = definition.definition.kind;
-        if matches!(kind, DefinitionKind::Fn | DefinitionKind::Layer) && is_unfinished(definition, &arguments) {
+        if matches!(kind, DefinitionKind::Fn | DefinitionKind::Layer | DefinitionKind::Combiner)
+            && is_unfinished(definition, &arguments)
+        {
             let arguments = self.named_only(definition, arguments, &[], span)?;
             return Ok(Value::Partial(Arc::new(Partial { definition: definition.clone(), arguments })));
         }

@@ -5,7 +5,7 @@ use super::emit::Emitter;
 use super::findings::Findings;
 use super::module::{Constraint, Owner, ParamInfo, StateInfo};
 use super::patterns::{Place, filled_in};
-use super::value::{Frame, TensorValue, Value, Which};
+use super::value::{Frame, Group, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Role, TensorType};
@@ -201,10 +201,16 @@ impl Lowering {
         }
         let ty = match ty {
             Some(ty) => self.type_expr(frame, ty)?,
-            None => {
-                let initial = self.initial_value(frame, &path, None, init)?;
-                self.graphs.ty(initial).clone()
-            }
+            None => match self.initial_bundles(frame, &path, init)? {
+                Some(bundles) => {
+                    let states = self.states_like(frame, &path, bundles, name.span)?;
+                    return self.scopes.declare(&mut self.findings, frame, name, states);
+                }
+                None => {
+                    let initial = self.initial_value(frame, &path, None, init)?;
+                    self.graphs.ty(initial).clone()
+                }
+            },
         };
         self.findings.storable(&ty, "state", name.span)?;
         let node = self.carried(InputKind::State, Role::State, frame, &path, &ty, init, name.span)?;
@@ -241,6 +247,103 @@ impl Lowering {
             let node = self.emit().leaf(InputKind::State, &path, &ty, span);
             self.graphs.init.add_output(Role::State, path.clone(), initial?.node);
             self.module.states.insert(path, StateInfo { node: node.node, ty, span, next: None });
+        }
+        Ok(())
+    }
+
+    /// An initial value that is a bundle, or a list of them.
+    fn initial_bundles(&mut self, frame: &mut Frame, path: &Arc<str>, init: &Expr) -> Lowered<Option<Value>> {
+        fn has_bundle(value: &Value) -> bool {
+            match value {
+                Value::Group(_) => true,
+                Value::List(items) => items.iter().any(has_bundle),
+                _ => false,
+            }
+        }
+        let outer = (self.graphs.which, frame.value_path.clone());
+        self.graphs.which = Which::Init;
+        frame.value_path = path.clone();
+        let value = self.expr(frame, init);
+        (self.graphs.which, frame.value_path) = outer;
+        Ok(Some(value?).filter(has_bundle))
+    }
+
+    /// A state for each member of bundles, called `path.MEMBER`, in a list `path.0.MEMBER`.
+    fn states_like(&mut self, frame: &mut Frame, path: &Arc<str>, initial: Value, span: Span) -> Lowered<Value> {
+        match initial {
+            Value::List(items) => {
+                let each = items.into_iter().enumerate();
+                let each = each.map(|(at, item)| self.states_like(frame, &format!("{path}.{at}").into(), item, span));
+                each.collect::<Lowered<_>>().map(Value::List)
+            }
+            Value::Group(group) => {
+                let mut members = Vec::with_capacity(group.members.len());
+                for (name, tensor) in &group.members {
+                    let own: Arc<str> = format!("{path}.{name}").into();
+                    members.push((name.clone(), self.state_from(frame, &own, *tensor, span)?));
+                }
+                Ok(Value::Group(Arc::new(Group { members })))
+            }
+            other => {
+                let outer = std::mem::replace(&mut self.graphs.which, Which::Init);
+                let tensor = self.emit().to_tensor(frame, other, span);
+                self.graphs.which = outer;
+                self.state_from(frame, path, tensor?, span).map(Value::Tensor)
+            }
+        }
+    }
+
+    /// A state that begins as a value of the initial program.
+    fn state_from(&mut self, frame: &Frame, path: &Arc<str>, initial: TensorValue, at: Span) -> Lowered<TensorValue> {
+        let ty = self.graphs.ty(initial).clone();
+        if let Some(state) = self.module.states.get(path) {
+            if frame.reuse && state.ty == ty {
+                return Ok(TensorValue { node: state.node, which: Which::Step });
+            }
+            let headline = format!("two states are called `{path}`");
+            return Err(self.findings.error(Code::E0202, at, headline, "second"));
+        }
+        self.findings.storable(&ty, "state", at)?;
+        let outer = std::mem::replace(&mut self.graphs.which, Which::Init);
+        let initial = self.emit().in_current(initial, at);
+        self.graphs.which = outer;
+        let span = self.findings.user_span(at);
+        let node = self.emit().leaf(InputKind::State, path, &ty, span);
+        self.graphs.init.add_output(Role::State, path.clone(), initial?.node);
+        self.module.states.insert(path.clone(), StateInfo { node: node.node, ty, span, next: None });
+        Ok(node)
+    }
+
+    /// `update m = 0.9 * it + 0.1 * gradient` of states that are bundles, or lists of them.
+    fn update_bundles(
+        &mut self,
+        frame: &mut Frame,
+        name: &Ident,
+        present: Value,
+        value: &Expr,
+        every_epoch: bool,
+        span: Span,
+    ) -> Lowered<()> {
+        let it = Ident { name: "it".into(), span: name.span };
+        let next = self.expr_with(frame, &it, present.clone(), &[], value)?;
+        let mut pairs = Vec::new();
+        if !pair_up(present, next, &mut pairs) {
+            let headline = format!("`{}` and its update are made of different parts", name.name);
+            return Err(self.findings.error(Code::E0301, value.span, headline, "one value for each"));
+        }
+        for (present, next) in pairs {
+            let state = self.module.states.iter().find(|(_, state)| state.node == present.node);
+            let Some((path, ty)) = state.map(|(path, state)| (path.clone(), state.ty.clone())) else {
+                let headline = format!("`{}` is not a state", name.name);
+                return Err(self.findings.error(Code::E0404, name.span, headline, "only states are updated"));
+            };
+            let next = self.emit().to_tensor(frame, next, value.span)?;
+            let found = self.graphs.ty(next).clone();
+            if found != ty {
+                let headline = format!("`{path}` is {ty}, its update {found}");
+                return Err(self.findings.error(Code::E0301, value.span, headline, "must have the same type"));
+            }
+            self.set_next(frame, &path, next, every_epoch, span)?;
         }
         Ok(())
     }
@@ -314,6 +417,9 @@ impl Lowering {
             return self.update_each(frame, name, value, every_epoch, span);
         }
         let target = self.name(frame, &name.name, name.span)?;
+        if let Value::Group(_) | Value::List(_) = target {
+            return self.update_bundles(frame, name, target, value, every_epoch, span);
+        }
         let state = match target {
             Value::Tensor(tensor) => self.module.states.iter().find(|(_, state)| state.node == tensor.node),
             _ => None,
@@ -375,6 +481,27 @@ impl Lowering {
         // No gradient passes from step to step, so none is asked of an update.
         state.next = Some(next.node);
         Ok(())
+    }
+}
+
+/// The tensors of a value, each with what stands in its place in another value of the same make.
+fn pair_up(present: Value, next: Value, pairs: &mut Vec<(TensorValue, Value)>) -> bool {
+    match (present, next) {
+        (Value::Tensor(present), next) => {
+            pairs.push((present, next));
+            true
+        }
+        (Value::Group(present), Value::Group(next)) => {
+            let is_same = present.members.len() == next.members.len();
+            let members = present.members.iter().zip(&next.members);
+            pairs.extend(members.map(|((_, present), (_, next))| (*present, Value::Tensor(*next))));
+            is_same
+        }
+        (Value::List(present), Value::List(next)) => {
+            present.len() == next.len()
+                && present.into_iter().zip(next).all(|(present, next)| pair_up(present, next, pairs))
+        }
+        _ => false,
     }
 }
 

@@ -75,7 +75,7 @@ const NAMES: Rows = &[
     (&["arange"], &["positions"]),
     (&["flip"], &["reverse"]),
     (&["stopgradient", "detach", "nograd"], &["stop"]),
-    (&["gradient", "gradients"], &["grad"]),
+    (&["gradient"], &["grad"]),
     (&["takealongaxis"], &["take_along"]),
     (&["scatternd", "segmentsum"], &["scatter_add"]),
 ];

@@ -34,6 +34,8 @@ pub(crate) struct Graphs {
     pub taken: BTreeMap<(NodeId, NodeId), NodeId>,
     /// the nodes that stand for values at the next params
     pub afters: Vec<After>,
+    /// the values that gradients were taken by as bundles, by the names of the bundles' members
+    pub places: IndexMap<Arc<str>, NodeId>,
     /// which way each `grad` is to be taken, in order
     pub directions: Vec<Direction>,
 }
@@ -51,6 +53,7 @@ impl Graphs {
             siblings: Vec::new(),
             taken: BTreeMap::new(),
             afters: Vec::new(),
+            places: IndexMap::new(),
             directions,
         }
     }

@@ -31,6 +31,8 @@ pub struct Module {
     pub objectives: Vec<ObjectiveInfo>,
     /// The matrices of inner products that `gram` gave.
     pub gramians: Vec<NodeId>,
+    /// Each `direction` that is handed in for params.
+    pub directions: Vec<DirectionInfo>,
     /// The metrics that a batch gives one number for, rather than one a sample.
     pub batch_metrics: Vec<Arc<str>>,
     /// What combiners were given as losses, by `PATH.PARAMETER`.
@@ -81,6 +83,17 @@ pub struct DerivativeInfo {
     pub direction: Direction,
     /// what forward mode would sweep over; `None` where it cannot be taken
     pub coordinates: Option<Coordinates>,
+}
+
+/// A `direction(bundle, losses)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DirectionInfo {
+    /// the loss that it gives
+    pub node: NodeId,
+    /// the `stop` around the loss that it reports
+    pub reported: NodeId,
+    /// whose gradients it is made of
+    pub losses: Vec<NodeId>,
 }
 
 /// One `minimize`.
@@ -181,7 +194,16 @@ impl Module {
             .chain(self.states.values_mut().flat_map(|state| [Some(&mut state.node), state.next.as_mut()]).flatten())
             .chain(self.losses.values_mut().map(|(node, _)| node))
             .chain(self.branches.values_mut().map(|(node, _)| node))
-            .chain(self.contracts.iter_mut().map(|contract| &mut contract.subject));
+            .chain(self.contracts.iter_mut().map(|contract| &mut contract.subject))
+            .chain(self.derivatives.iter_mut().flat_map(|info| info.nodes.iter_mut().chain([&mut info.of])))
+            .chain(self.objectives.iter_mut().map(|objective| &mut objective.node))
+            .chain(
+                self.directions
+                    .iter_mut()
+                    .flat_map(|info| info.losses.iter_mut().chain([&mut info.node, &mut info.reported])),
+            )
+            .chain(self.gramians.iter_mut().chain(self.values.values_mut()))
+            .chain(self.meant.iter_mut().flat_map(|meant| meant.label.iter_mut().chain([&mut meant.value])));
         for node in nodes {
             *node = moved(*node);
         }

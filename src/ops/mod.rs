@@ -32,7 +32,7 @@ mod work;
 
 pub use algebra::{Algebra, Parity};
 pub use along::*;
-pub use dense::{NonnegQp, SimplexQp, Solve};
+pub use dense::{Eigh, NonnegQp, Pinv, SimplexQp, Solve};
 pub use domain::Domain;
 pub use element::{Element, Family};
 pub use error::{OpError, OpErrorKind};
@@ -270,8 +270,8 @@ table! {
     // loops
     Scan,
     // small dense matrices
-    Solve, SimplexQp, NonnegQp,
+    Solve, Eigh, Pinv, SimplexQp, NonnegQp,
     // gradients, training and prediction
     ByMode,
-    StopGradient, Gradient,
+    StopGradient, Gradient, Directed,
 }

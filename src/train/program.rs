@@ -5,9 +5,10 @@
 
 use crate::data::{Dataset, Field, Numbers, counted, listed, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{Clock, Executor, ExecutorOptions, Feed, Store};
+use crate::exec::{Clock, Executor, ExecutorOptions, Feed, Mode, Store};
 use crate::ir::{BATCH, DType, Dim, DimSizes, Graph, NodeId};
 use crate::ops::{Element, InputKind, Op};
+use crate::passes::{Rest, rest};
 use crate::pipeline::{self, Simple};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,14 +22,53 @@ pub struct Program<T: Element> {
     sizes: DimSizes,
     /// the inputs that have one value for all rows, once they were asked for
     whole: Option<BTreeSet<Arc<str>>>,
-    executors: Vec<(usize, Executor<T>)>,
+    executors: Vec<(usize, Prepared<T>)>,
+    /// whether steps on which something is not due have a program of their own
+    rests: bool,
+}
+
+/// The executors for a number of rows.
+#[derive(Debug)]
+struct Prepared<T: Element> {
+    whole: Executor<T>,
+    rest: Option<Resting<T>>,
+}
+
+/// What runs in the place of the whole program while a condition of the clock has a value.
+#[derive(Debug)]
+struct Resting<T: Element> {
+    condition: Executor<T>,
+    holds: bool,
+    executor: Executor<T>,
+}
+
+impl<T: Element> Resting<T> {
+    fn of(program: &Graph, options: &ExecutorOptions) -> Result<Option<Self>, Diagnostics> {
+        let Some(Rest { condition, holds, graph }) = rest(program) else { return Ok(None) };
+        let by_definition = ExecutorOptions { mode: Mode::Reference, ..options.clone() };
+        let bound = |graph: &Graph| pipeline::bind(graph, &DimSizes::new());
+        let condition = pipeline::engine(bound(&condition)?, &by_definition)?;
+        let executor = pipeline::engine(bound(&graph)?, options)?;
+        Ok(Some(Self { condition, holds, executor }))
+    }
+
+    /// Whether it stands for the whole program now.
+    fn is_now(&mut self, clock: Clock) -> Result<bool, Diagnostics> {
+        self.condition.run(&mut Store::new(), clock)?;
+        Ok(self.condition.scalar(0).is_some_and(|due| (due != 0.0) == self.holds))
+    }
 }
 
 impl<T: Element> Program<T> {
     pub fn new(graph: impl Into<Simple>, options: ExecutorOptions) -> Self {
         // All its executors are alive at once.
         let options = ExecutorOptions { budget: Some(options.budget()), ..options };
-        Self { graph: graph.into(), options, sizes: DimSizes::new(), whole: None, executors: Vec::new() }
+        Self { graph: graph.into(), options, sizes: DimSizes::new(), whole: None, executors: Vec::new(), rests: false }
+    }
+
+    /// As [`Program::new`]; on steps on which the clock says that a dear part of it is not due, that part is not run.
+    pub(super) fn resting(graph: impl Into<Simple>, options: ExecutorOptions) -> Self {
+        Self { rests: true, ..Self::new(graph, options) }
     }
 
     pub fn graph(&self) -> &Graph {
@@ -40,6 +80,10 @@ impl<T: Element> Program<T> {
     /// # Errors
     /// E0303 and E0603 when the sizes do not fit the program, E0701 when a tensor would be too large, E0702.
     pub fn executor(&mut self, n_rows: usize, sizes: &DimSizes) -> Result<&mut Executor<T>, Diagnostics> {
+        Ok(&mut self.prepared(n_rows, sizes)?.whole)
+    }
+
+    fn prepared(&mut self, n_rows: usize, sizes: &DimSizes) -> Result<&mut Prepared<T>, Diagnostics> {
         if self.sizes != *sizes {
             self.sizes = sizes.clone();
             self.executors.clear();
@@ -50,7 +94,9 @@ impl<T: Element> Program<T> {
                 let mut sizes = self.sizes.clone();
                 sizes.insert(Arc::from(BATCH), n_rows);
                 let bound = pipeline::bind(&self.graph, &sizes)?;
-                self.executors.push((n_rows, pipeline::engine(bound, &self.options)?));
+                let rest = if self.rests { Resting::of(bound.graph(), &self.options)? } else { None };
+                let whole = pipeline::engine(bound, &self.options)?;
+                self.executors.push((n_rows, Prepared { whole, rest }));
                 self.executors.len() - 1
             }
         };
@@ -98,10 +144,33 @@ impl<T: Element> Program<T> {
         parts: &[(&Dataset, &[u32])],
         sizes: &DimSizes,
     ) -> Result<&mut Executor<T>, Diagnostics> {
+        self.fed_by(parts, sizes, |prepared| Ok(&mut prepared.whole))
+    }
+
+    /// As [`Program::fed`], the executor that runs by this clock.
+    pub(super) fn fed_at(
+        &mut self,
+        parts: &[(&Dataset, &[u32])],
+        sizes: &DimSizes,
+        clock: Clock,
+    ) -> Result<&mut Executor<T>, Diagnostics> {
+        self.fed_by(parts, sizes, |prepared| {
+            let Prepared { whole, rest } = prepared;
+            let Some(rest) = rest else { return Ok(whole) };
+            Ok(if rest.is_now(clock)? { &mut rest.executor } else { whole })
+        })
+    }
+
+    fn fed_by(
+        &mut self,
+        parts: &[(&Dataset, &[u32])],
+        sizes: &DimSizes,
+        choose: impl FnOnce(&mut Prepared<T>) -> Result<&mut Executor<T>, Diagnostics>,
+    ) -> Result<&mut Executor<T>, Diagnostics> {
         let Some((data, rows)) = parts.first() else { return Err(no_rows("a batch has no rows").into()) };
         check_rows(data, rows)?;
         let whole = self.whole();
-        let executor = self.executor(rows.len(), sizes)?;
+        let executor = choose(self.prepared(rows.len(), sizes)?)?;
         feed_from(executor, &whole, parts)?;
         Ok(executor)
     }

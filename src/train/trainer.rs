@@ -130,7 +130,7 @@ impl<T: Element> Trainer<T> {
         Ok(Self {
             fields,
             ranges,
-            train: program(&simplified.train),
+            train: Program::resting(simplified.train.clone(), options.clone()),
             beside: Beside::of(&simplified.train, seed),
             evaluator: Evaluator::new(program(&simplified.evaluate), evaluate_sums),
             gradients: program(&simplified.gradients),
@@ -310,7 +310,7 @@ impl<T: Element> Trainer<T> {
         self.ranges.set_sizes(&self.sizes);
         self.ranges.check(data, rows)?;
         let beside = self.beside.rows(self.clock.step, rows.len())?;
-        let executor = self.train.fed(&[(data, rows), beside], &self.sizes)?;
+        let executor = self.train.fed_at(&[(data, rows), beside], &self.sizes, self.clock)?;
         executor.run(&mut self.store, self.clock)?;
         read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
         self.train_sums.add(executor);

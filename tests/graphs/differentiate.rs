@@ -1,10 +1,10 @@
 //! Differentiation on random smooth graphs: first and second derivatives against central differences.
 
 use crate::common::random_graph::{Ops, build, choices, leaf_value, provenance, sizes};
-use anabranch::ir::{Builder, DType, Graph, NodeId, Role, TensorType, bind, print, verify};
+use anabranch::ir::{Builder, DType, Dim, Graph, NodeId, Role, TensorType, bind, print, verify};
 use anabranch::ops::reference::evaluate;
-use anabranch::ops::{Gradient, Input, InputKind, Op, Tensor};
-use anabranch::passes::{differentiate, simplify};
+use anabranch::ops::{Constant, Directed, Gradient, Input, InputKind, Op, Scalar, Tensor};
+use anabranch::passes::{differentiate, gradients, simplify};
 use proptest::prelude::*;
 
 /// The number at the only output, with each param moved by `t` along its own fixed direction.
@@ -138,4 +138,26 @@ proptest! {
         let found = derivative(&curvature);
         prop_assert!((found - expected).abs() <= tolerance, "second: {found} against {expected} ± {tolerance}\n{}", print(&value, "value"));
     }
+}
+
+/// Whatever its value is computed from, the gradient of a direction is the direction, and by the value its own.
+#[test]
+fn a_direction_is_the_gradient() {
+    let mut graph = Graph::new();
+    let mut b = Builder::new(&mut graph, provenance("t"));
+    let mut constant = |value: f64, shape: &[usize]| {
+        let shape = shape.iter().map(|extent| Dim::known(*extent)).collect();
+        b.emit(Constant { value: Scalar(value), ty: TensorType::f32(shape) }, &[])
+    };
+    let (y, x, d) = (constant(2.0, &[]), constant(3.0, &[2]), constant(0.5, &[2]));
+    let square = b.mul(y, y);
+    let directed = b.emit(Directed, &[square, x, d]);
+    let twice = b.add2(directed, directed);
+    let found = gradients(&mut graph, twice, &[y, x, d]);
+    for (name, node) in ["y", "x", "d"].into_iter().zip(found) {
+        graph.add_output(Role::Metric, name, node);
+    }
+    let values = evaluate::<f64>(&graph, |_| panic!("no leaf"));
+    let floats: Vec<Vec<f64>> = values.iter().map(|value| value.float().iter().copied().collect()).collect();
+    assert_eq!(floats, [vec![8.0], vec![1.0; 2], vec![0.0; 2]]);
 }

@@ -34,7 +34,7 @@ fn spec(gradients: &[Vec<f64>], call: &str) -> String {
         text += &format!("param h{i}: f32 = 1\nloss l{i} = sum(theta * stack({gradient:?})) + h{i} + 0 * mean(x)\n");
     }
     let names: Vec<String> = (0..gradients.len()).map(|i| format!("l{i}")).collect();
-    let call = call.replace("LOSSES", &names.join(", "));
+    let call = call.replace("LOSSES", &format!("{}, heads=\"weighted\"", names.join(", ")));
     text + &format!("loss total = {call}\ntrain {{ minimize total optimizer sgd(lr=1) }}\n")
 }
 

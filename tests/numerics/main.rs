@@ -3,14 +3,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bundles;
 mod formulas;
 mod gradient_combiners;
+mod gradient_methods;
 mod keras_oracle;
 mod layers_oracle;
 mod library_oracle;
 mod metrics;
 mod oracle;
 mod random_specs;
+mod rest;
 mod stable_gradients;
 mod standard_library;
 mod workloads;

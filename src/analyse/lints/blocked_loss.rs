@@ -59,12 +59,12 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
 /// spec puts together itself.
 fn differentiated(module: &Module) -> Vec<Vec<bool>> {
     let graph = &module.graph;
-    if module.derivatives.is_empty() {
-        return Vec::new();
-    }
     let moves = |role: Role| matches!(role, Role::Objective | Role::Param | Role::State);
     let used = graph.slice_back(graph.outputs.iter().filter(|output| moves(output.role)).map(|output| output.node));
     let derivatives = module.derivatives.iter();
     let derivatives = derivatives.filter(|derivative| derivative.nodes.iter().any(|node| used[node.index()]));
-    derivatives.map(|derivative| reach(graph, derivative.of, &[], false)).collect()
+    let directed = module.directions.iter().filter(|info| used[info.reported.index()]);
+    let losses =
+        derivatives.map(|derivative| derivative.of).chain(directed.flat_map(|info| info.losses.iter().copied()));
+    losses.map(|loss| reach(graph, loss, &[], false)).collect()
 }

@@ -21,7 +21,7 @@ pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     for (path, param) in module.params.iter().filter(|(_, param)| is_weight(param)) {
         let Some(next) = module.graph.output(Role::Param, path) else { continue };
         let step = taken(&module.graph, unclamped(&module.graph, next), param.node);
-        let mut graph = without_gradients(&module.graph);
+        let mut graph = without_gradients(module);
         let slope = gradients(&mut graph, step, &[param.node])[0];
         let kept = intervals(&graph, &BTreeMap::new())[slope.index()];
         // An optimizer that rests on some steps keeps all of the weight there, and a schedule some more than at other steps.

@@ -93,7 +93,7 @@ pub const LINTS: &[Lint] = &[
 /// The findings of all lints on a module, as the policy lets them through.
 pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec<Diagnostic> {
     let studies = studies(module);
-    let graph = without_gradients(&module.graph);
+    let graph = without_gradients(module);
     let facts = Facts::of(module, &graph);
     let asked = Asked { module, studies: &studies, facts: &facts };
     let mut findings = Vec::new();

@@ -120,6 +120,8 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
         | Op::Sort(_)
         | Op::ArgSort(_)
         | Op::Solve(_)
+        | Op::Eigh(_)
+        | Op::Pinv(_)
         | Op::SimplexQp(_)
         | Op::NonnegQp(_) => None,
         // Steps of another kind, or of no program: leaves, views, loops, and what is resolved before there is a plan.
@@ -131,7 +133,8 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
         | Op::Scan(_)
         | Op::ByMode(_)
         | Op::StopGradient(_)
-        | Op::Gradient(_) => None,
+        | Op::Gradient(_)
+        | Op::Directed(_) => None,
     };
     routine.unwrap_or(Routine::Definition)
 }

@@ -3,11 +3,12 @@
 use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::{DType, Dim, Shape, TensorType, element_count};
-use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
-use crate::lower::value::{Frame, TensorValue, Value};
+use crate::lower::value::{Frame, Group, TensorValue, Value};
+use crate::lower::{Lowered, Reported};
 use crate::ops;
+use std::sync::Arc;
 
 pub(super) static ROWS: &[Builtin] = &[
     row("shape", &["x"], "the extents, as a list", |l, frame, m| {
@@ -106,8 +107,9 @@ pub(super) static ROWS: &[Builtin] = &[
         },
     )
     .of_lists(),
-    row("stack", &["values", "axis?"], "values of one shape along a new axis, the first by default", stack).of_lists(),
-    row("unstack", &["x", "axis?"], "the slices of x along an axis (the first by default), as a list", unstack),
+    row("stack", &["values", "axis?"], "values of one shape along a new axis, the first by default", stack).of_groups(),
+    row("unstack", &["x", "axis?"], "the slices of x along an axis (the first by default), as a list", unstack)
+        .of_groups(),
     row("full", &["shape", "value"], "a tensor of one value", |l, frame, m| {
         let (Some((shape, at)), Some((value, value_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
             return Err(crate::lower::Reported);
@@ -133,7 +135,20 @@ pub(super) static ROWS: &[Builtin] = &[
 ];
 
 fn stack(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
-    let values = list(l, m)?;
+    let values = match m.get(0).cloned() {
+        Some((Value::Group(group), _)) => group.values(),
+        _ => list(l, m)?,
+    };
+    // Bundles are stacked member by member.
+    if values.iter().any(|value| matches!(value, Value::Group(_))) {
+        let values: Vec<_> = values.into_iter().map(|value| Some((value, m.span))).collect();
+        return l.each(frame, &values, m.span, |l, own| {
+            let own = own.into_iter().flatten().map(|(value, _)| value).collect();
+            let mut values = m.values.clone();
+            values[0] = Some((Value::List(own), m.span));
+            stack(l, frame, &Matched { values, ..m.clone() })
+        });
+    }
     let stacked = l.to_tensor(frame, Value::List(values), m.span)?;
     let rank = l.ty(stacked).rank();
     let axis = match m.get(1).cloned() {
@@ -150,7 +165,32 @@ fn stack(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
 /// A longer list is a mistake, not a model.
 const MAX_SLICES: usize = 10_000;
 
+/// The slices of each member of a bundle: a list of bundles.
+fn unstack_bundle(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, group: &Group) -> Lowered<Value> {
+    let mut bundles: Vec<Vec<(Arc<str>, TensorValue)>> = Vec::new();
+    for (at, (name, tensor)) in group.members.iter().enumerate() {
+        let mut values = m.values.clone();
+        values[0] = Some((Value::Tensor(*tensor), m.span));
+        let Value::List(slices) = unstack(l, frame, &Matched { values, ..m.clone() })? else { return Err(Reported) };
+        if at == 0 {
+            bundles.resize_with(slices.len(), Vec::new);
+        }
+        if slices.len() != bundles.len() {
+            let headline =
+                format!("`unstack` gives {} slices of `{name}` and {} of others", slices.len(), bundles.len());
+            return Err(l.error(Code::E0301, m.span, headline, "must be equally many"));
+        }
+        for (bundle, slice) in bundles.iter_mut().zip(slices) {
+            bundle.push((name.clone(), l.to_tensor(frame, slice, m.span)?));
+        }
+    }
+    Ok(Value::List(bundles.into_iter().map(|members| Value::Group(Arc::new(Group { members }))).collect()))
+}
+
 fn unstack(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    if let Some((Value::Group(group), _)) = m.get(0) {
+        return unstack_bundle(l, frame, m, &group.clone());
+    }
     let x = l.tensor_argument(frame, m, 0)?;
     let extents = l.ty(x).shape.clone();
     let axis = match m.get(1).cloned() {

@@ -4,6 +4,7 @@
 
 mod along;
 mod arrange;
+mod bundles;
 mod einsum;
 mod elsewhere;
 mod grad;
@@ -115,6 +116,7 @@ pub static TABLE: &[&[Builtin]] = &[
     lists::ROWS,
     scan::ROWS,
     losses::ROWS,
+    bundles::ROWS,
     elsewhere::ROWS,
     pace::ROWS,
 ];

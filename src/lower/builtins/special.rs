@@ -3,12 +3,12 @@
 use super::grad::grad;
 use super::{Builtin, call_row, module_row, row};
 use crate::diag::Code;
-use crate::ir::{DType, TensorType};
+use crate::ir::{DType, Dim, TensorType};
 use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
 use crate::lower::{Lowered, Lowering};
-use crate::ops::{self, Distribution, InputKind};
+use crate::ops::{self, Distribution, InputKind, Scalar};
 
 /// Deeper stacks than this are no model.
 const MAX_REPEATS: usize = 1000;
@@ -44,10 +44,37 @@ pub(super) static ROWS: &[Builtin] = &[
         let (a, b) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
         l.add(frame, m.span, ops::Solve { transpose: false }, &[a, b]).map(Value::Tensor)
     }),
-    row("simplex_qp", &["gram"], "the weights on the simplex with the least wᵀ G w; no gradient", |l, frame, m| {
-        let gram = l.tensor_argument(frame, m, 0)?;
-        l.add(frame, m.span, ops::SimplexQp, &[gram]).map(Value::Tensor)
-    }),
+    row(
+        "eigh",
+        &["matrix"],
+        "of a symmetric matrix the eigenvalues, ascending, and the eigenvectors in columns: a list of the two",
+        eigh,
+    ),
+    row(
+        "pinv",
+        &["matrix", "tolerance?"],
+        "the pseudo-inverse of a symmetric matrix; eigenvalues up to `tolerance` (1e-6) times the largest count as 0",
+        |l, frame, m| {
+            let matrix = l.tensor_argument(frame, m, 0)?;
+            let tolerance = match m.get(1).cloned() {
+                Some((value, at)) => l.number(&value, at)?,
+                None => 1e-6,
+            };
+            l.add(frame, m.span, ops::Pinv { tolerance: Scalar(tolerance) }, &[matrix]).map(Value::Tensor)
+        },
+    ),
+    row(
+        "simplex_qp",
+        &["gram", "linear?"],
+        "the weights w on the simplex with the least ½ wᵀ G w + cᵀ w, c = `linear` or 0; no gradient",
+        |l, frame, m| {
+            let mut operands = vec![l.tensor_argument(frame, m, 0)?];
+            if m.get(1).is_some() {
+                operands.push(l.tensor_argument(frame, m, 1)?);
+            }
+            l.add(frame, m.span, ops::SimplexQp, &operands).map(Value::Tensor)
+        },
+    ),
     row("nonneg_qp", &["gram", "bound"], "v ≥ bound with the least vᵀ G v; no gradient", |l, frame, m| {
         let (gram, bound) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
         l.add(frame, m.span, ops::NonnegQp, &[gram, bound]).map(Value::Tensor)
@@ -65,6 +92,21 @@ pub(super) static ROWS: &[Builtin] = &[
         random(l, frame, m, Distribution::Normal)
     }),
 ];
+
+fn eigh(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
+    let matrix = l.tensor_argument(frame, m, 0)?;
+    let both = l.add(frame, m.span, ops::Eigh, &[matrix])?;
+    let n = l.ty(matrix).shape[0].clone();
+    let rows = |l: &mut Emitter<'_>, start: usize, count: Dim| {
+        let starts = vec![Dim::known(start), Dim::known(0)];
+        let part = ops::Slice { starts, extents: vec![count, n.clone()], strides: vec![1, 1] };
+        l.add(frame, m.span, part, &[both])
+    };
+    let values = rows(l, 0, Dim::known(1))?;
+    let values = l.add(frame, m.span, ops::Reshape { shape: vec![n.clone()] }, &[values])?;
+    let vectors = rows(l, 1, n.clone())?;
+    Ok(Value::List(vec![Value::Tensor(values), Value::Tensor(vectors)]))
+}
 
 fn repeat(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
     let (Some((mut value, at)), Some((count, count_at)), Some((layer, layer_at))) =

@@ -1,14 +1,19 @@
 //! Small dense linear algebra for combiners: K × K matrices, one row a loss.
 //!
-//! Constraints shared by the three ops: (C1) floats, a square matrix, (C2) K is known at compile time, 1 to 64. Evaluation is
+//! Constraints shared by the ops: (C1) floats, a square matrix, (C2) K is known at compile time, 1 to 64. Evaluation is
 //! in f64 whatever the run's precision: the matrices are tiny, and gradients' inner products span many orders.
 
 mod active_set;
+mod eigh;
 mod nonneg_qp;
+mod pinv;
 mod simplex_qp;
 mod solve;
+mod symmetric;
 
+pub use eigh::Eigh;
 pub use nonneg_qp::NonnegQp;
+pub use pinv::Pinv;
 pub use simplex_qp::SimplexQp;
 pub use solve::Solve;
 

@@ -2,9 +2,11 @@
 //! prediction.
 
 mod by_mode;
+mod directed;
 mod gradient;
 mod stop;
 
 pub use by_mode::ByMode;
+pub use directed::Directed;
 pub use gradient::Gradient;
 pub use stop::StopGradient;

@@ -29,6 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "cast-same", doc: "x cast to its own type → x", apply: cast_same },
     Rule { name: "cast-cast", doc: "a bool cast twice → cast once", apply: cast_cast },
     Rule { name: "stop", doc: "stop(x) → x, as all derivatives are written out", apply: stop },
+    Rule { name: "directed", doc: "directed(y, x, d) → y, for the same reason", apply: directed },
 ];
 
 /// The other operand, when the first is the constant.
@@ -177,4 +178,9 @@ fn cast_cast(rw: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
 fn stop(_: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
     let [x] = view.take(is!(StopGradient))?;
     Some(x)
+}
+
+fn directed(_: &mut Rewriter, view: NodeView<'_>) -> Option<NodeId> {
+    let [y, _, _] = view.take(is!(Directed))?;
+    Some(y)
 }

@@ -78,7 +78,7 @@ pub fn grow(g: &mut Growth, name: &str, draws: &mut Draws) -> Option<Entry> {
     match name {
         "input" | "constant" | "size" | "iota" | "random" => leaf(g, name, draws),
         "is_nan" | "and" | "or" | "not" | "where" | "cast" => choice(g, name, draws),
-        "matmul" | "solve" | "simplex_qp" | "nonneg_qp" => matrices(g, name, draws),
+        "matmul" | "solve" | "eigh" | "pinv" | "simplex_qp" | "nonneg_qp" => matrices(g, name, draws),
         "convolution" | "convolution_input_gradient" | "convolution_kernel_gradient" => convolution(g, name, draws),
         "max_pool" | "max_pool_scatter" | "max_pool_select" | "average_pool" | "average_pool_scatter" => {
             pooling(g, name, draws)
@@ -100,6 +100,14 @@ pub fn grow(g: &mut Growth, name: &str, draws: &mut Draws) -> Option<Entry> {
             g.apply(ops::StopGradient, &[&x])
         }
         "gradient" => gradient(g, draws),
+        "directed" => {
+            let y = g.float(draws);
+            let axes = (0..g.ty(&y).rank()).collect();
+            let total = g.apply(ops::Sum { axes }, &[&y])?;
+            let x = g.float(draws);
+            let direction = g.like(draws, &g.ty(&x));
+            g.apply(ops::Directed, &[&total, &x, &direction])
+        }
         other => panic!("no generator for `{other}`: give it one in tests/common/every_op/generators.rs"),
     }
 }
@@ -271,10 +279,20 @@ fn matrices(g: &mut Growth, name: &str, draws: &mut Draws) -> Option<Entry> {
         return g.apply(ops::Solve { transpose: draws.flag() }, &[&matrix, &right]);
     }
     let gram = g.apply(ops::MatMul { transpose_x: false, transpose_y: true }, &[&matrix, &matrix])?;
-    if name == "simplex_qp" {
-        return g.apply(ops::SimplexQp, &[&gram]);
+    if name == "eigh" {
+        return g.apply(ops::Eigh, &[&gram]);
+    }
+    if name == "pinv" {
+        return g.apply(ops::Pinv { tolerance: Scalar(1e-6) }, &[&gram]);
     }
     let bound = g.like(draws, &TensorType::f32(vec![order]));
+    if name == "simplex_qp" {
+        return if draws.flag() {
+            g.apply(ops::SimplexQp, &[&gram])
+        } else {
+            g.apply(ops::SimplexQp, &[&gram, &bound])
+        };
+    }
     g.apply(ops::NonnegQp, &[&gram, &bound])
 }
 

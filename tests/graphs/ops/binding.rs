@@ -41,6 +41,7 @@ fn leaves_and_layout() -> Vec<(Op, &'static str)> {
         (TakeAlong { axis: 1, fill: Scalar(0.0) }.into(), "f32[n, m], i32[n, 2]"),
         (PutAlong { axis: 0, extent: Dim::symbol("n") }.into(), "i32[m], f32[m]"),
         (ByMode.into(), "f32[n], f32[n]"),
+        (Directed.into(), "f32, f32[n], f32[n]"),
     ]
 }
 

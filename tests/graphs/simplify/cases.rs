@@ -38,6 +38,7 @@ short! {
     sigmoid Sigmoid(x); stop StopGradient(x); not Not(x);
     add Add(x, y); sub Sub(x, y); mul Mul(x, y); div Div(x, y); pow Pow(x, y); max Max(x, y); min Min(x, y);
     less Less(x, y); and And(x, y); or Or(x, y); select Select(m, x, y);
+    directed Directed(y, x, d);
 }
 
 fn dims(shape: &[usize]) -> Vec<Dim> {
@@ -237,6 +238,7 @@ fn identities() -> Vec<Case> {
             |k| k.cast(k.cast(k.x, DType::I32), DType::F32),
         ),
         case("stop", |k| k.stop(k.x), |k| k.tanh(k.x)),
+        case("directed", |k| k.directed(k.sum(k.x, &[0, 1]), k.x, k.y), |k| k.tanh(k.sum(k.x, &[0, 1]))),
     ]
 }
 

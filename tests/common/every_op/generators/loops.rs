@@ -12,7 +12,18 @@ use ndarray::Axis;
 fn is_of_a_body(name: &str) -> bool {
     !matches!(
         name,
-        "input" | "size" | "random" | "scan" | "by_mode" | "gradient" | "solve" | "simplex_qp" | "nonneg_qp"
+        "input"
+            | "size"
+            | "random"
+            | "scan"
+            | "by_mode"
+            | "gradient"
+            | "directed"
+            | "solve"
+            | "eigh"
+            | "pinv"
+            | "simplex_qp"
+            | "nonneg_qp"
     )
 }
 

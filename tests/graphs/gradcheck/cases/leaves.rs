@@ -1,6 +1,6 @@
 //! Leaves, and ops whose purpose is to choose where gradients go.
 
-use super::{USUAL, case, floats, ints, ty};
+use super::{USUAL, case, floats, ints, ty, values};
 use crate::gradcheck::harness::Case;
 use anabranch::ir::{DType, Dim};
 use anabranch::ops::*;
@@ -18,5 +18,7 @@ pub fn cases() -> Vec<Case> {
         case(random(Distribution::Normal), clock(), USUAL),
         case(StopGradient, vec![floats(&[2, 3], -1.0, 1.0)], USUAL),
         case(ByMode, vec![floats(&[2, 3], -1.0, 1.0), floats(&[2, 3], 1.0, 2.0)], USUAL),
+        // The value does not depend on `x`, so only the direction 0 is its derivative.
+        case(Directed, vec![floats(&[], -1.0, 1.0), floats(&[2, 3], -1.0, 1.0), values(&[2, 3], &[0.0; 6])], USUAL),
     ]
 }

@@ -69,6 +69,11 @@ fn dense_systems() -> Vec<Case> {
     let matrix = || values(&[3, 3], &[2.0, -0.3, 0.5, 0.4, -1.7, 0.2, -0.6, 0.1, 1.3]);
     let mut cases = vec![
         case(SimplexQp, vec![matrix()], USUAL),
+        case(SimplexQp, vec![matrix(), floats(&[3], -1.0, 1.0)], USUAL),
+        case(Eigh, vec![matrix()], USUAL),
+        case(Eigh, vec![values(&[1, 1], &[-0.7])], USUAL),
+        case(Pinv { tolerance: Scalar(1e-6) }, vec![matrix()], USUAL),
+        case(Pinv { tolerance: Scalar(0.0) }, vec![values(&[1, 1], &[-0.7])], USUAL),
         case(NonnegQp, vec![matrix(), floats(&[3], 0.1, 1.0)], USUAL),
         case(Solve { transpose: false }, vec![values(&[1, 1], &[0.7]), floats(&[1], -1.0, 1.0)], USUAL),
     ];

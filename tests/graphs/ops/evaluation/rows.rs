@@ -354,10 +354,21 @@ fn matrices_and_modes() -> Vec<Row> {
         row(SimplexQp, [v("f32[2, 2]", [1.0, 2.0, 2.0, 9.0])], v("f32[2]", [1.0, 0.0])),
         row(SimplexQp, [v("f32[1, 1]", [0.0])], v("f32[1]", [1.0])),
         row(SimplexQp, [v("f32[1, 1]", [NAN])], v("f32[1]", [NAN])),
+        // ½ w² + ½ (1 - w)² + c w is least at w = (1 - c) / 2.
+        row(SimplexQp, [v("f32[2, 2]", [1.0, 0.0, 0.0, 1.0]), v("f32[2]", [0.5, 0.0])], v("f32[2]", [0.25, 0.75])),
+        row(Eigh, [v("f32[2, 2]", [2.0, 0.0, 0.0, -1.0])], v("f32[3, 2]", [-1.0, 2.0, 0.0, 1.0, 1.0, 0.0])),
+        row(Eigh, [v("f32[1, 1]", [NAN])], v("f32[2, 1]", [NAN, NAN])),
+        row(
+            Pinv { tolerance: Scalar(1e-6) },
+            [v("f32[2, 2]", [0.5, 0.5, 0.5, 0.5])],
+            v("f32[2, 2]", [0.5, 0.5, 0.5, 0.5]),
+        ),
+        row(Pinv { tolerance: Scalar(0.0) }, [v("f32[1, 1]", [0.0])], v("f32[1, 1]", [0.0])),
         // At v = (1, 0.25) the second gradient is neutral; without opposition the bound stands.
         row(NonnegQp, [opposed(), v("f32[2]", [1.0, 0.0])], v("f32[2]", [1.0, 0.25])),
         row(NonnegQp, [v("f32[2, 2]", [1.0, 0.5, 0.5, 1.0]), v("f32[2]", [1.0, 0.5])], v("f32[2]", [1.0, 0.5])),
         row(ByMode, [v("i32", [1.0]), v("i32", [2.0])], v("i32", [1.0])),
         row(StopGradient, [v("bool", [1.0])], v("bool", [1.0])),
+        row(Directed, [v("f32", [1.0]), v("f32[2]", [2.0, 3.0]), v("f32[2]", [4.0, 5.0])], v("f32", [1.0])),
     ]
 }
