@@ -1,7 +1,7 @@
 //! Files that are written whole, and never over what is not ours to replace.
 //!
 //! [`write_whole`] writes under a temporary name in the target's folder, syncs, renames and syncs the folder, so a reader
-//! sees the old file, the new one, or none, also after a crash. [`check_output`] decides beforehand whether a name may be
+//! sees the old file, the new one, or none, also after a power cut. [`write_until`] leaves out syncs that are made up for later. [`check_output`] decides beforehand whether a name may be
 //! written to: a new name may, an existing file only where that was asked for, and an input, a link, a folder or a device
 //! never. Both hold the name itself against the file system, not what a link there points to.
 
@@ -28,11 +28,35 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes a file as a whole.
+/// What a file that was written outlives. Each takes what is before it and a wait for the disk more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lasting {
+    /// the process, however that ends
+    Process,
+    /// its contents a power cut, wherever its name does: that lasts once the folder is synced
+    Contents,
+    /// a power cut
+    Name,
+}
+
+/// Writes a file as a whole, and so that it outlives a power cut.
 ///
 /// # Errors
 /// Those of the file system; `AlreadyExists` where something stands that is kept.
 pub(crate) fn write_whole(
+    path: &Path,
+    existing: Existing,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
+    write_until(Lasting::Name, path, existing, write)
+}
+
+/// Writes a file as a whole.
+///
+/// # Errors
+/// Those of [`write_whole`].
+pub(crate) fn write_until(
+    lasting: Lasting,
     path: &Path,
     existing: Existing,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -57,12 +81,29 @@ pub(crate) fn write_whole(
     if let (Some(old), Existing::Replace) = (&old, existing) {
         file.as_file().set_permissions(old.permissions())?;
     }
-    file.as_file().sync_all()?;
+    if lasting >= Lasting::Contents {
+        file.as_file().sync_all()?;
+    }
     match existing {
         Existing::Keep => file.persist_noclobber(path).map_err(|error| error.error)?,
         Existing::Replace => file.persist(path).map_err(|error| error.error)?,
     };
-    sync_folder(parent(path))
+    if lasting == Lasting::Name { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// Makes files that were written for this process alone outlive a power cut, with their names.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn sync_files(paths: &[PathBuf]) -> io::Result<()> {
+    let mut folders: Vec<&Path> = Vec::new();
+    for path in paths {
+        File::open(path)?.sync_all()?;
+        if !folders.contains(&parent(path)) {
+            folders.push(parent(path));
+        }
+    }
+    folders.into_iter().try_for_each(sync_folder)
 }
 
 /// Makes renames in a folder last. Where folders cannot be opened as files, that is the system's own matter.

@@ -299,7 +299,10 @@ pub fn run_into<T: Element>(
     let driven = drive(&mut fitting, observe, &mut |fitting, moved| recorder.after(fitting, moved));
     match driven {
         Ok(()) => recorder.finish(fitting),
-        Err(findings) => Err(findings),
+        Err(findings) => {
+            recorder.give_up();
+            Err(findings)
+        }
     }
 }
 

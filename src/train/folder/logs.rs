@@ -1,15 +1,16 @@
-//! Files that grow while a run goes on, a row at a time.
+//! Files that grow while a run goes on, some rows at a time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// A file that rows are appended to. A row is there as a whole, or waits until there is room.
+/// A file that rows are appended to. A row is there as a whole, or waits until it is written or there is room.
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
-    len: u64,
-    /// rows that could not be written yet
+    /// bytes that are written
+    written: u64,
+    /// rows that are not written yet
     pending: String,
 }
 
@@ -27,31 +28,39 @@ impl Log {
         }
         file.set_len(len)?;
         file.seek(SeekFrom::Start(len))?;
-        Ok(Self { file, len, pending: String::new() })
+        Ok(Self { file, written: len, pending: String::new() })
     }
 
-    /// Adds rows, each with its line end, after those that wait.
+    /// Adds rows, each with its line end, after those that wait to be written.
+    pub fn append(&mut self, rows: &str) {
+        self.pending += rows;
+    }
+
+    /// Writes the rows that wait.
     ///
     /// # Errors
-    /// Those of the file system; the rows wait then.
-    pub fn append(&mut self, rows: &str) -> io::Result<()> {
-        self.pending += rows;
+    /// Those of the file system; the rows go on waiting then.
+    pub fn write(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
         if let Err(error) = self.file.write_all(self.pending.as_bytes()) {
-            self.file.set_len(self.len)?;
-            self.file.seek(SeekFrom::Start(self.len))?;
+            self.file.set_len(self.written)?;
+            self.file.seek(SeekFrom::Start(self.written))?;
             return Err(error);
         }
-        self.len += self.pending.len() as u64;
+        self.written += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
 
-    /// Bytes that are written.
+    pub fn is_written(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Bytes, with those that wait.
     pub fn len(&self) -> u64 {
-        self.len
+        self.written + self.pending.len() as u64
     }
 
     /// The file, to be synced by who needs it to last.
@@ -70,11 +79,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut log = Log::reopen(&path, 0).unwrap();
-        log.append("a\n").unwrap();
+        log.append("a\n");
         let at = log.len();
-        log.append("b\nhalf").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), log.is_written()), ("", false));
+        log.append("b\nhalf");
+        log.write().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), log.is_written()), ("a\nb\nhalf", true));
         let mut again = Log::reopen(&path, at).unwrap();
-        again.append("c\n").unwrap();
+        again.append("c\n");
+        again.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\nc\n");
         assert_eq!(Log::reopen(&path, 9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\nc\n");

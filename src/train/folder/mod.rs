@@ -24,7 +24,7 @@ use super::history::{Columns, History};
 use super::run::RunData;
 use super::state::RunState;
 use super::trainer::Trainer;
-use crate::data::files::{Existing, write_whole};
+use crate::data::files::{Existing, Lasting, sync_files, write_until};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Level, Mode, Store};
 use crate::export::program::Document;
@@ -180,11 +180,12 @@ impl RunFolder {
         }
     }
 
-    /// Begins a run here: all that is known before its first step is written.
+    /// Begins a run here: all that is known before its first step is written. Gives the files that are to be made to outlive a power
+    /// cut before anything of the run does: all but the graphs, which follow from the spec.
     ///
     /// # Errors
     /// E0605.
-    fn begin(&mut self, plan: &Plan<'_>, data: &RunData) -> Result<(), Diagnostic> {
+    fn begin(&mut self, plan: &Plan<'_>, data: &RunData) -> Result<Vec<PathBuf>, Diagnostic> {
         let texts = plan.texts.placed();
         let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
         let files = layout::files(&names);
@@ -192,7 +193,22 @@ impl RunFolder {
         let mut record = new_record(plan, data, files);
         self.begin_files(plan, &texts, &mut record).map_err(|error| self.failed(&error))?;
         self.record = Some(record);
-        Ok(())
+        Ok(self.first_files(&names))
+    }
+
+    /// What a run cannot go on without; `spec` are the files of its texts.
+    fn first_files(&self, spec: &[String]) -> Vec<PathBuf> {
+        let fixed = [layout::MARKER_FILE, layout::RECORD_FILE, CONFIG_FILE, PROGRAM_FILE, EVALUATION_FILE];
+        spec.iter().map(String::as_str).chain(fixed).map(|name| self.path().join(name)).collect()
+    }
+
+    /// Writes again what a run that left no checkpoint began with. Gives the files that are to be made to last, as when it began.
+    fn begin_again(&self, plan: &Plan<'_>) -> io::Result<Vec<PathBuf>> {
+        let path = &self.place.path;
+        let texts = plan.texts.placed();
+        texts.iter().try_for_each(|(name, text)| write_text(Lasting::Process, &path.join(name), text))?;
+        write_programs(path, plan)?;
+        Ok(self.first_files(&texts.into_iter().map(|(name, _)| name).collect::<Vec<_>>()))
     }
 
     fn begin_files(&mut self, plan: &Plan<'_>, texts: &[(String, &str)], record: &mut RunRecord) -> io::Result<()> {
@@ -200,15 +216,16 @@ impl RunFolder {
         self.place.tidy();
         self.place.clear(&self.earlier)?;
         let path = &self.place.path;
-        record.write(path)?;
+        let write = |name: &str, text: &str| write_text(Lasting::Process, &path.join(name), text);
+        record.write(Lasting::Process, path)?;
         for (name, text) in texts {
-            write_text(&path.join(name), text)?;
+            write(name, text)?;
         }
         for (name, text) in graphs(plan.compiled) {
-            write_text(&path.join(graph_file(name)), &text)?;
+            write(&graph_file(name), &text)?;
         }
-        write_program(path, plan, (0, 0))?;
-        write_text(&path.join(CONFIG_FILE), &plan.texts.config(plan.config, path))
+        write_programs(path, plan)?;
+        write(CONFIG_FILE, &plan.texts.config(plan.config, path))
     }
 
     /// Writes what a run came to, after its last checkpoint.
@@ -216,7 +233,8 @@ impl RunFolder {
         let path = self.place.path.clone();
         let moment = Moment { epoch: run.n_epochs, step: run.n_steps };
         let (clock, spec) = ((moment.step, moment.epoch), plan.texts.spec());
-        write_program(&path, plan, clock).map_err(|error| self.failed(&error))?;
+        // Its name lasts with that of the params.
+        write_program(Lasting::Contents, &path, plan, clock).map_err(|error| self.failed(&error))?;
         checkpoint::write(&path.join(PARAMS_FILE), &run.store, clock, plan.config.precision, spec)?;
         let Some(record) = &mut self.record else { return Ok(()) };
         record.status = status;
@@ -227,7 +245,7 @@ impl RunFolder {
         record.best.clone_from(&run.best);
         record.diverged = run.diverged.as_ref().map(|finding| finding.headline.clone());
         record.last = last_values(&run.history, run.n_epochs);
-        record.write(&path).map_err(|error| failed(&path, &error))?;
+        record.write(Lasting::Name, &path).map_err(|error| failed(&path, &error))?;
         Ok(())
     }
 
@@ -236,7 +254,7 @@ impl RunFolder {
         match &mut self.record {
             Some(record) => {
                 record.status = status;
-                record.write(&self.place.path)
+                record.write(Lasting::Name, &self.place.path)
             }
             None => Ok(()),
         }
@@ -256,11 +274,13 @@ pub fn save<T: Element>(
     let config = RunConfig { output: target.to_path_buf(), output_span: None, ..plan.config.clone() };
     let plan = Plan { config: &config, ..*plan };
     let mut folder = RunFolder::claim(&config, Earlier::Keep)?;
-    folder.begin(&plan, data)?;
+    let files = folder.begin(&plan, data)?;
     let columns = columns_of(&Trainer::<T>::new(plan.compiled, config.seed, plan.options)?, data);
     let rows: String = run.history.epochs.iter().map(|record| columns.row(record)).collect();
     let path = folder.path().to_path_buf();
-    write_text(&path.join(HISTORY_FILE), &(columns.header() + &rows)).map_err(|error| folder.failed(&error))?;
+    let written = sync_files(&files)
+        .and_then(|()| write_text(Lasting::Name, &path.join(HISTORY_FILE), &(columns.header() + &rows)));
+    written.map_err(|error| folder.failed(&error))?;
     let status = if run.diverged.is_some() { Status::Diverged } else { Status::Finished };
     folder.finish(&plan, run, status)?;
     Ok(path)
@@ -335,11 +355,11 @@ pub(super) fn program_hash(compiled: &Compiled) -> String {
     hash_texts(texts.iter().map(String::as_str))
 }
 
-fn write_text(path: &Path, text: &str) -> io::Result<()> {
+fn write_text(lasting: Lasting, path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    write_whole(path, Existing::Replace, |out| out.write_all(text.as_bytes()))
+    write_until(lasting, path, Existing::Replace, |out| out.write_all(text.as_bytes()))
 }
 
 /// The compiled stages as texts.
@@ -360,12 +380,17 @@ fn graphs(compiled: &Compiled) -> impl Iterator<Item = (&'static str, String)> {
     })
 }
 
-/// Writes the programs of prediction and evaluation; `clock` is the steps and epochs of the params that go with it.
-fn write_program(path: &Path, plan: &Plan<'_>, clock: (u64, u32)) -> io::Result<()> {
-    let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock))? + "\n";
-    write_text(&path.join(PROGRAM_FILE), &text)?;
+/// Writes the programs of prediction and of evaluation as a run begins with them.
+fn write_programs(path: &Path, plan: &Plan<'_>) -> io::Result<()> {
+    write_program(Lasting::Process, path, plan, (0, 0))?;
     let text = serde_json::to_string(&saved_evaluation(plan.compiled, plan.config))? + "\n";
-    write_text(&path.join(EVALUATION_FILE), &text)
+    write_text(Lasting::Process, &path.join(EVALUATION_FILE), &text)
+}
+
+/// Writes the program of prediction; `clock` is the steps and epochs of the params that go with it.
+fn write_program(lasting: Lasting, path: &Path, plan: &Plan<'_>, clock: (u64, u32)) -> io::Result<()> {
+    let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock))? + "\n";
+    write_text(lasting, &path.join(PROGRAM_FILE), &text)
 }
 
 /// What was recorded of the epoch whose params are saved.

@@ -60,7 +60,7 @@ pub(super) struct Place {
     marker: File,
     /// what was made for it: removed again when no run begins
     made: Vec<PathBuf>,
-    /// whether files of a run may be there
+    /// whether files of a run were there when it was taken
     pub begun: bool,
 }
 
@@ -200,10 +200,7 @@ impl Place {
         self.marker.seek(SeekFrom::Start(0))?;
         self.marker.write_all(text.as_bytes())?;
         self.marker.set_len(text.len() as u64)?;
-        self.marker.sync_all()?;
-        sync_folder(&self.path)?;
         self.made.clear();
-        self.begun = true;
         Ok(())
     }
 
@@ -216,7 +213,7 @@ impl Place {
     }
 
     /// Removes what a run wrote: its checkpoints, its listed files, the folders of both where nothing else is in them. The
-    /// record, which lists the files, goes last.
+    /// record, which lists the files, goes last. After a power cut none of it is there again.
     pub fn clear(&self, files: &[String]) -> io::Result<()> {
         for n_steps in checkpoints(&self.path) {
             remove_checkpoint(&checkpoint_folder(&self.path, n_steps))?;
@@ -231,7 +228,7 @@ impl Place {
             while folder != self.path && fs::remove_dir(&folder).is_ok() && folder.pop() {}
         }
         let _ = fs::remove_dir(self.path.join(CHECKPOINTS_FOLDER));
-        sync_folder(&self.path)
+        if self.begun { sync_folder(&self.path) } else { Ok(()) }
     }
 
     /// Removes what runs that were cut off left half-written. What cannot be removed does no harm.

@@ -1,7 +1,7 @@
 //! `record.json`: what a run is, and how far it has come.
 
 use super::layout::{FORMAT, RECORD_FILE};
-use crate::data::files::{Existing, write_whole};
+use crate::data::files::{Existing, Lasting, write_until};
 use crate::data::open_regular;
 use crate::train::judge::Best;
 use crate::train::outputs::Precision;
@@ -149,8 +149,8 @@ impl RunRecord {
         }
     }
 
-    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, lasting: Lasting, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        write_whole(&folder.join(RECORD_FILE), Existing::Replace, |out| out.write_all(text.as_bytes()))
+        write_until(lasting, &folder.join(RECORD_FILE), Existing::Replace, |out| out.write_all(text.as_bytes()))
     }
 }

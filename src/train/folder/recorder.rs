@@ -7,6 +7,7 @@ use super::place::{checkpoints as checkpoints_of, failed, remove_checkpoint};
 use super::record::{Resumed, RunRecord, Status};
 use super::saver::Saver;
 use super::{Plan, RunFolder, columns_of, engine, program_hash, threads};
+use crate::data::files::Lasting;
 use crate::data::{counted, open_regular};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::ops::Element;
@@ -38,7 +39,12 @@ pub struct Recorder<'f, T: Element> {
     /// the steps of the last state that was saved
     saved: Option<u64>,
     saved_at: Duration,
+    /// when rows were written the last time
+    logged_at: Duration,
 }
+
+/// Rows wait so long before they are written: an epoch may take microseconds, and a write as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The names of what is not shown are of no use in a debug print either.
 impl<T: Element> std::fmt::Debug for Recorder<'_, T> {
@@ -75,8 +81,11 @@ impl<'f, T: Element> Recorder<'f, T> {
         trainer: &Trainer<T>,
         elapsed: &'f dyn Fn() -> Duration,
     ) -> Result<Self, Diagnostic> {
-        folder.begin(&plan, data)?;
-        Self::new(folder, plan, data, trainer, elapsed, Positions::default())
+        let files = folder.begin(&plan, data)?;
+        let mut recorder = Self::new(folder, plan, data, trainer, elapsed, Positions::default())?;
+        // Nobody needs them to last before there is a checkpoint, which is written after them.
+        recorder.saver.sync(files).map_err(|error| failed(recorder.folder.path(), &error))?;
+        Ok(recorder)
     }
 
     fn new(
@@ -94,14 +103,15 @@ impl<'f, T: Element> Recorder<'f, T> {
         let open = || -> io::Result<(Log, Log)> {
             let mut history = Log::reopen(&path.join(HISTORY_FILE), at.history)?;
             if at.history == 0 {
-                history.append(&columns.header())?;
+                history.append(&columns.header());
+                history.write()?;
             }
             Ok((history, Log::reopen(&path.join(STEPS_FILE), at.steps)?))
         };
         let (history, steps) = open().map_err(|error| failed(&path, &error))?;
         let checkpointing = plan.config.checkpoint;
         let saver = Saver::new(path, common, checkpointing.keep);
-        let saved_at = elapsed();
+        let began = elapsed();
         Ok(Self {
             folder,
             plan,
@@ -113,7 +123,8 @@ impl<'f, T: Element> Recorder<'f, T> {
             checkpointing,
             kept: None,
             saved: None,
-            saved_at,
+            saved_at: began,
+            logged_at: began,
         })
     }
 
@@ -156,7 +167,12 @@ impl<'f, T: Element> Recorder<'f, T> {
             checkpoints_of(&path).into_iter().filter(|at| *at > n_steps || resumption.is_none()).collect();
         newer.iter().try_for_each(remove).map_err(|error| failed(&path, &error))?;
         folder.go_on(&plan, n_steps, data_changed).map_err(|error| failed(&path, &error))?;
+        let first = if resumption.is_none() { folder.begin_again(&plan) } else { Ok(Vec::new()) };
+        let first = first.map_err(|error| failed(&path, &error))?;
         let mut recorder = Self::new(folder, plan, data, trainer, elapsed, at)?;
+        if !first.is_empty() {
+            recorder.saver.sync(first).map_err(|error| failed(&path, &error))?;
+        }
         recorder.saved = resumption.is_some().then_some(n_steps);
         recorder.kept = kept.map(|snapshot| (snapshot, true));
         Ok((recorder, Reopened { resumption, findings }))
@@ -186,13 +202,19 @@ impl<'f, T: Element> Recorder<'f, T> {
     fn write(&mut self, fitting: &mut Fitting<'_, T>, moved: Moved) -> io::Result<()> {
         let trainer = fitting.trainer();
         let (n_steps, n_epochs) = (trainer.n_steps(), trainer.n_epochs());
-        let logged = match moved {
+        match moved {
             Moved::Epoch => {
-                fitting.history().epochs.last().map_or(Ok(()), |record| self.history.append(&self.columns.row(record)))
+                if let Some(record) = fitting.history().epochs.last() {
+                    self.history.append(&self.columns.row(record));
+                }
             }
             Moved::Step if self.is_logged(n_steps) && !fitting.is_diverged() => self.steps.append(&step_row(trainer)),
-            _ => Ok(()),
-        };
+            _ => {}
+        }
+        let now = (self.elapsed)();
+        let has_rows = !(self.history.is_written() && self.steps.is_written());
+        let is_late = now.saturating_sub(self.logged_at) >= LONGEST_WAIT;
+        let logged = if has_rows && is_late { self.write_rows(now) } else { Ok(()) };
         self.note_kept(fitting);
         let is_busy = self.saver.is_busy();
         if is_busy.is_err() {
@@ -202,7 +224,7 @@ impl<'f, T: Element> Recorder<'f, T> {
             Every::Steps(every) => moved == Moved::Step && n_steps.is_multiple_of(u64::from(every)),
             Every::Epochs(every) => moved == Moved::Epoch && n_epochs > 0 && n_epochs.is_multiple_of(every),
             Every::Minutes(minutes) => {
-                let since = (self.elapsed)().saturating_sub(self.saved_at);
+                let since = now.saturating_sub(self.saved_at);
                 since.as_secs_f64() >= minutes * 60.0 && matches!(is_busy, Ok(false))
             }
         };
@@ -211,6 +233,19 @@ impl<'f, T: Element> Recorder<'f, T> {
             self.checkpoint(fitting)?;
         }
         logged.and(is_busy.map(drop))
+    }
+
+    /// Writes the rows that wait.
+    fn write_rows(&mut self, now: Duration) -> io::Result<()> {
+        self.logged_at = now;
+        let history = self.history.write();
+        self.steps.write().and(history)
+    }
+
+    /// Leaves a run that an error ended: what it did is on record.
+    pub(in crate::train) fn give_up(mut self) {
+        let _ = self.write_rows(Duration::ZERO);
+        let _ = self.folder.set_status(Status::Failed);
     }
 
     fn is_logged(&self, n_steps: u64) -> bool {
@@ -235,6 +270,8 @@ impl<'f, T: Element> Recorder<'f, T> {
 
     /// Hands the present state to the thread that writes it, and that of the best epoch where it is not on disk yet.
     fn checkpoint(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
+        // The state that is saved speaks of them.
+        self.write_rows((self.elapsed)())?;
         let n_steps = fitting.trainer().n_steps();
         let mut snapshots = Vec::new();
         let best = self.kept.as_ref().map(|(snapshot, _)| snapshot.state.model.n_steps);
@@ -277,8 +314,7 @@ impl<'f, T: Element> Recorder<'f, T> {
     }
 
     fn end(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
-        self.history.append("")?;
-        self.steps.append("")?;
+        self.write_rows((self.elapsed)())?;
         if let Err(error) = self.saver.wait() {
             self.forget_saved();
             if !self.checkpointing.keep_training_when_full {
@@ -415,7 +451,7 @@ fn step_row<T: Element>(trainer: &Trainer<T>) -> String {
 impl RunFolder {
     /// Notes in the record that the run goes on from a step.
     fn go_on(&mut self, plan: &Plan<'_>, n_steps: u64, data_changed: bool) -> io::Result<()> {
-        let config = super::write_text(&self.config_path(), &plan.texts.config(plan.config, self.path()));
+        let config = super::write_text(Lasting::Name, &self.config_path(), &plan.texts.config(plan.config, self.path()));
         let (executor, level) = engine(plan.options);
         let path = self.path().to_path_buf();
         let Some(record) = &mut self.record else { return config };
@@ -429,7 +465,7 @@ impl RunFolder {
             epochs: plan.config.epochs,
             data_changed,
         });
-        record.write(&path)?;
+        record.write(Lasting::Name, &path)?;
         config
     }
 }

@@ -1,21 +1,23 @@
-//! The thread that writes checkpoints while training goes on.
+//! The thread that waits for the disk while training goes on: it makes the files of a run's beginning last, and writes checkpoints.
 
 use super::checkpoints::{Common, Positions, Snapshot, prune, write};
+use crate::data::files::sync_files;
 use crate::ops::Element;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-/// What is to be written: states in their order, and the logs that they speak of.
 #[derive(Debug)]
-struct Job<T> {
-    snapshots: Vec<Snapshot<T>>,
-    logs: Vec<File>,
+enum Job<T> {
+    /// files that are to outlive a power cut
+    Sync(Vec<PathBuf>),
+    /// states to be written in their order, and the logs that they speak of
+    Save(Vec<Snapshot<T>>, Vec<File>),
 }
 
-/// Writes checkpoints, one job at a time.
+/// Does one job at a time.
 #[derive(Debug)]
 pub(super) struct Saver<T: Element> {
     jobs: Option<Sender<Job<T>>>,
@@ -30,7 +32,11 @@ impl<T: Element> Saver<T> {
         let (answers, results) = channel();
         let work = move || {
             for job in orders {
-                if answers.send(save(&run, &job, &common, keep)).is_err() {
+                let done = match &job {
+                    Job::Sync(files) => sync_files(files),
+                    Job::Save(snapshots, logs) => save(&run, snapshots, logs, &common, keep),
+                };
+                if answers.send(done).is_err() {
                     break;
                 }
             }
@@ -60,14 +66,25 @@ impl<T: Element> Saver<T> {
         self.results.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Begins a job. The logs are made to last before the states that speak of them.
+    /// Begins to write states. The logs are made to last before the states that speak of them.
     ///
     /// # Errors
     /// Those of the job before.
     pub fn save(&mut self, snapshots: Vec<Snapshot<T>>, logs: Vec<File>) -> io::Result<()> {
+        self.begin(Job::Save(snapshots, logs))
+    }
+
+    /// Begins to make files last: before any state that is saved later.
+    ///
+    /// # Errors
+    /// Those of the job before.
+    pub fn sync(&mut self, files: Vec<PathBuf>) -> io::Result<()> {
+        self.begin(Job::Sync(files))
+    }
+
+    fn begin(&mut self, job: Job<T>) -> io::Result<()> {
         self.wait()?;
-        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        jobs.send(Job { snapshots, logs }).map_err(|_| gone())?;
+        self.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
         self.is_busy = true;
         Ok(())
     }
@@ -77,9 +94,15 @@ fn gone() -> io::Error {
     io::Error::other("the thread that writes checkpoints has ended")
 }
 
-fn save<T: Element>(run: &std::path::Path, job: &Job<T>, common: &Common, keep: u32) -> io::Result<()> {
-    job.logs.iter().try_for_each(File::sync_all)?;
-    job.snapshots.iter().try_for_each(|snapshot| write(run, snapshot, common))?;
+fn save<T: Element>(
+    run: &Path,
+    snapshots: &[Snapshot<T>],
+    logs: &[File],
+    common: &Common,
+    keep: u32,
+) -> io::Result<()> {
+    logs.iter().try_for_each(File::sync_all)?;
+    snapshots.iter().try_for_each(|snapshot| write(run, snapshot, common))?;
     prune(run, keep)
 }
 
