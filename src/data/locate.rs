@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use crate::diag::{Code, Diagnostic};
 
 use super::check::place_of;
-use super::npy::{self, Header, NpyError};
+use super::npy::{self, Header, NpyError, Stored};
 use super::npz::Archive;
 use super::{ColumnSpec, DataSource, FieldSpec, Numbers, counted, csv, open_regular};
 
@@ -79,11 +79,11 @@ impl ArrayFile {
         }
     }
 
-    /// Whether the values of an array are whole numbers.
-    pub(super) fn is_whole(&mut self, index: usize) -> Result<bool, NpyError> {
+    /// What the values of an array are.
+    pub(super) fn stored(&mut self, index: usize) -> Result<Stored, NpyError> {
         match self {
-            Self::Npz(archive) => archive.is_whole(index),
-            Self::Npy { header, .. } => Ok(header.is_whole()),
+            Self::Npz(archive) => archive.stored(index),
+            Self::Npy { header, .. } => Ok(header.stored()),
         }
     }
 
@@ -96,6 +96,7 @@ impl ArrayFile {
             }
         }
     }
+
     /// Gives the rows `start..stop` of an array in blocks of at most so many rows, until `give` has enough.
     pub(super) fn read_blocks(
         &mut self,
@@ -109,6 +110,23 @@ impl ArrayFile {
             Self::Npy { reader, header, values_at, len, .. } => {
                 reader.seek(SeekFrom::Start(*values_at))?;
                 npy::read_blocks(reader, header, *len, rows, block, give)
+            }
+        }
+    }
+
+    /// As [`ArrayFile::read_blocks`], of an array of texts.
+    pub(super) fn read_text_blocks(
+        &mut self,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Vec<String>) -> bool,
+    ) -> Result<(), NpyError> {
+        match self {
+            Self::Npz(archive) => archive.read_text_blocks(index, rows, block, give),
+            Self::Npy { reader, header, values_at, len, .. } => {
+                reader.seek(SeekFrom::Start(*values_at))?;
+                npy::read_text_blocks(reader, header, *len, rows, block, give)
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Gives values as f32 or f64 as they are stored, integers of up to 16 bits and i32 and bool as i32, and wider integers as
 //! f64: within the range of i32 that is exact, and whoever wants integers refuses what lies outside. The format is NEP 1
-//! (versions 1 to 3). Pickled objects, structures, complex numbers and half precision are refused.
+//! (versions 1 to 3). Texts are read as texts only. Pickled objects, structures, complex numbers and half precision are refused.
 
 use std::io::{self, Read};
 
@@ -49,6 +49,10 @@ enum Element {
     U64,
     F32,
     F64,
+    /// so many bytes
+    Bytes(usize),
+    /// so many characters of 4 bytes
+    Characters(usize),
 }
 
 impl Element {
@@ -58,6 +62,8 @@ impl Element {
             Element::I16 | Element::U16 => 2,
             Element::I32 | Element::U32 | Element::F32 => 4,
             Element::I64 | Element::U64 | Element::F64 => 8,
+            Element::Bytes(width) => width,
+            Element::Characters(width) => 4 * width,
         }
     }
 }
@@ -75,10 +81,35 @@ pub(super) struct Header {
     header_len: u64,
 }
 
+/// What the values of an array are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Whole,
+    Float,
+    Text,
+}
+
 impl Header {
-    /// Whether its values are whole numbers.
-    pub(super) fn is_whole(&self) -> bool {
-        !matches!(self.element, Element::F32 | Element::F64)
+    pub(super) fn stored(&self) -> Stored {
+        match self.element {
+            Element::F32 | Element::F64 => Stored::Float,
+            Element::Bytes(_) | Element::Characters(_) => Stored::Text,
+            _ => Stored::Whole,
+        }
+    }
+
+    /// Of texts, the header of their characters' codes, and how many each has.
+    fn of_codes(&self) -> Result<(Self, usize), NpyError> {
+        let (element, width) = match self.element {
+            Element::Bytes(width) => (Element::U8, width),
+            Element::Characters(width) => (Element::U32, width),
+            _ => return Err(NpyError::Unsupported("it holds no texts".into())),
+        };
+        let shape = self.shape.iter().copied().chain([width]).collect();
+        let Self { big_endian, len, header_len, .. } = *self;
+        // Of one axis both layouts are one, and the characters of a text always stand together.
+        let fortran = self.fortran && self.shape.len() > 1;
+        Ok((Self { element, big_endian, fortran, shape, len: len * width, header_len }, width))
     }
 }
 
@@ -142,9 +173,29 @@ fn interpret(raw: &RawHeader, header_len: u64) -> Result<Header, NpyError> {
         "f4" => Element::F32,
         "f8" => Element::F64,
         _ => {
+            if let Some(element) = text_element(kind) {
+                return sized(raw, element, order, header_len);
+            }
             return Err(NpyError::Unsupported(format!("its element type `{descriptor}` is not read")));
         }
     };
+    sized(raw, element, order, header_len)
+}
+
+/// `S5`: 5 bytes; `U12`: 12 characters.
+fn text_element(kind: &str) -> Option<Element> {
+    let (of, width) = kind.split_at_checked(1)?;
+    let width = width.parse::<usize>().ok()?;
+    // Four bytes of each must be countable.
+    let width = Some(width).filter(|width| *width <= usize::MAX / 4)?;
+    match of {
+        "S" | "a" => Some(Element::Bytes(width)),
+        "U" => Some(Element::Characters(width)),
+        _ => None,
+    }
+}
+
+fn sized(raw: &RawHeader, element: Element, order: u8, header_len: u64) -> Result<Header, NpyError> {
     let shape = raw.shape.clone();
     let too_large = || NpyError::Broken(format!("its header claims the shape {}", shape_text(&shape)));
     if shape.len() > MOST_AXES {
@@ -222,6 +273,50 @@ pub(super) fn read_blocks(
     Ok(())
 }
 
+/// Reads texts of the rows `start..stop` in blocks of at most so many rows, until `give` has enough of them. NUL characters at an
+/// end are padding.
+pub(super) fn read_text_blocks(
+    reader: &mut impl Read,
+    header: &Header,
+    available: u64,
+    rows: (usize, usize),
+    block: usize,
+    give: &mut dyn FnMut(Vec<String>) -> bool,
+) -> Result<(), NpyError> {
+    let (codes, width) = header.of_codes()?;
+    if width == 0 {
+        let n_rows = rows.1.min(header.len).saturating_sub(rows.0);
+        let mut left = n_rows;
+        while left > 0 && give(vec![String::new(); left.min(block.max(1))]) {
+            left -= left.min(block.max(1));
+        }
+        return Ok(());
+    }
+    let mut wrong = None;
+    read_blocks(reader, &codes, available, rows, block, &mut |values| {
+        let codes: Vec<u32> = (0..values.len()).map(|at| values.get(at) as u32).collect();
+        match codes.chunks(width).map(|text| text_of(header.element, text)).collect::<Option<Vec<String>>>() {
+            Some(texts) => give(texts),
+            None => {
+                wrong = Some(NpyError::Broken("one of its texts is none".into()));
+                false
+            }
+        }
+    })?;
+    wrong.map_or(Ok(()), Err)
+}
+
+/// A text by its codes; none where they are no characters.
+fn text_of(element: Element, codes: &[u32]) -> Option<String> {
+    let n_codes = codes.iter().rposition(|code| *code != 0).map_or(0, |last| last + 1);
+    let codes = &codes[..n_codes];
+    if matches!(element, Element::Characters(_)) {
+        return codes.iter().map(|code| char::from_u32(*code)).collect();
+    }
+    let bytes: Option<Vec<u8>> = codes.iter().map(|code| u8::try_from(*code).ok()).collect();
+    String::from_utf8(bytes?).ok()
+}
+
 fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Numbers, NpyError> {
     macro_rules! read_as {
         ($kind:ident, $stored:ty, $into:ty) => {{
@@ -245,6 +340,9 @@ fn decode(reader: &mut impl Read, header: &Header, len: usize) -> Result<Numbers
         Element::U64 => read_as!(F64, u64, f64),
         Element::F32 => read_as!(F32, f32, f32),
         Element::F64 => read_as!(F64, f64, f64),
+        Element::Bytes(_) | Element::Characters(_) => {
+            return Err(NpyError::Unsupported("it holds texts, not numbers".into()));
+        }
     })
 }
 
@@ -319,6 +417,42 @@ mod tests {
         bytes.push(b'\n');
         bytes.extend(data);
         bytes
+    }
+
+    #[test]
+    fn texts_are_read_as_texts_alone() {
+        let read = |bytes: &[u8], block| {
+            let mut reader = bytes;
+            let header = read_header(&mut reader)?;
+            assert_eq!(header.stored(), Stored::Text);
+            let mut all = Vec::new();
+            read_text_blocks(&mut reader, &header, bytes.len() as u64, (1, 9), block, &mut |texts| {
+                all.push(texts);
+                true
+            })?;
+            Ok::<_, NpyError>(all)
+        };
+        let header = |kind: &str| format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (3,), }}");
+        let wide = |texts: [&str; 3], of: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            let codes =
+                texts.iter().flat_map(|text| text.chars().map(u32::from).chain([0; 3]).take(3).collect::<Vec<_>>());
+            codes.flat_map(of).collect()
+        };
+        let texts = ["a", "", "ñ€c"];
+        for bytes in [
+            with_header(&header("<U3"), &wide(texts, u32::to_le_bytes)),
+            with_header(&header(">U3"), &wide(texts, u32::to_be_bytes)),
+        ] {
+            assert_eq!(read(&bytes, 1), Ok(vec![vec![String::new()], vec!["ñ€c".to_string()]]));
+        }
+        let bytes = with_header(&header("|S2"), b"ab\0\0c\0");
+        assert_eq!(read(&bytes, 9), Ok(vec![vec![String::new(), "c".to_string()]]));
+        assert_eq!(read(&with_header(&header("<U0"), b""), 1), Ok(vec![vec![String::new()]; 2]));
+        assert!(matches!(super::tests::read(&bytes, None), Err(NpyError::Unsupported(_))));
+        let surrogate = with_header(&header("<U1"), &[0, 0, 0, 0, 0, 0xd8, 0, 0, 0, 0, 0, 0]);
+        assert!(matches!(read(&surrogate, 9), Err(NpyError::Broken(_))));
+        let short = with_header(&header("<U9"), &[0; 8]);
+        assert!(matches!(read(&short, 9), Err(NpyError::Broken(_))));
     }
 
     #[test]

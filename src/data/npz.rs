@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek};
 use zip::ZipArchive;
 
 use super::Numbers;
-use super::npy::{self, Header, NpyError};
+use super::npy::{self, Header, NpyError, Stored};
 
 /// The most bytes that all arrays of an archive together may claim.
 const LARGEST_ARCHIVE: u64 = 16 << 30;
@@ -90,9 +90,31 @@ impl<R: Read + Seek> Archive<R> {
         })
     }
 
-    /// Whether the values of one array are whole numbers.
-    pub(super) fn is_whole(&mut self, index: usize) -> Result<bool, NpyError> {
-        self.with_entry(index, |_, header, _| Ok(header.is_whole()))
+    /// As [`Archive::read_blocks`], of an array of texts.
+    pub(super) fn read_text_blocks(
+        &mut self,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Vec<String>) -> bool,
+    ) -> Result<(), NpyError> {
+        self.with_entry(index, |mut entry, header, size| {
+            let mut goes_on = true;
+            npy::read_text_blocks(&mut entry, header, size, rows, block, &mut |texts| {
+                goes_on = give(texts);
+                goes_on
+            })?;
+            if goes_on {
+                // To the checksum, as in `read`.
+                io::copy(&mut entry.take(size.saturating_add(1)), &mut io::sink())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What the values of one array are.
+    pub(super) fn stored(&mut self, index: usize) -> Result<Stored, NpyError> {
+        self.with_entry(index, |_, header, _| Ok(header.stored()))
     }
 
     fn with_entry<T>(

@@ -14,7 +14,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 
 use super::load::{Loading, Review};
 use super::locate::{ArrayFile, Format, Located, LocatedColumns, Locator};
-use super::npy::NpyError;
+use super::npy::{NpyError, Stored};
 use super::{DataSource, Dataset, Field, FieldSpec, Numbers, csv};
 
 /// About as many values make a block.
@@ -82,10 +82,10 @@ struct TableBody<'s> {
 }
 
 struct ArraysBody<'s> {
-    fields: Vec<(Located<'s>, Unpacking)>,
+    fields: Vec<(Located<'s>, Unpacking<Numbers>)>,
     /// what the file holds once, for all rows
     once: Vec<(Located<'s>, Numbers)>,
-    kept: Vec<Unpacking>,
+    kept: Vec<KeptArray>,
     rows: (usize, usize),
 }
 
@@ -316,16 +316,24 @@ fn open_arrays<'s>(
             );
             continue;
         }
-        let is_whole = file.is_whole(index).map_err(|error| locator.broken_array(&spec, error))?;
-        kept.push(Kept { name: name.clone(), kind: if is_whole { KeptKind::Int } else { KeptKind::Float } });
+        let kind = match file.stored(index).map_err(|error| locator.broken_array(&spec, error))? {
+            Stored::Whole => KeptKind::Int,
+            Stored::Float => KeptKind::Float,
+            Stored::Text => KeptKind::Text,
+        };
+        kept.push(Kept { name: name.clone(), kind });
         indices.push(index);
     }
     if !found.is_empty() {
         return Ok((Body::Arrays(ArraysBody { fields: Vec::new(), once: Vec::new(), kept: Vec::new(), rows }), kept));
     }
     let lone = fields.first().map(|field| field.name.as_str());
-    let unpack = |index: usize| Unpacking::begin(locator, lone, index, rows, block);
-    let kept_arrays = indices.into_iter().map(unpack).collect::<Result<Vec<_>, _>>()?;
+    let unpack = |index: usize| Unpacking::of_numbers(locator, lone, index, rows, block);
+    let unpack_kept = |(index, kept): (usize, &Kept)| match kept.kind {
+        KeptKind::Text => Unpacking::of_texts(locator, lone, index, rows, block).map(KeptArray::Texts),
+        KeptKind::Int | KeptKind::Float => unpack(index).map(KeptArray::Numbers),
+    };
+    let kept_arrays = indices.into_iter().zip(&kept).map(unpack_kept).collect::<Result<Vec<_>, _>>()?;
     let (once, located): (Vec<_>, Vec<_>) = located.into_iter().partition(|field| field.is_once);
     let read_once = |field: Located<'s>| match file.read(field.index, None) {
         Ok(values) => Ok((field, values)),
@@ -350,7 +358,9 @@ impl ArraysBody<'_> {
         loading.dataset.rows = (stop - start - given).min(most);
         for (field, array) in &self.fields {
             match array.next() {
-                Ok(values) => loading.keep_rows(field.spec, field.shape.clone(), start + given, values),
+                Ok(values) => {
+                    loading.keep_rows(field.spec, field.shape.clone(), start + given, values.unwrap_or(NO_VALUES));
+                }
                 Err(error) => loading.diagnostics.push(locator.broken_array(field.spec, error)),
             }
         }
@@ -360,7 +370,16 @@ impl ArraysBody<'_> {
         let mut all = Vec::new();
         for (array, kept) in self.kept.iter().zip(kept) {
             let spec = FieldSpec::new(&kept.name, &[], super::FieldKind::Float);
+            let array = match array {
+                KeptArray::Numbers(array) => array,
+                KeptArray::Texts(array) => {
+                    let texts = array.next().map_err(|error| locator.broken_array(&spec, error))?;
+                    all.push(KeptValues::Text(texts.unwrap_or_default()));
+                    continue;
+                }
+            };
             let values = array.next().map_err(|error| locator.broken_array(&spec, error))?;
+            let values = values.unwrap_or(NO_VALUES);
             let values: Vec<f64> = (0..values.len()).map(|at| values.get(at)).collect();
             if let (KeptKind::Int, Some(large)) = (kept.kind, values.iter().find(|value| value.abs() > LARGEST_EXACT)) {
                 let finding = locator.mistake(None, format!("`{}` holds numbers that are not kept exactly", kept.name));
@@ -375,16 +394,52 @@ impl ArraysBody<'_> {
     }
 }
 
-/// An array that a thread unpacks.
-struct Unpacking(Receiver<Result<Numbers, NpyError>>);
+/// What an array has after its last row.
+const NO_VALUES: Numbers = Numbers::F32(Vec::new());
 
-impl Unpacking {
-    fn begin(
+/// An array that is passed on.
+enum KeptArray {
+    Numbers(Unpacking<Numbers>),
+    Texts(Unpacking<Vec<String>>),
+}
+
+/// An array that a thread unpacks, in blocks.
+struct Unpacking<T>(Receiver<Result<T, NpyError>>);
+
+/// Reads the blocks of an array and gives each away, until nobody takes it.
+type ReadBlocks<T> =
+    fn(&mut ArrayFile, usize, (usize, usize), usize, &mut dyn FnMut(T) -> bool) -> Result<(), NpyError>;
+
+impl Unpacking<Numbers> {
+    fn of_numbers(
         locator: Locator<'_>,
         lone: Option<&str>,
         index: usize,
         rows: (usize, usize),
         block: usize,
+    ) -> Result<Self, Diagnostic> {
+        Self::begin(locator, lone, (index, rows, block), ArrayFile::read_blocks)
+    }
+}
+
+impl Unpacking<Vec<String>> {
+    fn of_texts(
+        locator: Locator<'_>,
+        lone: Option<&str>,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
+    ) -> Result<Self, Diagnostic> {
+        Self::begin(locator, lone, (index, rows, block), ArrayFile::read_text_blocks)
+    }
+}
+
+impl<T: Send + 'static> Unpacking<T> {
+    fn begin(
+        locator: Locator<'_>,
+        lone: Option<&str>,
+        (index, rows, block): (usize, (usize, usize), usize),
+        read: ReadBlocks<T>,
     ) -> Result<Self, Diagnostic> {
         // A file of its own: each array is read from another place.
         let (format, file, len) = locator.open()?;
@@ -392,7 +447,7 @@ impl Unpacking {
         let (sender, receiver) = sync_channel(1);
         let work = move || {
             let give = &mut |values| sender.send(Ok(values)).is_ok();
-            if let Err(error) = arrays.read_blocks(index, rows, block, give) {
+            if let Err(error) = read(&mut arrays, index, rows, block, give) {
                 // Who no longer listens has been told enough.
                 let _ = sender.send(Err(error));
             }
@@ -402,11 +457,8 @@ impl Unpacking {
         Ok(Self(receiver))
     }
 
-    /// The next block; an empty one when there is none.
-    fn next(&self) -> Result<Numbers, NpyError> {
-        match self.0.recv() {
-            Ok(values) => values,
-            Err(_) => Ok(Numbers::F32(Vec::new())),
-        }
+    /// The next block; none after the last.
+    fn next(&self) -> Result<Option<T>, NpyError> {
+        self.0.recv().ok().transpose()
     }
 }
