@@ -5,12 +5,12 @@ use super::progress::value_or_dash;
 use super::run::ExecutionArguments;
 use super::table::Table;
 use super::{Outcome, Session};
-use crate::data::Blocks;
+use crate::data::{Blocks, DataSource};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::ir::Role;
 use crate::ops::Element;
-use crate::train::config::Precision;
-use crate::train::{Evaluation, EvaluationForm, Reported, SavedProgram};
+use crate::train::config::{self, Precision};
+use crate::train::{Evaluation, EvaluationForm, Reported, SavedProgram, replayed};
 use clap::{Args, ValueEnum};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ Fields are read under the names that they had in training, or else under their o
 in JSON, is a value that no row has.
 
 Examples:
+  anabranch evaluate runs/digits
   anabranch evaluate runs/digits --data digits.csv --rows 1437..1797
   anabranch evaluate runs/digits --data seen=train.csv --data unseen=test.csv
   anabranch evaluate runs/digits --data test.csv --format json";
@@ -32,8 +33,9 @@ pub(super) struct Arguments {
     #[arg(value_name = "RUN_DIR")]
     folder: PathBuf,
 
-    /// A data file with inputs and targets, .npz, .npy or .csv; several are evaluated apart, under the names that they are given
-    #[arg(long, value_name = "[PART=]FILE", required = true)]
+    /// A data file with inputs and targets, .npz, .npy or .csv; several are evaluated apart, under the names that they are given.
+    /// Without it, the parts that the run itself had
+    #[arg(long, value_name = "[PART=]FILE")]
     data: Vec<String>,
 
     /// How to write the values
@@ -69,9 +71,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let saved = SavedProgram::read(&arguments.folder)?;
     let source = session.sources.add(arguments.folder.display().to_string(), "");
     let span = Span::new(source, 0, 0);
+    let own = if arguments.data.is_empty() { own_parts(arguments, session)? } else { Vec::new() };
     let evaluated = match saved.precision {
-        Precision::F32 => evaluate::<f32>(arguments, &saved, span)?,
-        Precision::F64 => evaluate::<f64>(arguments, &saved, span)?,
+        Precision::F32 => evaluate::<f32>(arguments, &saved, own, span)?,
+        Precision::F64 => evaluate::<f64>(arguments, &saved, own, span)?,
     };
     let text = match arguments.format {
         Format::Table => table(&evaluated),
@@ -80,6 +83,28 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     };
     session.console.print(&text)?;
     Ok(())
+}
+
+/// The parts of the data that the run had, as its config names them.
+fn own_parts(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String, DataSource)>, Diagnostics> {
+    if arguments.reading.rows.is_some() || !arguments.reading.columns.is_empty() {
+        return Err(Diagnostic::error(
+            Code::E0602,
+            "`--rows` and `--columns` say how a file is read, and none is named",
+        )
+        .with_help("name it: `--data FILE`")
+        .into());
+    }
+    let (path, _) = replayed(&arguments.folder)?;
+    let config = config::read(&path, &mut session.sources)?;
+    let parts = [("train", config.train), ("validation", config.validation), ("test", config.test)];
+    let parts: Vec<(String, DataSource)> =
+        parts.into_iter().filter_map(|(part, source)| Some((part.to_string(), source?))).collect();
+    if parts.is_empty() {
+        let finding = Diagnostic::error(Code::E0603, "the run had no data");
+        return Err(finding.with_help("name some: `--data FILE`").into());
+    }
+    Ok(parts)
 }
 
 /// The parts by name: `NAME=FILE`, or a file that goes by its own name.
@@ -106,22 +131,26 @@ fn parts(arguments: &Arguments) -> Result<Vec<(String, PathBuf)>, Diagnostic> {
 fn evaluate<T: Element>(
     arguments: &Arguments,
     saved: &SavedProgram,
+    own: Vec<(String, DataSource)>,
     span: Span,
 ) -> Result<Vec<Evaluated>, Diagnostics> {
-    let parts = parts(arguments)?;
     let form = EvaluationForm::read(&arguments.folder)?;
     let options = arguments.execution.options(0);
     let mut evaluation = Evaluation::<T>::open(&arguments.folder, saved, &form, span, &options)?;
-    let specs = evaluation.specs()?;
+    let specs = evaluation.specs();
     let fed = evaluation.fed().to_vec();
     let fields: Vec<String> = evaluation.inputs().into_iter().map(str::to_string).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let batch_size = arguments.reading.batch_size;
-    let mut evaluated = Vec::new();
-    for (part, path) in parts {
+    let mut sources = own;
+    for (part, path) in parts(arguments)? {
         let columns = arguments.reading.columns.iter().cloned().collect();
         let mut source = saved.data_source(&path, &fields, &form.targets, columns)?;
         source.rows = arguments.reading.rows;
+        sources.push((part, source));
+    }
+    let mut evaluated = Vec::new();
+    for (part, source) in sources {
         let mut blocks = Blocks::open(&source, &specs, &fed, &[], Some(batch_size))?;
         evaluation.begin();
         let mut n_rows = 0;

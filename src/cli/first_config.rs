@@ -9,11 +9,13 @@ use crate::ir::Role;
 use crate::lower::Options;
 use crate::pipeline::{Compiled, compile_with};
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 /// Says that a spec is no config, or writes one beside it.
 pub(super) fn first_config(spec: &Path, is_written: bool, session: &mut Session) -> Outcome {
     let target = spec.with_extension("yaml");
+    let is_written = is_written || (configs_of(spec).is_empty() && !target.exists() && asks(&target, session)?);
     if !is_written {
         let finding = Diagnostic::error(Code::E0602, format!("`{}` is a spec, and a run needs a run config", spec.display()))
             .with_note("a spec says what a model is; a run config, a YAML file, says which data train it, how long, and where the result goes");
@@ -34,6 +36,22 @@ pub(super) fn first_config(spec: &Path, is_written: bool, session: &mut Session)
     let shown = target.display();
     session.console.print(&format!("wrote {shown}: `anabranch check {shown}` says whether the data fit\n"))?;
     Ok(())
+}
+
+/// Offers to write the config to who sits at a terminal; nobody else is asked.
+fn asks(target: &Path, session: &Session) -> Result<bool, Diagnostic> {
+    if !(session.console.is_human() && io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Ok(false);
+    }
+    session.console.print(&format!(
+        "A spec says what a model is; a run config, a YAML file, says which data train it, how long, and where the result goes.\n\
+         Write a first one to `{}`? [y/N] ",
+        target.display()
+    ))?;
+    let mut answer = String::new();
+    // An answer that cannot be read is none.
+    let _ = io::stdin().read_line(&mut answer);
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The run configs beside a spec that name it.

@@ -99,7 +99,7 @@ fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, format: Tabl
             let columns = arguments.reading.columns.iter().cloned().collect();
             let mut source = saved.data_source(data, &fields, &[], columns)?;
             source.rows = arguments.reading.rows;
-            let (specs, fed) = (writing.predictor.specs()?, writing.predictor.fed().to_vec());
+            let (specs, fed) = (writing.predictor.specs(), writing.predictor.fed().to_vec());
             let batch = writing.predictor.is_by_rows().then_some(arguments.reading.batch_size);
             if specs.is_empty() && arguments.keep.is_empty() {
                 return Err(reads_nothing("found: `--data`").into());

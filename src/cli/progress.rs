@@ -5,14 +5,14 @@ mod columns;
 use super::console::Console;
 use super::tensorboard::EventFile;
 use crate::diag::{Diagnostic, SourceMap};
-use crate::train::{EpochRecord, Event, PartRecord};
+use crate::train::{EpochRecord, Event, PartRecord, Running};
 use clap::{Args, ValueEnum};
 use columns::Columns;
 use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) use columns::Reporting;
 
@@ -57,9 +57,14 @@ pub(super) struct Progress<'a> {
     /// when the present epoch began
     epoch_start: Instant,
     epochs_done: u32,
+    /// when the bar had its last message
+    told: Instant,
     /// what went wrong with the event file, told once
     failed: Option<Diagnostic>,
 }
+
+/// A person reads no faster.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(200);
 
 /// How long an epoch took, and what follows from it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,6 +98,7 @@ impl<'a> Progress<'a> {
             start: now,
             epoch_start: now,
             epochs_done: 0,
+            told: now,
             failed: None,
         }
     }
@@ -106,7 +112,7 @@ impl<'a> Progress<'a> {
                 self.bar.set_position(steps_done);
                 self.bar.reset_eta();
             }
-            Event::Step => self.bar.inc(1),
+            Event::Step(running) => self.step(running),
             Event::Finding(finding) => {
                 let (console, sources) = (self.console, self.sources);
                 self.bar.suspend(|| console.findings(std::slice::from_ref(finding), sources));
@@ -121,13 +127,26 @@ impl<'a> Progress<'a> {
         if self.console.is_human() && self.form != LogForm::Quiet {
             // Draws to standard error, and nothing when that is not a terminal.
             self.bar = ProgressBar::new(u64::from(epochs) * steps_per_epoch as u64);
-            if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:16} {pos}/{len} steps, {eta} left {msg}") {
                 self.bar.set_style(style);
             }
         }
         if self.form == LogForm::Table {
             let header = self.columns.header(epochs);
             self.print(&header);
+        }
+    }
+
+    /// Moves the bar on and, a few times a second, tells what the epoch has come to so far.
+    fn step(&mut self, running: Running<'_>) {
+        self.bar.inc(1);
+        if self.bar.is_hidden() {
+            return;
+        }
+        let now = Instant::now();
+        if now - self.told >= BETWEEN_MESSAGES {
+            self.told = now;
+            self.bar.set_message(self.columns.running(&|name| running.mean(name)));
         }
     }
 
@@ -142,7 +161,6 @@ impl<'a> Progress<'a> {
             LogForm::Json => self.print(&json_line(record, pace)),
             LogForm::Quiet => {}
         }
-        self.bar.set_message(self.columns.first(record));
         let scalars = scalars(record);
         if let Some(Err(finding)) = self.events.as_mut().map(|events| events.write(record.step, &scalars)) {
             // Training is worth more than its log.

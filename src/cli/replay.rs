@@ -105,7 +105,7 @@ fn answer<T: Element>(
     let data = load_data(plan.compiled, plan.config)?;
     let options = plan.options_of(record)?;
     let plan = Plan { options: &options, ..*plan };
-    let settings = plan.config.settings();
+    let settings = plan.config.settings(plan.compiled);
     let mut trainer = replay_trainer::<T>(&plan)?;
     let mut replay = Replay::open(folder, record, plan, &settings, &data, &mut trainer)?;
     match task {

@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const NOTES: &str = "\
 The output folder is written while the run goes on, with checkpoints that it can be gone on from. Where a run is there
@@ -86,7 +86,15 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "resume")]
     batch_size: Option<u32>,
 
-    /// Write a first config for a spec: `anabranch run model.anb --write-config`
+    /// Log every so many steps to steps.jsonl; 0 logs none
+    #[arg(long, value_name = "STEPS", conflicts_with = "resume")]
+    log_every: Option<u32>,
+
+    /// Evaluate validation and test rows after every so many epochs, and after the last
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "resume")]
+    evaluate_every: Option<u32>,
+
+    /// Write a first config for a spec: `anabranch run model.anb --write-config`. On a terminal this is asked
     #[arg(long)]
     write_config: bool,
 
@@ -122,6 +130,8 @@ impl Arguments {
             flag("executor", executor),
             flag("epochs", epochs),
             flag("batch-size", batch_size),
+            flag("log-every", self.log_every.map(|steps| steps.to_string())),
+            flag("evaluate-every", self.evaluate_every.map(|epochs| epochs.to_string())),
         ];
         let feed = self.feed.iter().flat_map(|(name, fed)| ["--feed".to_string(), format!("{name}={fed}")]);
         flags.into_iter().flatten().flatten().chain(feed).chain(self.set.command_line()).collect()
@@ -254,6 +264,8 @@ fn read_config(path: &Path, arguments: &Arguments, session: &mut Session) -> Res
     config.epochs = arguments.epochs.unwrap_or(config.epochs);
     config.seed = arguments.seed.unwrap_or(config.seed);
     config.batch_size = arguments.batch_size.unwrap_or(config.batch_size);
+    config.log_every = arguments.log_every.unwrap_or(config.log_every);
+    config.evaluate_every = arguments.evaluate_every.unwrap_or(config.evaluate_every);
     config.feed.extend(arguments.feed.iter().cloned());
     if let Some(output) = &arguments.output {
         config.output.clone_from(output);
@@ -290,7 +302,7 @@ fn train_and_save<T: Element>(
         events.map(|folder| EventFile::create(&folder.join(path.file_name().unwrap_or_default()))).transpose()?;
     let mut progress = Progress::new(session.console, &session.sources, form, events, &reporting);
     let data_change = if arguments.data_changed { DataChange::Allowed } else { DataChange::Refused };
-    let keeping = Keeping { elapsed: &|| start.elapsed(), data_change };
+    let keeping = Keeping { elapsed: &|| start.elapsed(), now: Some(&time_of_day), data_change };
     let signals = Signals::watch();
     let run: Finished<T> = run_into(plan, &data, folder, keeping, &mut |event| {
         progress.observe(event);
@@ -353,4 +365,45 @@ fn summary(history: &History, kept: u32) -> String {
 /// By how much a positive value fell, when it fell to less than half.
 fn fall(before: f64, after: f64) -> String {
     if after > 0.0 && before / after >= 2.0 { format!(" ({:.1} times less)", before / after) } else { String::new() }
+}
+
+/// The time of day in UTC, `2026-11-30T15:48:41Z`.
+fn time_of_day() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    utc(seconds)
+}
+
+/// A time, in seconds since 1970, as ISO 8601 writes it.
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date by eras of 400 years that begin in March (Hinnant, "chrono-compatible low-level date algorithms").
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates() {
+        let found = [0, 951_782_399, 951_782_400, 951_868_800, 1_796_053_721, 4_107_542_399].map(utc);
+        let expected = [
+            "1970-01-01T00:00:00Z",
+            "2000-02-28T23:59:59Z",
+            "2000-02-29T00:00:00Z",
+            "2000-03-01T00:00:00Z",
+            "2026-11-30T15:48:41Z",
+            "2100-02-28T23:59:59Z",
+        ];
+        assert_eq!(found, expected);
+    }
 }

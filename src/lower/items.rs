@@ -247,6 +247,9 @@ impl Lowering {
 
     fn metric_of(&mut self, own: &Frame, file: &mut Frame, name: &Ident, value: Value, span: Span) -> Lowered<()> {
         let mut tensor = self.emit().to_tensor(own, value, span)?;
+        if let Some((_, better)) = self.module.better_when.iter().rfind(|(node, _)| *node == tensor.node) {
+            self.module.better.insert(name.name.clone(), *better);
+        }
         if !self.graphs.ty(tensor).is_float() {
             tensor = self.emit().add(own, span, crate::ops::Cast { to: DType::F32 }, &[tensor])?;
         }

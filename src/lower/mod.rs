@@ -49,8 +49,8 @@ pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use elsewhere::VALIDATION_PREFIX;
 pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
-    Constraint, Contract, DataInfo, DerivativeInfo, Direction, DirectionInfo, Meaning, MeantAs, Module, ObjectiveInfo,
-    Owner, ParamInfo, ParamPattern, StateInfo, glob,
+    Better, Constraint, Contract, DataInfo, DerivativeInfo, Direction, DirectionInfo, Meaning, MeantAs, Module,
+    ObjectiveInfo, Owner, ParamInfo, ParamPattern, StateInfo, glob,
 };
 pub use reference::{Entry, library_index};
 

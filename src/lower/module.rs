@@ -48,6 +48,10 @@ pub struct Module {
     pub contracts: Vec<Contract>,
     /// What losses and metrics take their arguments for.
     pub meant: Vec<MeantAs>,
+    /// Values of which it was said when they are better, while the spec is lowered.
+    pub(super) better_when: Vec<(NodeId, Better)>,
+    /// When metrics are better, of which that is known.
+    pub better: IndexMap<Arc<str>, Better>,
     /// A `train` block whose objectives reach no param. A mistake unless a worse one explains it.
     pub idle_training: Option<Span>,
     /// `assert every param is trained`
@@ -139,6 +143,19 @@ pub struct StateInfo {
     pub span: Span,
     /// the node of its `update`
     pub next: Option<NodeId>,
+}
+
+/// Which of two values is the better one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Better {
+    #[default]
+    Lower,
+    Higher,
+}
+
+impl Better {
+    /// The names by which `better_when` and configs know them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("lower", Self::Lower), ("higher", Self::Higher)];
 }
 
 /// What a loss or metric takes one of its arguments for.

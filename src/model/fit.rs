@@ -127,6 +127,7 @@ impl Fit<'_> {
         }
         let monitor = self.monitor.as_ref().map(|monitor| monitor.checked(self.validation.is_some(), known));
         Ok(train::Settings {
+            evaluate_every: 1,
             epochs: self.epochs,
             batch_size: self.batch_size,
             shuffle: self.shuffle.then_some(self.seed.unwrap_or(session_seed)),

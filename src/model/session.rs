@@ -130,7 +130,7 @@ impl<T: Element> Running<T> {
         let evaluated = self.trainer.evaluated();
         let known: Vec<&str> = evaluated.iter().map(|reported| &*reported.name).collect();
         let settings_checked = settings.checked(seed, &known)?;
-        let specs = self.trainer.fields().specs()?;
+        let specs = self.trainer.fields().specs();
         let train = data.checked(&specs)?;
         let validation = settings.validation.map(|data| data.checked(&specs)).transpose()?;
         if settings.drop_last && train.rows < settings.batch_size as usize {
@@ -163,7 +163,7 @@ impl<T: Element> Running<T> {
 
     fn step(&mut self, model: &Model, data: &Data) -> Result<IndexMap<String, f64>, Diagnostics> {
         trains(model)?;
-        let data = data.checked(&self.trainer.fields().specs()?)?;
+        let data = data.checked(&self.trainer.fields().specs())?;
         let rows: Vec<u32> = (0..u32::try_from(data.rows).unwrap_or(u32::MAX)).collect();
         self.trainer.attach(&data)?;
         self.trainer.begin_epoch();
@@ -175,7 +175,7 @@ impl<T: Element> Running<T> {
     }
 
     fn evaluate(&mut self, data: &Data) -> Result<IndexMap<String, f64>, Diagnostics> {
-        let data = data.checked(&self.trainer.fields().specs()?)?;
+        let data = data.checked(&self.trainer.fields().specs())?;
         let values = self.trainer.evaluate(&data, BATCH_SIZE)?;
         Ok(named(&self.trainer.evaluated(), &values))
     }
@@ -187,7 +187,7 @@ impl<T: Element> Running<T> {
     }
 
     fn predict(&mut self, data: &Data) -> Result<IndexMap<String, Tensor>, Diagnostics> {
-        let data = data.checked(&self.inputs.specs()?)?;
+        let data = data.checked(&self.inputs.specs())?;
         self.ranges.set_sizes(&self.inputs.sizes(&data)?);
         if let Some(flaw) = self.ranges.flaws(&data).into_iter().next() {
             return Err(flaw.without_file(&data).into());

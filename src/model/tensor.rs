@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// assert_eq!(Tensor::from(array![[1.0_f32, 2.0], [3.0, 4.0]]).shape(), [2, 2]);
 /// assert_eq!(Tensor::from(vec![1_i32, 2, 3]).shape(), [3]);
 /// assert_eq!(Tensor::new([3, 1], vec![1.0_f64, 2.0, 3.0])?.shape(), [3, 1]);
-/// assert!(Tensor::new([3, 2], vec![1.0_f64, 2.0, 3.0]).is_err());
+/// let refused = Tensor::new([3, 2], vec![1.0_f64, 2.0, 3.0]).unwrap_err();
+/// assert_eq!(refused.findings().next().map(|finding| finding.code()), Some("E0603"));
 /// # Ok::<(), anabranch::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -100,6 +100,7 @@ mod tests {
         first.sort_unstable();
         assert_eq!(first, [0, 1, 2, 3, 4]);
         assert_eq!(new().rows(3, 3).unwrap().1, read[3]);
-        assert!(Beside { is_read: true, ..Beside::of(&Graph::new(), 7) }.rows(0, 3).is_err());
+        let refused = Beside { is_read: true, ..Beside::of(&Graph::new(), 7) }.rows(0, 3).unwrap_err();
+        assert_eq!(refused.code, Code::E0603);
     }
 }

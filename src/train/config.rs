@@ -20,10 +20,12 @@ use indexmap::IndexMap;
 
 use super::checkpointing::Checkpointing;
 use super::fit::{OnNan, Settings};
+use super::run::better_of;
 use super::start_from::StartSource;
 use crate::data::{DataSource, Field, FieldSpec, NamedArray, Numbers, open_regular, whole_fields};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
 use crate::lower::{Frozen, Setting};
+use crate::pipeline::Compiled;
 
 use fields::Reader;
 
@@ -152,6 +154,8 @@ pub struct RunConfig {
     pub checkpoint: Checkpointing,
     /// Steps from one that is logged to the next; 0 logs none.
     pub log_every: u32,
+    /// Epochs from one after which validation and test rows are evaluated to the next, at least 1.
+    pub evaluate_every: u32,
     pub on_nan: OnNan,
 }
 
@@ -209,14 +213,19 @@ pub fn parse(text: &str, source: SourceId) -> Result<RunConfig, Diagnostics> {
 }
 
 impl RunConfig {
-    /// How its epochs go.
-    pub fn settings(&self) -> Settings {
+    /// How the epochs of a spec go.
+    pub fn settings(&self, compiled: &Compiled) -> Settings {
+        let monitor = self.monitor.clone().map(|monitor| {
+            let better = monitor.check_better(better_of(compiled, &monitor.name)).unwrap_or(monitor.better);
+            Monitor { better, ..monitor }
+        });
         Settings {
             epochs: self.epochs,
             batch_size: self.batch_size,
             shuffle: self.shuffle.then_some(self.seed),
             drop_last: self.drop_last,
-            monitor: self.monitor.clone(),
+            monitor,
+            evaluate_every: self.evaluate_every,
             on_nan: self.on_nan,
         }
     }

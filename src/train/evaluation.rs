@@ -3,10 +3,10 @@
 use super::evaluator::Evaluator;
 use super::fields::Fields;
 use super::folder::params_of;
-use super::outputs::Precision;
-use super::predictor::{clock_at, fed_of, read_store};
+use super::predictor::{clock_at, read_store};
 use super::program::Program;
 use super::ranges::Ranges;
+use super::reading::Reading;
 use super::saved::{EvaluationForm, SavedProgram};
 use super::sums::Sums;
 use super::trainer::Reported;
@@ -18,19 +18,14 @@ use crate::ops::Element;
 use crate::passes::Product;
 use crate::pipeline::Simple;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A model that is evaluated.
 #[derive(Debug)]
 pub struct Evaluation<T: Element> {
     evaluator: Evaluator<T>,
-    fields: Fields,
-    /// what the run gave fields that have one value for all rows
-    fed: Vec<(String, Field)>,
+    reading: Reading,
     store: Store<T>,
     clock: Clock,
-    precision: Precision,
-    ranges: Ranges,
     sizes: DimSizes,
 }
 
@@ -55,35 +50,28 @@ impl<T: Element> Evaluation<T> {
             fields.add_target(&target.name, target.ty.clone(), target.optional);
         }
         let fields = fields.read_by(&graph);
-        let fed = fed_of(saved.inputs.iter().chain(&form.targets), &fields, saved.precision)?;
+        let ranges = Ranges::of(&graph, fields.optional());
+        let reading = Reading::new(fields, saved.inputs.iter().chain(&form.targets), saved.precision, ranges)?;
         let (store, moment) = read_store(&[&graph, &finals], &params_of(folder))?;
-        let optional: Vec<Arc<str>> = fields.optional().collect();
-        let ranges = Ranges::of(&graph, optional);
         let sums = Sums::new(Simple::from(finals), form.products.iter().map(Product::from).collect());
         let evaluator = Evaluator::new(Program::new(graph, options.clone()), sums);
-        let (clock, precision) = (clock_at(saved, moment), saved.precision);
-        Ok(Self { evaluator, fields, fed, store, clock, precision, ranges, sizes: DimSizes::new() })
+        let clock = clock_at(saved, moment);
+        Ok(Self { evaluator, reading, store, clock, sizes: DimSizes::new() })
     }
 
     /// The names of the fields that it reads from data.
     pub fn inputs(&self) -> Vec<&str> {
-        let is_fed = |name: &&str| self.fed.iter().any(|(fed, _)| fed == name);
-        self.fields.names().into_iter().filter(|name| !is_fed(name)).collect()
+        self.reading.names()
     }
 
     /// The fields that have the value which the run gave them.
     pub fn fed(&self) -> &[(String, Field)] {
-        &self.fed
+        self.reading.fed()
     }
 
     /// What a data file must hold.
-    ///
-    /// # Errors
-    /// None at present: every field can be had from data.
-    pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        let mut specs = self.fields.specs_within(self.precision.largest())?;
-        specs.retain(|spec| !self.fed.iter().any(|(name, _)| *name == spec.name));
-        Ok(specs)
+    pub fn specs(&self) -> Vec<FieldSpec> {
+        self.reading.specs()
     }
 
     /// What in a dataset lies outside of what the program indexes.
@@ -91,8 +79,7 @@ impl<T: Element> Evaluation<T> {
     /// # Errors
     /// E0603 when its fields disagree.
     pub fn review(&mut self, data: &Dataset) -> Result<Vec<Flaw>, Diagnostics> {
-        self.ranges.set_sizes(&self.fields.sizes(data)?);
-        Ok(self.ranges.flaws(data))
+        self.reading.review(data)
     }
 
     /// Forgets the rows that were added.
@@ -105,10 +92,9 @@ impl<T: Element> Evaluation<T> {
     /// # Errors
     /// E0603 for data without rows, E0610 for whole numbers outside of what they index, and those of [`Program::run`].
     pub fn add(&mut self, data: &Dataset, batch_size: u32) -> Result<(), Diagnostics> {
-        self.sizes = self.fields.sizes(data)?;
-        self.ranges.set_sizes(&self.sizes);
-        let Self { evaluator, store, clock, ranges, sizes, .. } = self;
-        evaluator.add(data, sizes, ranges, store, *clock, batch_size)
+        self.sizes = self.reading.sizes(data)?;
+        let Self { evaluator, reading, store, clock, sizes } = self;
+        evaluator.add(data, sizes, reading.ranges(), store, *clock, batch_size)
     }
 
     /// The losses and metrics over all rows that were added; none for a value that no row has.

@@ -92,20 +92,14 @@ impl Fields {
     }
 
     /// What a data file must hold for a run in a precision whose largest number is this.
-    ///
-    /// # Errors
-    /// None at present: every field can be had from data.
-    pub fn specs_within(&self, largest: f64) -> Result<Vec<FieldSpec>, Diagnostics> {
-        let mut specs = self.specs()?;
+    pub fn specs_within(&self, largest: f64) -> Vec<FieldSpec> {
+        let mut specs = self.specs();
         specs.iter_mut().for_each(|spec| spec.largest = largest);
-        Ok(specs)
+        specs
     }
 
     /// What a data file must hold for a run in f64.
-    ///
-    /// # Errors
-    /// As [`Fields::specs_within`].
-    pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
+    pub fn specs(&self) -> Vec<FieldSpec> {
         let spec = |field: &DataField| {
             let kind = match field.ty.dtype {
                 DType::F32 => FieldKind::Float,
@@ -116,7 +110,7 @@ impl Fields {
             let (name, optional, span, whole) = (field.name.to_string(), field.optional, field.span, !field.has_rows());
             FieldSpec { name, shape, kind, optional, whole, largest: f64::MAX, span }
         };
-        Ok(self.0.iter().map(spec).collect())
+        self.0.iter().map(spec).collect()
     }
 
     /// The sizes of the run-time dims other than `batch`, as the data fixes them. Fields that the data lacks are skipped.

@@ -5,6 +5,8 @@
 //! number ends a run (E0607); what is given then is the model as it was after the last epoch in which every loss and param was
 //! finite.
 
+mod drive;
+mod settings;
 mod wrong;
 
 use super::history::{EpochRecord, History, PartRecord};
@@ -12,73 +14,23 @@ use super::judge::{Best, Verdict};
 use super::monitor::Monitor;
 #[cfg(feature = "files")]
 use super::program::Program;
-use super::start::Start;
 use super::state::{ModelState, Progress, RunState};
 #[cfg(feature = "files")]
 use super::trainer::VisitNode;
 use super::trainer::{Trainer, count_rows};
 use super::watch::WeightWatch;
-use crate::data::{Batcher, Dataset};
-use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::data::Batcher;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::exec::{Claim, Store};
 use crate::ops::Element;
-use std::ops::ControlFlow;
+use settings::prepare;
 use std::sync::Arc;
 use wrong::{MOST_SKIPPED, bad_value};
 
-/// How a loop of epochs goes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// with none, the model is evaluated as it begins
-    pub epochs: u32,
-    /// at least 1
-    pub batch_size: u32,
-    /// the seed of the order of rows; without one they are visited as they stand
-    pub shuffle: Option<u64>,
-    /// leaves out a last batch that is short
-    pub drop_last: bool,
-    pub monitor: Option<Monitor>,
-    pub on_nan: OnNan,
-}
-
-/// What follows when a step gives numbers that are not finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnNan {
-    /// The run ends with the model of the last good epoch.
-    #[default]
-    Stop,
-    /// The step is left out: params and states are as before it.
-    Skip,
-    /// The step is left out, and each later one goes half as far as it would: for updates that are proportional to it, half the
-    /// learning rate.
-    HalveLr,
-}
-
-/// The data of a loop of epochs by its parts.
-#[derive(Clone, Copy, Debug)]
-pub struct Parts<'d> {
-    pub train: &'d Dataset,
-    pub validation: Option<&'d Dataset>,
-    pub test: Option<&'d Dataset>,
-}
-
-/// Who is told of events, and may end the loop at any of them.
-pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
-
-/// What the observer of a run is told.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The params do not begin as the spec says: this became of a file of them.
-    Begun(&'a Start),
-    /// The run begins, or goes on after so many steps; an epoch has so many.
-    Started { epochs: u32, steps_per_epoch: usize, steps_done: u64 },
-    /// A step was made.
-    Step,
-    /// An epoch ended.
-    Epoch(&'a EpochRecord),
-    /// Something to know was found on the way.
-    Finding(&'a Diagnostic),
-}
+pub(super) use drive::drive;
+pub use drive::{Event, Observer, Running, fit};
+pub(super) use settings::no_batch;
+pub use settings::{OnNan, Parts, Settings};
 
 /// A run that ended.
 #[derive(Debug)]
@@ -202,8 +154,11 @@ impl<'a, T: Element> Fitting<'a, T> {
         })
     }
 
-    /// Goes on from a state of a loop of the same settings and data, whose last epoch is now the `settings`' own. `kept` is
+    /// Goes on from a state of a loop of the same settings and data, which now has as many epochs as the `settings` say. `kept` is
     /// the state of its best epoch, `history` what it recorded.
+    ///
+    /// The last good state is the one that is gone on from, also within an epoch: it is finite, and the end of the epoch before is not
+    /// at hand. So where a run diverges before the next epoch ends, its params are those.
     ///
     /// # Errors
     /// E0603 when the fields of the data disagree.
@@ -225,7 +180,9 @@ impl<'a, T: Element> Fitting<'a, T> {
         }
         self.is_ordered = false;
         self.progress = progress.clone();
-        self.last_epoch = self.settings.epochs;
+        // A run may have begun after the epochs of another.
+        let n_ended = progress.n_records.saturating_sub(1);
+        self.last_epoch = model.n_epochs.saturating_sub(n_ended).saturating_add(self.settings.epochs);
         self.trainer.set_run(self.last_epoch, self.batcher.batches_per_epoch());
         self.history = history;
         self.kept = kept;
@@ -415,7 +372,12 @@ impl<'a, T: Element> Fitting<'a, T> {
         self.is_ordered = false;
         self.record(Some(&means))?;
         let mut is_best = false;
-        if let (Some(monitor), Some(record)) = (&self.settings.monitor, self.history.epochs.last()) {
+        let judged = |monitor: &&Monitor| {
+            let record = self.history.epochs.last()?;
+            record.parts.iter().any(|part| part.part == monitor.part).then_some(record)
+        };
+        let watched = self.settings.monitor.as_ref();
+        if let Some((monitor, record)) = watched.and_then(|monitor| Some((monitor, judged(&monitor)?))) {
             match self.progress.judgement.judge(monitor, record) {
                 Verdict::Best => is_best = monitor.keep_best,
                 Verdict::GoOn => {}
@@ -434,14 +396,17 @@ impl<'a, T: Element> Fitting<'a, T> {
     fn record(&mut self, means: Option<&[Option<f64>]>) -> Result<(), Diagnostics> {
         let train = means.map(|means| PartRecord::new("train", self.trainer.reported(), means));
         let mut parts: Vec<PartRecord> = train.into_iter().collect();
-        for (part, dataset) in [("validation", self.data.validation), ("test", self.data.test)] {
+        let n_epochs = self.trainer.n_epochs();
+        let is_due = n_epochs.is_multiple_of(self.settings.evaluate_every.max(1)) || n_epochs >= self.last_epoch;
+        let evaluated = [("validation", self.data.validation), ("test", self.data.test)];
+        for (part, dataset) in evaluated.into_iter().filter(|_| is_due || means.is_none()) {
             if let Some(dataset) = dataset {
                 let values = self.trainer.evaluate(dataset, self.settings.batch_size)?;
                 parts.push(PartRecord::new(part, &self.trainer.evaluated(), &values));
             }
         }
-        let (epoch, step) = (self.trainer.n_epochs(), self.trainer.n_steps());
-        self.history.epochs.push(EpochRecord { epoch, step, parts, weights: self.trainer.loss_weights() });
+        let step = self.trainer.n_steps();
+        self.history.epochs.push(EpochRecord { epoch: n_epochs, step, parts, weights: self.trainer.loss_weights() });
         self.progress.n_records += 1;
         Ok(())
     }
@@ -472,82 +437,4 @@ impl<'a, T: Element> Fitting<'a, T> {
             history: self.history,
         }
     }
-}
-
-/// What is called after each move, and may end the loop.
-pub(super) type After<'a, T> = dyn FnMut(&mut Fitting<'_, T>, Moved) -> Result<ControlFlow<()>, Diagnostics> + 'a;
-
-/// Makes all moves of a loop, telling an observer of each. `after` is called after each, and may end the loop.
-///
-/// # Errors
-/// Those of [`Fitting::advance`] and of `after`.
-pub(super) fn drive<T: Element>(
-    fitting: &mut Fitting<'_, T>,
-    observe: &mut Observer<'_>,
-    after: &mut After<'_, T>,
-) -> Result<(), Diagnostics> {
-    let steps_done = fitting.trainer.n_steps();
-    let (epochs, steps_per_epoch) = (fitting.settings.epochs, fitting.steps_per_epoch());
-    let mut goes_on = observe(Event::Started { epochs, steps_per_epoch, steps_done }).is_continue();
-    // The state before training is recorded whatever the observer says.
-    while goes_on || fitting.progress.n_records == 0 {
-        let moved = fitting.advance()?;
-        for finding in fitting.take_findings() {
-            goes_on &= observe(Event::Finding(&finding)).is_continue();
-        }
-        match (moved, fitting.history.epochs.last()) {
-            (Moved::Ended, _) => break,
-            (Moved::Step, _) => goes_on &= observe(Event::Step).is_continue(),
-            (Moved::Epoch, Some(record)) => goes_on &= observe(Event::Epoch(record)).is_continue(),
-            (Moved::Epoch, None) => {}
-        }
-        goes_on &= after(fitting, moved)?.is_continue();
-    }
-    Ok(())
-}
-
-/// Trains a model from where it stands, for so many more epochs.
-///
-/// # Errors
-/// E0602 and E0603 when there is no batch at all; those of [`Trainer::step`]. Divergence is no error here: see [`Finished::diverged`].
-pub fn fit<T: Element>(
-    trainer: &mut Trainer<T>,
-    watch: Option<WeightWatch<T>>,
-    settings: &Settings,
-    data: Parts<'_>,
-    observe: &mut Observer<'_>,
-) -> Result<Finished<T>, Diagnostics> {
-    let mut fitting = Fitting::new(trainer, watch, settings, data)?;
-    drive(&mut fitting, observe, &mut |_, _| Ok(ControlFlow::Continue(())))?;
-    Ok(fitting.finish())
-}
-
-/// Makes all programs of the run ready, and takes memory for what goes with them: the data, the last good params and states, those
-/// that take their place, those from which a step that goes wrong is found again, the best ones, and those before a step that
-/// may be left out.
-fn prepare<T: Element>(
-    trainer: &mut Trainer<T>,
-    settings: &Settings,
-    batcher: &Batcher,
-    data: Parts<'_>,
-) -> Result<Claim, Diagnostics> {
-    let parts = [Some(data.train), data.validation, data.test].into_iter().flatten();
-    let bytes = parts.map(Dataset::bytes).fold(0, u64::saturating_add);
-    let keeps_best = settings.monitor.as_ref().is_some_and(|monitor| monitor.keep_best);
-    let n_copies = 3 + u64::from(keeps_best) + u64::from(settings.on_nan != OnNan::Stop);
-    let claim = trainer.claim(bytes, n_copies)?;
-    trainer.prepare(data.train, batcher, true)?;
-    for part in [data.validation, data.test].into_iter().flatten() {
-        let rows = count_rows(part.rows, settings.batch_size)?;
-        let batcher = Batcher { rows, batch_size: settings.batch_size, shuffle: None, drop_last: false };
-        trainer.prepare(part, &batcher, false)?;
-    }
-    Ok(claim)
-}
-
-pub(super) fn no_batch(n_rows: usize, batch_size: u32) -> Diagnostic {
-    Diagnostic::error(Code::E0602, "`drop_last` leaves no batch at all")
-        .with_note(format!("found: {n_rows} rows in batches of {batch_size}"))
-        .with_note("expected: at least one batch")
-        .with_help("take a smaller `batch_size`")
 }

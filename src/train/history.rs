@@ -99,10 +99,13 @@ impl Columns {
     /// Reads what [`Columns::header`] and [`Columns::row`] wrote; none when it is something else.
     pub fn read(&self, text: &str) -> Option<History> {
         let rows = text.strip_prefix(&self.header())?.lines();
-        rows.map(|row| self.read_row(row)).collect::<Option<_>>().map(|epochs| History { epochs })
+        // A run that goes on with another's params may begin after its epochs.
+        let rows = rows.enumerate().map(|(at, row)| self.read_row(row, at == 0));
+        rows.collect::<Option<_>>().map(|epochs| History { epochs })
     }
 
-    fn read_row(&self, row: &str) -> Option<EpochRecord> {
+    /// `is_first`: of the state before training.
+    fn read_row(&self, row: &str, is_first: bool) -> Option<EpochRecord> {
         let mut cells = row.split(',');
         let (epoch, step) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
         let mut parts = Vec::new();
@@ -113,7 +116,7 @@ impl Columns {
             };
             let values: Vec<Option<f64>> = reported.iter().map(value).collect::<Option<_>>()?;
             // The steps of an epoch are recorded with it, and before training there are none.
-            if epoch > 0 || *part != "train" {
+            if !is_first || *part != "train" {
                 parts.push(PartRecord::new(part, reported, &values));
             }
         }

@@ -35,6 +35,8 @@ mod predictor;
 mod program;
 mod ranges;
 #[cfg(feature = "files")]
+mod reading;
+#[cfg(feature = "files")]
 mod replay;
 #[cfg(feature = "files")]
 mod run;
@@ -57,11 +59,11 @@ pub use condition::Condition;
 #[cfg(feature = "files")]
 pub use evaluation::Evaluation;
 pub use fields::Fields;
-pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Settings, fit};
+pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Running, Settings, fit};
 #[cfg(feature = "files")]
 pub use folder::{
     DataChange, Earlier, Fingerprint, Hashes, Moment, Plan, Resumed, RunFolder, RunRecord, SpecTexts, Status, Verified,
-    files_of_run, is_run, replayed, save, verify_resume,
+    files_of_run, is_run, is_unfinished, replayed, save, verify_resume,
 };
 #[cfg(feature = "cli")]
 pub(crate) use hash::hash_text;

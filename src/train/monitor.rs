@@ -3,6 +3,8 @@
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::lower::Watched;
 
+pub use crate::lower::Better;
+
 /// What a run judges its epochs by, and what follows from the judgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Monitor {
@@ -23,32 +25,6 @@ pub struct Monitor {
     pub keep_best: bool,
 }
 
-/// Which of two values is the better one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Better {
-    #[default]
-    Lower,
-    Higher,
-}
-
-/// Words in the names of metrics that are better when higher, for a help.
-const HIGHER: &[&str] = &[
-    "accuracy",
-    "precision",
-    "recall",
-    "sensitivity",
-    "specificity",
-    "f1",
-    "f_beta",
-    "auc",
-    "iou",
-    "dice",
-    "overlap",
-    "r2",
-    "correlation",
-    "similarity",
-];
-
 impl Monitor {
     /// Whether `value` improves on `best`; NaN never does, and everything else does on no value at all.
     pub fn improves(&self, value: f64, best: Option<f64>) -> bool {
@@ -59,21 +35,22 @@ impl Monitor {
         }
     }
 
-    /// A loss is better when it is lower; of a metric nobody knows but who wrote it.
+    /// Which of two values is the better one, where it was said or is `known` of the value.
     ///
     /// # Errors
-    /// `E0602` when a metric is watched and it was not said which of two values is the better one.
-    pub fn check_better(&self, is_metric: bool) -> Result<(), Diagnostics> {
-        if self.is_better_said || !is_metric {
-            return Ok(());
+    /// `E0602` when it is neither.
+    pub fn check_better(&self, known: Option<Better>) -> Result<Better, Diagnostics> {
+        if self.is_better_said {
+            return Ok(self.better);
+        }
+        if let Some(known) = known {
+            return Ok(known);
         }
         let headline = format!("whether a higher or a lower `{}` is better is not said", self.name);
-        let is_high = HIGHER.iter().any(|word| self.name.to_lowercase().contains(word));
-        let help = if is_high { "`better: higher`, by its name" } else { "`better: higher` or `better: lower`" };
         let finding = Diagnostic::error(Code::E0602, headline)
             .with_note("found: a metric, and no `better` beside it")
-            .with_note("expected: `better: higher` or `better: lower`; only of a loss it is known")
-            .with_help(format!("add {help}"));
+            .with_note("expected: `better: higher` or `better: lower`; it is known of losses and of metrics that the library defines")
+            .with_help("add `better: higher` or `better: lower`");
         Err(match self.span {
             Some(span) => finding.at(span, "this metric is watched"),
             None => finding,

@@ -1,12 +1,12 @@
 //! Prediction by a run folder: the saved program or a part of it, its params, and data. No spec is read.
 
-use super::config::fed_fields;
 use super::fields::Fields;
 use super::folder::params_of;
-use super::outputs::{Precision, is_by_rows, predict, to_numbers};
+use super::outputs::{is_by_rows, predict, to_numbers};
 use super::program::Program;
 use super::ranges::Ranges;
-use super::saved::{InputForm, SavedProgram, broken};
+use super::reading::Reading;
+use super::saved::{SavedProgram, broken};
 use super::slice::Part;
 use crate::data::params::{self, Coverage, ParamsSource};
 use crate::data::{Dataset, Field, FieldSpec, Flaw, Numbers};
@@ -31,13 +31,9 @@ pub struct Prediction {
 pub struct Predictor<T: Element> {
     program: Program<T>,
     is_by_rows: bool,
-    fields: Fields,
-    /// what the run gave fields that have one value for all rows
-    fed: Vec<(String, Field)>,
+    reading: Reading,
     store: Store<T>,
     clock: Clock,
-    precision: Precision,
-    ranges: Ranges,
 }
 
 impl<T: Element> Predictor<T> {
@@ -76,24 +72,22 @@ impl<T: Element> Predictor<T> {
             }
         }
         let fields = fields.read_by(&graph);
-        let fed = fed_of(saved.inputs.iter(), &fields, saved.precision)?;
+        let reading = Reading::new(fields, saved.inputs.iter(), saved.precision, Ranges::of(&graph, []))?;
         let (store, moment) = read_store(&[&graph], &params_of(folder))?;
-        let ranges = Ranges::of(&graph, []);
         let is_by_rows = is_by_rows(&graph);
         let program = Program::new(Simple::of(graph), options.clone());
         let clock = clock_at(saved, moment);
-        Ok(Self { program, is_by_rows, fields, fed, store, clock, precision: saved.precision, ranges })
+        Ok(Self { program, is_by_rows, reading, store, clock })
     }
 
     /// The names of the fields that it reads from data.
     pub fn inputs(&self) -> Vec<&str> {
-        let is_fed = |name: &&str| self.fed.iter().any(|(fed, _)| fed == name);
-        self.fields.names().into_iter().filter(|name| !is_fed(name)).collect()
+        self.reading.names()
     }
 
     /// The fields that have the value which the run gave them.
     pub fn fed(&self) -> &[(String, Field)] {
-        &self.fed
+        self.reading.fed()
     }
 
     /// The names of the outputs that it gives.
@@ -114,13 +108,8 @@ impl<T: Element> Predictor<T> {
     }
 
     /// What a data file must hold.
-    ///
-    /// # Errors
-    /// None at present: every field can be had from data.
-    pub fn specs(&self) -> Result<Vec<FieldSpec>, Diagnostics> {
-        let mut specs = self.fields.specs_within(self.precision.largest())?;
-        specs.retain(|spec| !self.fed.iter().any(|(name, _)| *name == spec.name));
-        Ok(specs)
+    pub fn specs(&self) -> Vec<FieldSpec> {
+        self.reading.specs()
     }
 
     /// What in a dataset lies outside of what the program indexes.
@@ -128,8 +117,7 @@ impl<T: Element> Predictor<T> {
     /// # Errors
     /// E0603 when its fields disagree.
     pub fn review(&mut self, data: &Dataset) -> Result<Vec<Flaw>, Diagnostics> {
-        self.ranges.set_sizes(&self.fields.sizes(data)?);
-        Ok(self.ranges.flaws(data))
+        self.reading.review(data)
     }
 
     /// The outputs for every row of a dataset. Random draws differ from batch to batch, and are the same at each first call: later calls
@@ -139,38 +127,14 @@ impl<T: Element> Predictor<T> {
     /// E0602 for a batch size of 0, E0603 for data without rows, E0610 for whole numbers outside of what they index, and those
     /// of [`Program::run`].
     pub fn predict(&mut self, data: &Dataset, batch_size: u32) -> Result<IndexMap<Arc<str>, Prediction>, Diagnostics> {
-        let sizes = self.fields.sizes(data)?;
-        self.ranges.set_sizes(&sizes);
-        if let Some(flaw) = self.ranges.flaws(data).into_iter().next() {
+        if let Some(flaw) = self.reading.review(data)?.into_iter().next() {
             return Err(flaw.without_file(data).into());
         }
-        let Self { program, fields, store, clock, precision, .. } = self;
-        let outputs = predict(program, fields, store, clock, data, batch_size)?;
-        let prediction = |(shape, values)| Prediction { shape, values: to_numbers(&values, *precision) };
+        let Self { program, reading, store, clock, .. } = self;
+        let outputs = predict(program, reading.fields(), store, clock, data, batch_size)?;
+        let prediction = |(shape, values)| Prediction { shape, values: to_numbers(&values, reading.precision()) };
         Ok(outputs.into_iter().map(|(name, output)| (name, prediction(output))).collect())
     }
-}
-
-/// The values that a run gave those of its fields that a program reads.
-///
-/// # Errors
-/// E0603 and E0604 when the file that holds them was changed.
-pub(super) fn fed_of<'f>(
-    forms: impl Iterator<Item = &'f InputForm>,
-    fields: &Fields,
-    precision: Precision,
-) -> Result<Vec<(String, Field)>, Diagnostics> {
-    let names = fields.names();
-    let forms: Vec<&InputForm> = forms.collect();
-    for (form, fed) in forms.iter().filter_map(|form| Some((form, form.fed.as_ref()?))) {
-        let n_values = fed.shape.iter().fold(1_usize, |product, &extent| product.saturating_mul(extent));
-        if n_values != fed.values.len() {
-            return Err(broken(format!("what `{}` was fed has not the numbers of its shape", form.name)).into());
-        }
-    }
-    let given = forms.into_iter().filter_map(|form| Some((form.name.as_str(), form.fed.as_ref()?)));
-    let given = given.filter(|(name, _)| names.contains(name));
-    fed_fields(given, &fields.specs_within(precision.largest())?)
 }
 
 /// The type of an input.

@@ -42,6 +42,8 @@ pub struct Replay<'r, T: Element> {
     fitting: Fitting<'r, T>,
     /// checkpoints, as steps
     checkpoints: Vec<u64>,
+    /// the steps that its first params had behind them
+    begun: u64,
     plan: Plan<'r>,
     options: ExecutorOptions,
 }
@@ -74,10 +76,10 @@ impl<'r, T: Element> Replay<'r, T> {
     ) -> Result<Self, Diagnostics> {
         check_data(record, data, DataChange::Refused)?;
         let options = plan.options.clone();
-        let watch = watch_of(plan.compiled, trainer);
+        let (watch, begun) = (watch_of(plan.compiled, trainer), trainer.n_steps());
         let mut fitting = Fitting::new(trainer, watch, settings, data.parts())?;
         fitting.leave_unexplained();
-        Ok(Self { folder, fitting, checkpoints: checkpoints_in(folder), plan, options })
+        Ok(Self { folder, fitting, checkpoints: checkpoints_in(folder), begun, plan, options })
     }
 
     /// Stands before a step: at the last state on the way to it that is at hand.
@@ -114,7 +116,7 @@ impl<'r, T: Element> Replay<'r, T> {
 
     /// The steps of all epochs.
     pub fn last_step(&self) -> u64 {
-        self.fitting.steps_per_epoch() as u64 * u64::from(self.plan.config.epochs)
+        self.begun + self.fitting.steps_per_epoch() as u64 * u64::from(self.plan.config.epochs)
     }
 
     /// Makes the next step, and what stands between it and the last one.

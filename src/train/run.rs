@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::fit::{Event, Finished, Fitting, Observer, Parts, drive, fit, no_batch};
 use super::folder::{DataChange, Fingerprint, Plan, Recorder, Resumption, RunFolder};
 use super::hash::hash_reader;
+use super::monitor::Better;
 use super::ranges::{Ranges, Shares};
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
@@ -95,7 +96,7 @@ pub fn check_data(compiled: &Compiled, config: &RunConfig) -> Result<Vec<(&'stat
 type Asked = (Vec<FieldSpec>, Vec<(String, Field)>);
 
 fn asked(config: &RunConfig, fields: &Fields) -> Result<Asked, Diagnostics> {
-    let mut specs = fields.specs_within(config.precision.largest())?;
+    let mut specs = fields.specs_within(config.precision.largest());
     let fed = config.fed(&specs)?;
     specs.retain(|spec| !fed.iter().any(|(name, _)| *name == spec.name));
     Ok((specs, fed))
@@ -121,11 +122,16 @@ fn check_config(compiled: &Compiled, config: &RunConfig) -> Result<(), Diagnosti
     match &config.monitor {
         Some(monitor) => {
             monitor.check(&reported_names(compiled))?;
-            let evaluate = &compiled.simplified.evaluate;
-            monitor.check_better(evaluate.output(Role::Loss, &monitor.name).is_none())
+            monitor.check_better(better_of(compiled, &monitor.name)).map(drop)
         }
         None => Ok(()),
     }
+}
+
+/// When a loss or metric of a spec is better, where that is known.
+pub(super) fn better_of(compiled: &Compiled, name: &str) -> Option<Better> {
+    let is_loss = compiled.simplified.evaluate.output(Role::Loss, name).is_some();
+    if is_loss { Some(Better::Lower) } else { compiled.module.better.get(name).copied() }
 }
 
 /// Reads the data of a run.
@@ -239,7 +245,7 @@ pub fn run<T: Element>(
 ) -> Result<Finished<T>, Diagnostics> {
     let mut trainer = new_trainer::<T>(compiled, config, options, observe)?;
     let watch = watch_of(compiled, &trainer);
-    fit(&mut trainer, watch, &config.settings(), data.parts(), observe)
+    fit(&mut trainer, watch, &config.settings(compiled), data.parts(), observe)
 }
 
 /// How a run is kept in a folder.
@@ -247,8 +253,17 @@ pub fn run<T: Element>(
 pub struct Keeping<'k> {
     /// the time that the process has had, by which checkpoints may be due
     pub elapsed: &'k dyn Fn() -> Duration,
+    /// the time of day as text, for the record, where it is to be there
+    pub now: Option<&'k dyn Fn() -> String>,
     /// whether the data may be others than those that the run began with
     pub data_change: DataChange,
+}
+
+impl Keeping<'_> {
+    /// The time of day.
+    pub(super) fn time(&self) -> Option<String> {
+        self.now.map(|now| now())
+    }
 }
 
 impl std::fmt::Debug for Keeping<'_> {
@@ -275,22 +290,22 @@ pub fn run_into<T: Element>(
         None => ExecutorOptions { pool: Some(plan.options.pool()?), ..plan.options.clone() },
     };
     let plan = Plan { options: &options, ..*plan };
-    // What a run began with is told of when it begins.
-    let mut trainer = match folder.record() {
-        Some(_) => new_trainer::<T>(plan.compiled, plan.config, &options, &mut |_| ControlFlow::Continue(()))?,
-        None => new_trainer::<T>(plan.compiled, plan.config, &options, observe)?,
-    };
+    let mut trainer = Trainer::<T>::new(plan.compiled, plan.config.seed, &options)?;
     let watch = watch_of(plan.compiled, &trainer);
-    let settings = plan.config.settings();
+    let settings = plan.config.settings(plan.compiled);
     let (mut recorder, resumption) = if folder.record().is_some() {
-        let Keeping { elapsed, data_change } = keeping;
-        let (recorder, found) = Recorder::reopen(folder, plan, data, &trainer, elapsed, data_change)?;
+        let (recorder, found) = Recorder::reopen(folder, plan, data, &trainer, keeping)?;
         for finding in &found.findings {
             let _ = observe(Event::Finding(finding));
         }
+        if found.resumption.is_none() {
+            // What a run began with is told of when it begins, and a checkpoint has what it became.
+            start_from(&mut trainer, plan.config, &mut |_| ControlFlow::Continue(()))?;
+        }
         (recorder, found.resumption)
     } else {
-        (Recorder::begin(folder, plan, data, &trainer, keeping.elapsed)?, None)
+        start_from(&mut trainer, plan.config, observe)?;
+        (Recorder::begin(folder, plan, data, &trainer, keeping)?, None)
     };
     let mut fitting = Fitting::new(&mut trainer, watch, &settings, data.parts())?;
     if let Some(Resumption { state, kept, history }) = resumption {
@@ -313,11 +328,21 @@ pub(super) fn new_trainer<T: Element>(
     observe: &mut Observer<'_>,
 ) -> Result<Trainer<T>, Diagnostics> {
     let mut trainer = Trainer::<T>::new(compiled, config.seed, options)?;
+    start_from(&mut trainer, config, observe)?;
+    Ok(trainer)
+}
+
+/// Sets a model to the params that its config begins with.
+fn start_from<T: Element>(
+    trainer: &mut Trainer<T>,
+    config: &RunConfig,
+    observe: &mut Observer<'_>,
+) -> Result<(), Diagnostics> {
     if let Some(source) = &config.params {
         let start = trainer.start_from(source)?;
         let _ = observe(Event::Begun(&start));
     }
-    Ok(trainer)
+    Ok(())
 }
 
 pub(super) fn watch_of<T: Element>(compiled: &Compiled, trainer: &Trainer<T>) -> Option<WeightWatch<T>> {

@@ -74,10 +74,15 @@ impl Weighted {
         self.weights.clear();
     }
 
+    /// One of the means; none for a value that no row had, or that did not come.
+    pub fn mean(&self, at: usize) -> Option<f64> {
+        let (sum, weight) = (self.sums.get(at)?, *self.weights.get(at)?);
+        (weight != 0.0).then(|| sum / weight)
+    }
+
     /// The means; none for a value that no row had.
     pub fn means(&self) -> Vec<Option<f64>> {
-        let mean = |(sum, weight): (&f64, &f64)| (*weight != 0.0).then(|| sum / weight);
-        self.sums.iter().zip(&self.weights).map(mean).collect()
+        (0..self.sums.len()).map(|at| self.mean(at)).collect()
     }
 }
 

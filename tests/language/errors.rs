@@ -116,6 +116,7 @@ const TAKES_ALL: &[&str] = &[
     "after",
     "on",
     "meant_as",
+    "better_when",
     "repeat",
     "unroll",
     "predicted_by",

@@ -44,7 +44,7 @@ fn data(compiled: &Compiled) -> Dataset {
         columns: pairs.into_iter().map(column).collect(),
         ..DataSource::new(path("tests/oracle/w1.npz"))
     };
-    load(&source, &Fields::of(&compiled.module).specs().unwrap()).unwrap()
+    load(&source, &Fields::of(&compiled.module).specs()).unwrap()
 }
 
 fn options(mode: Mode) -> ExecutorOptions {

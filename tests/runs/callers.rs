@@ -103,7 +103,15 @@ fn batches_without_rows_are_findings() {
     assert_eq!(headline(trainer().evaluate(&data(), 0).unwrap_err()), "a batch size of 0");
     assert_eq!(headline(trainer().evaluate(&none, 4).unwrap_err()), "the data has no rows");
     let fitted = |data: &Dataset, batch_size, drop_last| {
-        let settings = Settings { epochs: 1, batch_size, shuffle: None, drop_last, monitor: None, on_nan: OnNan::Stop };
+        let settings = Settings {
+            epochs: 1,
+            batch_size,
+            shuffle: None,
+            drop_last,
+            monitor: None,
+            evaluate_every: 1,
+            on_nan: OnNan::Stop,
+        };
         let parts = Parts { train: data, validation: None, test: None };
         fit(&mut trainer(), None, &settings, parts, &mut |_| ControlFlow::Continue(())).map(|_| ())
     };

@@ -72,6 +72,9 @@ fn the_first_value_that_is_not_finite_is_named_with_its_rows_and_its_loss() {
     // Gone on with, it comes to the same.
     let again = run(folder.path(), &["run", "--resume", "run"], 2);
     assert!(again.contains("training row 6, counted from 0"), "{again}");
+    // It went on within the epoch, so the last state that is known to be good is the one that it went on from.
+    let found = record(folder.path(), "run");
+    assert_eq!((found["status"].as_str(), found["params"]["step"].as_u64()), (Some("diverged"), Some(3)));
 }
 
 #[test]
@@ -165,6 +168,6 @@ fn whether_a_metric_is_better_when_higher_is_to_be_said() {
     let spec = SPEC.replace("train {", "metric accuracy = mean(abs(apart), axes=1)\ntrain {");
     let folder = project(&spec, &format!("{CONFIG}monitor: {{ value: train/accuracy }}\n"));
     let message = run(folder.path(), &["run", "run.yaml"], 2);
-    assert!(message.contains("E0602") && message.contains("add `better: higher`, by its name"), "{message}");
+    assert!(message.contains("E0602") && message.contains("add `better: higher` or `better: lower`"), "{message}");
     assert!(!folder.path().join("run").exists());
 }

@@ -64,6 +64,23 @@ fn other_forms_are_for_other_readers() {
     assert_eq!(project.succeeds(&["run", "run.yaml", "--replace", "--log", "quiet"]), "");
 }
 
+#[test]
+fn how_often_steps_are_logged_and_epochs_evaluated_is_said() {
+    let project = project();
+    let text = project.succeeds(&["run", "run.yaml", "--log-every", "3", "--evaluate-every", "5"]);
+    assert_eq!(project.read("runs/model/steps.jsonl").lines().count(), 48 / 3);
+    let history = project.read("runs/model/history.csv");
+    let at = history.lines().next().unwrap().split(',').position(|name| name == "test/distance").unwrap();
+    let evaluated =
+        history.lines().skip(1).enumerate().filter(|(_, line)| !line.split(',').nth(at).unwrap().is_empty());
+    assert_eq!(evaluated.map(|(epoch, _)| epoch).collect::<Vec<_>>(), [0, 5, 10, 12]);
+    let epochs: Vec<&str> = text.lines().filter(|line| line.contains("/12  ")).collect();
+    assert!(epochs[1].contains("  - ") && !epochs[5].contains("  - "), "{text}");
+    assert!(epochs.iter().all(|line| line.chars().count() == epochs[0].chars().count()), "{text}");
+    let config = project.read("runs/model/run.yaml");
+    assert!(config.contains("log_every: 3") && config.contains("evaluate_every: 5"), "{config}");
+}
+
 /// The records of an event file: length, checksum, bytes, checksum.
 fn records(bytes: &[u8]) -> Vec<&[u8]> {
     let mut records = Vec::new();

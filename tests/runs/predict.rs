@@ -256,6 +256,15 @@ fn an_evaluation_says_what_the_run_said() {
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("part,rows,error,hinted,distance") && lines[1].starts_with("all,5,"), "{csv}");
     assert_eq!(lines[1].trim_start_matches("all"), lines[2].trim_start_matches("half"));
+    // Without data its own parts, as it named them.
+    let own: serde_json::Value =
+        serde_json::from_str(&project.succeeds(&["evaluate", "runs/model", "--batch-size", "4", "--format", "json"]))
+            .unwrap();
+    assert_eq!(own["test"]["losses"]["error"], record["last"]["test/error"]);
+    assert_eq!(own["train"], own["test"]);
+    assert_eq!(own.as_object().unwrap().len(), 2);
+    let message = project.fails(&["evaluate", "runs/model", "--rows", "0..5"]);
+    assert!(message.contains("name it: `--data FILE`"), "{message}");
     let table = project.succeeds(&["evaluate", "runs/model", "--data", "data.npz"]);
     assert!(table.contains("loss    error") && table.contains("metric  distance"), "{table}");
     let message = project.fails(&["evaluate", "runs/model", "--data", "data.npz", "--columns", "y=z"]);
@@ -294,6 +303,39 @@ train {
     let json: serde_json::Value = serde_json::from_str(&project.succeeds(&all)).unwrap();
     assert_eq!(json["d"]["metrics"]["fit"], record["last"]["test/fit"]);
     assert_eq!(json["d"]["losses"]["error"], record["last"]["test/error"]);
+}
+
+#[test]
+fn texts_of_an_archive_are_kept() {
+    let spec = "\
+input  x: f32[batch]
+target y: f32[batch]
+output guess = x |> reshape([batch, 1]) |> dense(units=1) |> squeeze(axes=1)
+loss error = square(y - guess)
+train {
+    minimize error
+    optimizer sgd(lr=0.05)
+}
+";
+    let config = "spec: model.anb\ndata: { train: d.npz }\nbatch_size: 3\nepochs: 1\noutput: runs/model\n";
+    let project = Project::new(spec, config);
+    project.arrays("d.npz", &[("x", &[10], &ramp(10)), ("y", &[10], &ramp(10))]);
+    project.succeeds(&["run", "run.yaml"]);
+    let names: Vec<String> = (0..300).map(|at| if at % 7 == 0 { String::new() } else { format!("n°{at}€") }).collect();
+    let rows: String = names.iter().enumerate().map(|(at, name)| format!("{name},{}\n", at as f32 / 8.0)).collect();
+    project.write("table.csv", &format!("name,x\n{rows}"));
+    let keep = ["--keep", "name,x"];
+    project.succeeds(&predict("table.csv", "texts.npz", &keep));
+    let keep = ["--keep", "name", "--batch-size", "64", "--rows", "5..290"];
+    project.succeeds(&predict("texts.npz", "out.csv", &keep));
+    project.succeeds(&predict("table.csv", "expected.csv", &keep));
+    let text = project.read("out.csv");
+    assert_eq!(text, project.read("expected.csv"));
+    let found: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(found, names[5..290]);
+    // As numbers they are refused.
+    let message = project.fails(&predict("texts.npz", "no.csv", &["--columns", "x=name"]));
+    assert!(message.contains("it holds texts, not numbers"), "{message}");
 }
 
 #[test]

@@ -222,6 +222,9 @@ fn a_run_may_be_given_more_epochs_and_other_data_only_when_that_is_said() {
     same(folder, "long", "run", "two more epochs");
     let record = std::fs::read_to_string(folder.join("run/record.json")).unwrap();
     assert!(record.contains("\"resumed\"") && record.contains("\"epochs\": 6"), "{record}");
+    let times: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let times = [&times["started"], &times["resumed"][0]["at"], &times["ended"]].map(|time| time.as_str().unwrap());
+    assert!(times.is_sorted() && times.iter().all(|time| time.len() == 20 && time.ends_with('Z')), "{times:?}");
     let data = std::fs::read_to_string(folder.join("train.csv")).unwrap();
     std::fs::write(folder.join("train.csv"), data.replacen('7', "8", 1)).unwrap();
     let before = files(&folder.join("run"));

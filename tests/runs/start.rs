@@ -88,6 +88,36 @@ fn with_all_states_a_run_continues_as_if_it_had_not_ended() {
 }
 
 #[test]
+fn a_run_that_began_with_others_params_goes_on_without_them() {
+    let project = project();
+    project.succeeds(&["run", "run.yaml"]);
+    let config = CONFIG.replace("runs/first", "runs/second") + "checkpoint: { every: 1 steps, keep: 100 }\n";
+    project.write("second.yaml", &(config + "params: { run: runs/first, states: true }\n"));
+    project.succeeds(&["run", "second.yaml"]);
+    for left_at in [17, 20] {
+        let again = format!("runs/again-{left_at}");
+        project.succeeds(&["run", "second.yaml", "--output", &again]);
+        for entry in std::fs::read_dir(project.path(&again).join("checkpoints")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap() > left_at {
+                std::fs::remove_dir_all(path).unwrap();
+            }
+        }
+    }
+    std::fs::rename(project.path("runs/first"), project.path("runs/gone")).unwrap();
+    for left_at in [17, 20] {
+        let again = format!("runs/again-{left_at}");
+        project.succeeds(&["run", "--resume", &again]);
+        for name in ["params.safetensors", "history.csv", "steps.jsonl"] {
+            let [a, b] = ["runs/second", &again].map(|run| std::fs::read(project.path(run).join(name)).unwrap());
+            assert!(a == b, "left after {left_at} steps: {name} differs");
+        }
+    }
+    let history = project.read("runs/second/history.csv");
+    assert!(history.lines().nth(1).unwrap().starts_with("3,12,") && history.lines().count() == 5, "{history}");
+}
+
+#[test]
 fn what_is_new_and_what_is_left_out_is_said() {
     let project = project();
     project.succeeds(&["run", "run.yaml", "--replace"]);

@@ -20,6 +20,7 @@ spec: model.anb
 data: { train: data.npz, validation: data.npz }
 batch_size: 5
 epochs: 2
+checkpoint: 1 epochs
 output: runs/model
 ";
 
@@ -78,6 +79,16 @@ fn a_grid_of_runs_is_made_told_of_and_gone_on_with() {
         again.contains("7 of 8 runs are finished already") && again.contains("[8/8] width=2,pull=0.9,seed=0"),
         "{again}"
     );
+    assert_eq!(project.read("runs/model-sweep/sweep.csv"), csv);
+    // One that was left is gone on with from where it was.
+    let left = project.path("runs/model-sweep/width=3,pull=0.1,seed=1");
+    let record = std::fs::read_to_string(left.join("record.json")).unwrap();
+    std::fs::write(left.join("record.json"), record.replace("\"finished\"", "\"running\"")).unwrap();
+    std::fs::remove_dir_all(left.join("checkpoints/000000008")).unwrap();
+    assert!(project.succeeds(&SWEEP).contains("7 of 8 runs are finished already"));
+    let record: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(left.join("record.json")).unwrap()).unwrap();
+    assert_eq!((record["status"].as_str(), record["resumed"][0]["step"].as_u64()), (Some("finished"), Some(4)));
     assert_eq!(project.read("runs/model-sweep/sweep.csv"), csv);
     // Another spec is another sweep.
     project.write("model.anb", &SPEC.replace("lr=0.1", "lr=0.2"));

@@ -11,6 +11,8 @@ target y: f32[batch, 1]
 output guess = x |> dense(units=1, bias=false, init=zeros)
 loss error = mean_squared_error(y, guess)
 metric distance = mean_absolute_error(y, guess)
+metric likeness = cosine_similarity(y, guess)
+metric spread = mean(square(guess), axes=1)
 train {
     minimize error
     optimizer sgd(lr=0.1)
@@ -92,6 +94,52 @@ fn without_patience_the_best_epoch_is_kept_and_the_run_goes_on() {
 }
 
 #[test]
+fn when_a_metric_is_better_is_known_of_those_that_the_library_defines() {
+    let best = |spec: &str, watched: &str| {
+        let folder = project(spec, &format!("epochs: 6\nmonitor: {{ value: {watched} }}\n"));
+        run(folder.path(), &[]);
+        record(folder.path())["best"]["epoch"].as_u64().unwrap()
+    };
+    // Both of the training rows get better from epoch to epoch, the likeness being 0 before there is any guess.
+    assert_eq!(best(SPEC, "train/distance"), 6);
+    assert_eq!(best(SPEC, "train/likeness"), 2);
+    // A spec may say it of its own.
+    let own = |than: &str| {
+        SPEC.replace("mean(square(guess), axes=1)", &format!("mean(square(guess), axes=1) |> better_when({than:?})"))
+    };
+    assert_eq!((best(&own("higher"), "train/spread"), best(&own("lower"), "train/spread")), (6, 1));
+    let folder = project(&own("more"), "epochs: 1\n");
+    let output = anabranch(folder.path(), &["run", "run.yaml"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("nothing is better when \"more\"") && message.contains("\"lower\" or \"higher\""),
+        "{message}"
+    );
+    // What is made of one is another.
+    let apart = SPEC.replace("cosine_similarity(y, guess)", "1 - cosine_similarity(y, guess)");
+    let folder = project(&apart, "epochs: 1\nmonitor: { value: train/likeness }\n");
+    let output = anabranch(folder.path(), &["run", "run.yaml"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is better is not said"));
+}
+
+#[test]
+fn epochs_that_are_not_evaluated_are_not_judged() {
+    let watched = "monitor: { value: validation/error, patience: 2 }\n";
+    let folder = project(SPEC, &format!("epochs: 50\nevaluate_every: 2\n{watched}"));
+    run(folder.path(), &[]);
+    let found = record(folder.path());
+    // Of epochs 2, 4 and 6 the first is the best.
+    assert_eq!((found["epochs"].as_u64(), found["best"]["epoch"].as_u64()), (Some(6), Some(2)));
+    let history = std::fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+    let at = history.lines().next().unwrap().split(',').position(|name| name == "validation/error").unwrap();
+    let cells: Vec<bool> = history.lines().skip(1).map(|line| !line.split(',').nth(at).unwrap().is_empty()).collect();
+    assert_eq!(cells, [true, false, true, false, true, false, true]);
+    // The last epoch is evaluated whatever its number.
+    run(folder.path(), &["--replace", "--epochs", "3", "--evaluate-every", "5"]);
+    assert_eq!(record(folder.path())["best"]["epoch"], 3);
+}
+
+#[test]
 fn what_cannot_be_watched_is_refused() {
     let cases = [
         "monitor: { value: validation/eror }",
@@ -100,7 +148,7 @@ fn what_cannot_be_watched_is_refused() {
         "monitor: { value: validation/error, patience: 0, better: more, keep: all, min_delta: -1, wait: 2 }",
         "monitor: validation/error",
         "monitor: { patience: 2 }",
-        "monitor: { value: validation/distance }",
+        "monitor: { value: validation/spread }",
     ];
     let texts: Vec<String> = cases.iter().map(|case| refused(&format!("epochs: 3\n{case}\n"))).collect();
     insta::assert_snapshot!(texts.join("\n"));
@@ -135,6 +183,9 @@ fn a_weight_that_jumps_from_bound_to_bound_is_told_of_once() {
     let folder = project(&weighed(0.01, plain), "epochs: 2\n");
     let denied = anabranch(folder.path(), &["run", "run.yaml", "--deny", "overshooting-weight"]);
     assert_eq!(denied.status.code(), Some(2));
+    // An error ends a run that has begun, and its record says so.
+    assert_eq!(record(folder.path())["status"], "failed");
+    assert_eq!(std::fs::read_to_string(folder.path().join("run/history.csv")).unwrap().lines().count(), 2);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 
 /// Characters of a line.
 const WIDTH: usize = 80;
+/// Characters that the bar has for values.
+const MESSAGE: usize = 36;
 /// A number: `-1.2345e-12` would need more, and is cut to fewer digits.
 const NUMBER: usize = 9;
 /// Longer names are cut.
@@ -184,11 +186,18 @@ impl Columns {
         line.trim_end().to_string() + "\n"
     }
 
-    /// The value that is wanted most, for the bar.
-    pub(super) fn first(&self, record: &EpochRecord) -> String {
-        let known = self.columns.iter().find_map(|column| Some((column, column.value(record)?)));
-        known
-            .map_or_else(String::new, |(column, value)| format!("({} {} {})", column.part, column.name, compact(value)))
+    /// What the steps of the present epoch have come to, for the bar: the training values of the table, as many as have room.
+    pub(super) fn running(&self, mean: &dyn Fn(&str) -> Option<f64>) -> String {
+        let mut text = String::new();
+        for column in self.columns.iter().filter(|column| column.part == "train") {
+            let Some(value) = mean(&column.name) else { continue };
+            let shown = format!(" {} {}", cut(&column.name), compact(value));
+            if text.chars().count() + shown.chars().count() > MESSAGE {
+                break;
+            }
+            text += &shown;
+        }
+        text.trim_start().to_string()
     }
 }
 
@@ -286,6 +295,18 @@ mod tests {
         }
         assert!(columns.n_left_out > 70);
         assert!(columns.header(30).starts_with('('), "says that there is more");
+    }
+
+    #[test]
+    fn a_bar_shows_as_many_values_as_have_room() {
+        for (n_losses, expected) in [(0, "total 0.25000"), (1, "…of_a_loss_0 0.25000 total 0.25000")] {
+            let columns = Columns::of(&reporting(n_losses));
+            let text = columns.running(&|name| (name != "accuracy").then_some(0.25));
+            assert_eq!(text, expected);
+        }
+        let columns = Columns::of(&reporting(40));
+        assert!(columns.running(&|_| Some(-1e300)).chars().count() <= MESSAGE);
+        assert_eq!(columns.running(&|_| None), "");
     }
 
     #[test]

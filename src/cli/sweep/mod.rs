@@ -1,7 +1,7 @@
 //! `anabranch run --sweep`: many runs of one config, a table of what came of them, and the front of the best.
 //!
 //! Each run is an ordinary one in a folder of its own below the sweep's, made by this program in a process of its own; so a sweep that
-//! was cut off goes on with the runs that are not finished, and whatever reads a run reads these.
+//! was cut off goes on with the runs that are not finished, each from where it was left, and whatever reads a run reads these.
 
 mod front;
 mod grid;
@@ -13,7 +13,7 @@ use crate::data::Existing;
 use crate::data::files::cannot_write;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::train::config::RunConfig;
-use crate::train::{RunRecord, Status};
+use crate::train::{RunRecord, Status, is_unfinished};
 use clap::Args;
 use grid::{Axis, Setting};
 use results::{Chosen, Measured};
@@ -246,7 +246,7 @@ fn eprint_lines(name: &str, message: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Makes one run in a process of its own.
+/// Makes one run in a process of its own, or goes on with it where it was left. One that diverged is made again.
 fn make(
     program: &Path,
     (arguments, config): (&RunArguments, &RunConfig),
@@ -254,16 +254,21 @@ fn make(
     member: &Member,
     threads: usize,
 ) -> Result<(), String> {
+    let folder = root.join(&member.name);
     let mut command = Command::new(program);
-    command.arg("run").args(&config.path).args(arguments.shared()).args(["--log", "quiet", "--replace"]);
-    command.arg("--threads").arg(threads.to_string()).arg("--seed").arg(member.seed.to_string());
-    command.arg("--output").arg(root.join(&member.name));
-    for (name, value) in &member.setting {
-        match name.as_str() {
-            "epochs" => command.arg("--epochs").arg(value),
-            "batch_size" => command.arg("--batch-size").arg(value),
-            _ => command.arg("--set").arg(format!("{name}={value}")),
-        };
+    command.args(["run", "--log", "quiet", "--threads"]).arg(threads.to_string());
+    if is_unfinished(&folder) {
+        command.arg("--resume").arg(&folder);
+    } else {
+        command.args(&config.path).args(arguments.shared()).arg("--replace");
+        command.arg("--seed").arg(member.seed.to_string()).arg("--output").arg(&folder);
+        for (name, value) in &member.setting {
+            match name.as_str() {
+                "epochs" => command.arg("--epochs").arg(value),
+                "batch_size" => command.arg("--batch-size").arg(value),
+                _ => command.arg("--set").arg(format!("{name}={value}")),
+            };
+        }
     }
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if output.status.success() {

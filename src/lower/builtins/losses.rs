@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value, Which};
-use crate::lower::{Lowered, Meaning, MeantAs, Module};
+use crate::lower::{Better, Lowered, Meaning, MeantAs, Module};
 
 pub(super) static ROWS: &[Builtin] = &[
     module_row(
@@ -13,6 +13,12 @@ pub(super) static ROWS: &[Builtin] = &[
         &["x", "meaning", "of?"],
         "x, noted to be a prediction that is meant as \"numbers\", \"logits\", \"probabilities\" or \"shares\" (at least 0, divided by their sum), beside the label `of`: lints hold what is passed against it",
         meant_as,
+    ),
+    module_row(
+        "better_when",
+        &["x", "than"],
+        "x, noted to be a value of which the \"higher\" or the \"lower\" is the better: what a run that watches such a metric goes by",
+        better_when,
     ),
     row("present", &["x"], "for each sample, whether its value is there: `bool[batch]`", |l, frame, m| {
         let x = l.tensor_argument(frame, m, 0)?;
@@ -57,6 +63,26 @@ fn meant_as(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matched
         let span = l.findings.user_span(m.span);
         let by = l.findings.user_call().unwrap_or_else(|| frame.value_path.clone());
         module.meant.push(MeantAs { value: node, label, meaning, by, span });
+    }
+    Ok(value)
+}
+
+fn better_when(l: &mut Emitter<'_>, module: &mut Module, _: &Frame, m: &Matched) -> Lowered<Value> {
+    let (Some((value, _)), Some((than, than_at))) = (m.get(0).cloned(), m.get(1).cloned()) else {
+        return Err(crate::lower::Reported);
+    };
+    let text = match &than {
+        Value::Text(text) => text.to_string(),
+        other => l.describe(other),
+    };
+    let Some((_, better)) = Better::NAMES.iter().find(|(name, _)| *name == text) else {
+        let names = || Better::NAMES.iter().map(|(name, _)| *name);
+        let expected = names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
+        let finding = Diagnostic::error(Code::E0304, format!("nothing is better when {text:?}"));
+        return Err(l.report(finding.at(than_at, format!("expected {expected}")).with_suggestion(&text, names())));
+    };
+    if let Value::Tensor(TensorValue { node, which: Which::Step }) = value {
+        module.better_when.push((node, *better));
     }
     Ok(value)
 }

@@ -31,6 +31,7 @@ const TOP_KEYS: &[&str] = &[
     "monitor",
     "checkpoint",
     "log_every",
+    "evaluate_every",
     "on_nan",
 ];
 
@@ -136,13 +137,8 @@ impl Reader {
         let feed = self.feed(top);
         let monitor = self.monitor(top, validation.is_some());
         let checkpoint = self.checkpointing(top);
-        let log_every = top.get("log_every").map_or(LOG_EVERY, |value| {
-            let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
-            count.unwrap_or_else(|| {
-                self.wrong_kind(&["log_every"], value, "an int of at least 0");
-                LOG_EVERY
-            })
-        });
+        let log_every = top.get("log_every").and_then(|value| self.whole(top, "log_every", value)).unwrap_or(LOG_EVERY);
+        let evaluate_every = top.get("evaluate_every").and_then(|value| self.count(top, "evaluate_every", value));
         let on_nan = self.on_nan(top);
         let (Some(spec), Some(batch_size), Some(epochs), true) =
             (spec, batch_size, epochs, self.diagnostics.is_empty())
@@ -173,6 +169,7 @@ impl Reader {
             monitor,
             checkpoint,
             log_every,
+            evaluate_every: evaluate_every.unwrap_or(1),
             on_nan,
         })
     }

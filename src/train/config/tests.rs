@@ -84,7 +84,7 @@ fn every_key_is_read() {
 fn a_config_that_is_written_reads_back_as_it_was() {
     let same = |path: &Path| path.to_path_buf();
     let monitored = "monitor: { value: validation/accuracy, better: higher, patience: 5, min_delta: 1e-3, keep: last }
-checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 0\n";
+checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 0\nevaluate_every: 3\n";
     for text in [MINIMAL.to_string(), FULL.to_string(), FULL.to_string() + monitored] {
         let config = parse(&text, SourceId::NOWHERE).unwrap();
         let written = config.to_yaml(&same);
@@ -100,7 +100,7 @@ checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 
                 .as_ref()
                 .map(|params| (params.file.path.clone(), params.file.prefix.clone(), params.file.names.clone()));
             let monitor = config.monitor.clone().map(|monitor| Monitor { span: None, ..monitor });
-            let numbers = (config.batch_size, config.epochs, config.seed, config.log_every);
+            let numbers = (config.batch_size, config.epochs, config.seed, config.log_every, config.evaluate_every);
             let rest = (config.shuffle, config.drop_last, config.precision, config.checkpoint, config.output.clone());
             (parts.map(|part| part.map(source)), set, params, monitor, numbers, rest)
         };

@@ -40,6 +40,7 @@ impl RunConfig {
             monitor,
             checkpoint,
             log_every,
+            evaluate_every,
             on_nan,
         } = self;
         let mut data = Mapping::new();
@@ -80,6 +81,7 @@ impl RunConfig {
         }
         put(&mut top, "checkpoint", checkpoint_form(checkpoint));
         put(&mut top, "log_every", *log_every);
+        put(&mut top, "evaluate_every", *evaluate_every);
         let on_nan = match on_nan {
             OnNan::Stop => "stop",
             OnNan::Skip => "skip",

@@ -47,6 +47,12 @@ pub use verify::{Verified, verify_resume};
 
 pub(super) use layout::{EVALUATION_FILE, PARAMS_FILE, PROGRAM_FILE};
 
+/// Whether the run of a folder began and neither came to its end nor diverged: to be gone on with.
+pub fn is_unfinished(folder: &Path) -> bool {
+    let is_open = |record: RunRecord| matches!(record.status, Status::Running | Status::Interrupted | Status::Failed);
+    folder.join(CONFIG_FILE).is_file() && RunRecord::read(folder).is_ok_and(is_open)
+}
+
 /// Whether a folder is a run's.
 pub fn is_run(folder: &Path) -> bool {
     folder.join(layout::MARKER_FILE).is_file()
@@ -185,12 +191,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// E0605.
-    fn begin(&mut self, plan: &Plan<'_>, data: &RunData) -> Result<Vec<PathBuf>, Diagnostic> {
+    fn begin(&mut self, plan: &Plan<'_>, data: &RunData, started: Option<String>) -> Result<Vec<PathBuf>, Diagnostic> {
         let texts = plan.texts.placed();
         let names: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
         let files = layout::files(&names);
         self.place.check_files(&files)?;
-        let mut record = new_record(plan, data, files);
+        let mut record = RunRecord { started, ..new_record(plan, data, files) };
         self.begin_files(plan, &texts, &mut record).map_err(|error| self.failed(&error))?;
         self.record = Some(record);
         Ok(self.first_files(&names))
@@ -229,7 +235,13 @@ impl RunFolder {
     }
 
     /// Writes what a run came to, after its last checkpoint.
-    fn finish<T: Element>(&mut self, plan: &Plan<'_>, run: &Finished<T>, status: Status) -> Result<(), Diagnostics> {
+    fn finish<T: Element>(
+        &mut self,
+        plan: &Plan<'_>,
+        run: &Finished<T>,
+        status: Status,
+        ended: Option<String>,
+    ) -> Result<(), Diagnostics> {
         let path = self.place.path.clone();
         let moment = Moment { epoch: run.n_epochs, step: run.n_steps };
         let (clock, spec) = ((moment.step, moment.epoch), plan.texts.spec());
@@ -238,6 +250,7 @@ impl RunFolder {
         checkpoint::write(&path.join(PARAMS_FILE), &run.store, clock, plan.config.precision, spec)?;
         let Some(record) = &mut self.record else { return Ok(()) };
         record.status = status;
+        record.ended = ended;
         record.epochs = run.epochs_run;
         record.steps = run.steps_run;
         record.params = Some(moment);
@@ -249,11 +262,12 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Says how the run stands, as far as that can be written.
-    fn set_status(&mut self, status: Status) -> io::Result<()> {
+    /// Says that an error ended the run, as far as that can be written.
+    fn fail(&mut self, ended: Option<String>) -> io::Result<()> {
         match &mut self.record {
             Some(record) => {
-                record.status = status;
+                record.status = Status::Failed;
+                record.ended = ended;
                 record.write(Lasting::Name, &self.place.path)
             }
             None => Ok(()),
@@ -274,7 +288,7 @@ pub fn save<T: Element>(
     let config = RunConfig { output: target.to_path_buf(), output_span: None, ..plan.config.clone() };
     let plan = Plan { config: &config, ..*plan };
     let mut folder = RunFolder::claim(&config, Earlier::Keep)?;
-    let files = folder.begin(&plan, data)?;
+    let files = folder.begin(&plan, data, None)?;
     let columns = columns_of(&Trainer::<T>::new(plan.compiled, config.seed, plan.options)?, data);
     let rows: String = run.history.epochs.iter().map(|record| columns.row(record)).collect();
     let path = folder.path().to_path_buf();
@@ -282,7 +296,7 @@ pub fn save<T: Element>(
         .and_then(|()| write_text(Lasting::Name, &path.join(HISTORY_FILE), &(columns.header() + &rows)));
     written.map_err(|error| folder.failed(&error))?;
     let status = if run.diverged.is_some() { Status::Diverged } else { Status::Finished };
-    folder.finish(&plan, run, status)?;
+    folder.finish(&plan, run, status, None)?;
     Ok(path)
 }
 
@@ -313,6 +327,8 @@ fn new_record(plan: &Plan<'_>, data: &RunData, files: Vec<String>) -> RunRecord 
         format: layout::FORMAT,
         id,
         status: Status::Running,
+        started: None,
+        ended: None,
         anabranch: env!("CARGO_PKG_VERSION").to_string(),
         executor,
         level,

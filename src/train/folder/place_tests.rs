@@ -86,11 +86,12 @@ fn a_marker_that_was_cut_off_is_ours() {
     let target = folder.path().join("run");
     fs::create_dir(&target).unwrap();
     fs::write(target.join(MARKER_FILE), "").unwrap();
-    assert!(Place::open(&target).is_err(), "nothing began there");
+    assert_eq!(Place::open(&target).unwrap_err().code, Code::E0608, "nothing began there");
     assert_eq!(begun(&target).path, target);
     for text in ["{", "{}", "[1]", "{\"format\": 1, \"id\": \"x\"}", "thesis"] {
         fs::write(target.join(MARKER_FILE), text).unwrap();
-        assert!(claim(&target, Earlier::Replace).is_err() && Place::open(&target).is_err(), "{text}");
+        assert_eq!(claim(&target, Earlier::Replace).unwrap_err().code, Code::E0605, "{text}");
+        assert_eq!(Place::open(&target).unwrap_err().code, Code::E0608, "{text}");
         assert_eq!(fs::read_to_string(target.join(MARKER_FILE)).unwrap(), text);
     }
 }
@@ -154,7 +155,7 @@ fn what_took_the_place_of_our_files_stays() {
     symlink(at("run"), at("link")).unwrap();
     symlink("nothing", at("dangling")).unwrap();
     for target in ["link", "dangling", "precious", "precious/b.txt", "precious/b.txt/run", "run/.."] {
-        assert!(claim(&at(target), Earlier::Replace).is_err(), "{target}");
+        assert_eq!(claim(&at(target), Earlier::Replace).unwrap_err().code, Code::E0605, "{target}");
     }
     assert_eq!(fs::read_to_string(at("precious/b.txt")).unwrap(), "mine");
 }

@@ -37,6 +37,12 @@ pub struct RunRecord {
     /// the hash of program, config and data
     pub id: String,
     pub status: Status,
+    /// the time of day, UTC, when it began
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// when it ended, in whatever way it could say
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
     /// the version of anabranch that began it
     pub anabranch: String,
     /// what ran it: `planned` or `reference`
@@ -109,6 +115,9 @@ pub struct Moment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     pub step: u64,
+    /// the time of day, UTC
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     pub anabranch: String,
     pub executor: String,
     pub level: String,

@@ -14,7 +14,7 @@ use crate::ops::Element;
 use crate::train::checkpointing::{Checkpointing, Every};
 use crate::train::fit::{Finished, Fitting, Moved};
 use crate::train::history::{Columns, History};
-use crate::train::run::RunData;
+use crate::train::run::{Keeping, RunData};
 use crate::train::state::RunState;
 use crate::train::trainer::Trainer;
 use std::io::{self, Read};
@@ -27,8 +27,7 @@ use std::time::Duration;
 pub struct Recorder<'f, T: Element> {
     folder: &'f mut RunFolder,
     plan: Plan<'f>,
-    /// the time that the process has had
-    elapsed: &'f dyn Fn() -> Duration,
+    keeping: Keeping<'f>,
     columns: Columns,
     history: Log,
     steps: Log,
@@ -79,10 +78,10 @@ impl<'f, T: Element> Recorder<'f, T> {
         plan: Plan<'f>,
         data: &RunData,
         trainer: &Trainer<T>,
-        elapsed: &'f dyn Fn() -> Duration,
+        keeping: Keeping<'f>,
     ) -> Result<Self, Diagnostic> {
-        let files = folder.begin(&plan, data)?;
-        let mut recorder = Self::new(folder, plan, data, trainer, elapsed, Positions::default())?;
+        let files = folder.begin(&plan, data, keeping.time())?;
+        let mut recorder = Self::new(folder, plan, data, trainer, keeping, Positions::default())?;
         // Nobody needs them to last before there is a checkpoint, which is written after them.
         recorder.saver.sync(files).map_err(|error| failed(recorder.folder.path(), &error))?;
         Ok(recorder)
@@ -93,7 +92,7 @@ impl<'f, T: Element> Recorder<'f, T> {
         plan: Plan<'f>,
         data: &RunData,
         trainer: &Trainer<T>,
-        elapsed: &'f dyn Fn() -> Duration,
+        keeping: Keeping<'f>,
         at: Positions,
     ) -> Result<Self, Diagnostic> {
         let path = folder.path().to_path_buf();
@@ -111,11 +110,11 @@ impl<'f, T: Element> Recorder<'f, T> {
         let (history, steps) = open().map_err(|error| failed(&path, &error))?;
         let checkpointing = plan.config.checkpoint;
         let saver = Saver::new(path, common, checkpointing.keep);
-        let began = elapsed();
+        let began = (keeping.elapsed)();
         Ok(Self {
             folder,
             plan,
-            elapsed,
+            keeping,
             columns,
             history,
             steps,
@@ -129,20 +128,20 @@ impl<'f, T: Element> Recorder<'f, T> {
     }
 
     /// Goes on with the run of a folder from its last whole checkpoint; from its beginning where there is none. Gives what the
-    /// fitting is to be set to.
+    /// fitting is to be set to. Of the trainer the names and shapes count.
     ///
     /// # Errors
-    /// E0603 when the data are others and that is not `allowed`, E0605, E0606 when the checkpoint does not fit the program, E0608 when
+    /// E0603 when the data are others and that is not allowed, E0605, E0606 when the checkpoint does not fit the program, E0608 when
     /// the history is not what the checkpoint speaks of.
     pub(in crate::train) fn reopen(
         folder: &'f mut RunFolder,
         plan: Plan<'f>,
         data: &RunData,
         trainer: &Trainer<T>,
-        elapsed: &'f dyn Fn() -> Duration,
-        allowed: DataChange,
+        keeping: Keeping<'f>,
     ) -> Result<(Self, Reopened<T>), Diagnostics> {
         let mut findings = Vec::new();
+        let allowed = keeping.data_change;
         let data_changed = folder.record.as_ref().map_or(Ok(false), |record| check_data(record, data, allowed))?;
         let path = folder.path().to_path_buf();
         let found = last_whole(&path, trainer, &mut findings);
@@ -166,10 +165,10 @@ impl<'f, T: Element> Recorder<'f, T> {
         let newer: Vec<u64> =
             checkpoints_of(&path).into_iter().filter(|at| *at > n_steps || resumption.is_none()).collect();
         newer.iter().try_for_each(remove).map_err(|error| failed(&path, &error))?;
-        folder.go_on(&plan, n_steps, data_changed).map_err(|error| failed(&path, &error))?;
+        folder.go_on(&plan, n_steps, data_changed, keeping.time()).map_err(|error| failed(&path, &error))?;
         let first = if resumption.is_none() { folder.begin_again(&plan) } else { Ok(Vec::new()) };
         let first = first.map_err(|error| failed(&path, &error))?;
-        let mut recorder = Self::new(folder, plan, data, trainer, elapsed, at)?;
+        let mut recorder = Self::new(folder, plan, data, trainer, keeping, at)?;
         if !first.is_empty() {
             recorder.saver.sync(first).map_err(|error| failed(&path, &error))?;
         }
@@ -211,7 +210,7 @@ impl<'f, T: Element> Recorder<'f, T> {
             Moved::Step if self.is_logged(n_steps) && !fitting.is_diverged() => self.steps.append(&step_row(trainer)),
             _ => {}
         }
-        let now = (self.elapsed)();
+        let now = (self.keeping.elapsed)();
         let has_rows = !(self.history.is_written() && self.steps.is_written());
         let is_late = now.saturating_sub(self.logged_at) >= LONGEST_WAIT;
         let logged = if has_rows && is_late { self.write_rows(now) } else { Ok(()) };
@@ -245,7 +244,7 @@ impl<'f, T: Element> Recorder<'f, T> {
     /// Leaves a run that an error ended: what it did is on record.
     pub(in crate::train) fn give_up(mut self) {
         let _ = self.write_rows(Duration::ZERO);
-        let _ = self.folder.set_status(Status::Failed);
+        let _ = self.folder.fail(self.keeping.time());
     }
 
     fn is_logged(&self, n_steps: u64) -> bool {
@@ -271,7 +270,7 @@ impl<'f, T: Element> Recorder<'f, T> {
     /// Hands the present state to the thread that writes it, and that of the best epoch where it is not on disk yet.
     fn checkpoint(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
         // The state that is saved speaks of them.
-        self.write_rows((self.elapsed)())?;
+        self.write_rows((self.keeping.elapsed)())?;
         let n_steps = fitting.trainer().n_steps();
         let mut snapshots = Vec::new();
         let best = self.kept.as_ref().map(|(snapshot, _)| snapshot.state.model.n_steps);
@@ -292,7 +291,7 @@ impl<'f, T: Element> Recorder<'f, T> {
         }
         saved?;
         self.saved = Some(n_steps);
-        self.saved_at = (self.elapsed)();
+        self.saved_at = (self.keeping.elapsed)();
         Ok(())
     }
 
@@ -309,12 +308,12 @@ impl<'f, T: Element> Recorder<'f, T> {
         let ended = self.end(&mut fitting);
         let run = fitting.finish();
         let written = ended.map_err(|error| Diagnostics::from(self.stopped(&error)));
-        let written = written.and_then(|()| self.folder.finish(&self.plan, &run, status));
+        let written = written.and_then(|()| self.folder.finish(&self.plan, &run, status, self.keeping.time()));
         written.map(|()| run)
     }
 
     fn end(&mut self, fitting: &mut Fitting<'_, T>) -> io::Result<()> {
-        self.write_rows((self.elapsed)())?;
+        self.write_rows((self.keeping.elapsed)())?;
         if let Err(error) = self.saver.wait() {
             self.forget_saved();
             if !self.checkpointing.keep_training_when_full {
@@ -332,7 +331,7 @@ impl<'f, T: Element> Recorder<'f, T> {
     fn stopped(&mut self, error: &io::Error) -> Diagnostic {
         // A job that is under way is finished, so that what is said of checkpoints is so.
         let _ = self.saver.wait();
-        let _ = self.folder.set_status(Status::Failed);
+        let _ = self.folder.fail(self.keeping.time());
         let finding = failed(self.folder.path(), error);
         let path = self.folder.path().display();
         match checkpoints_of(self.folder.path()).last() {
@@ -450,14 +449,17 @@ fn step_row<T: Element>(trainer: &Trainer<T>) -> String {
 
 impl RunFolder {
     /// Notes in the record that the run goes on from a step.
-    fn go_on(&mut self, plan: &Plan<'_>, n_steps: u64, data_changed: bool) -> io::Result<()> {
-        let config = super::write_text(Lasting::Name, &self.config_path(), &plan.texts.config(plan.config, self.path()));
+    fn go_on(&mut self, plan: &Plan<'_>, n_steps: u64, data_changed: bool, at: Option<String>) -> io::Result<()> {
+        let config =
+            super::write_text(Lasting::Name, &self.config_path(), &plan.texts.config(plan.config, self.path()));
         let (executor, level) = engine(plan.options);
         let path = self.path().to_path_buf();
         let Some(record) = &mut self.record else { return config };
         record.status = Status::Running;
+        record.ended = None;
         record.resumed.push(Resumed {
             step: n_steps,
+            at,
             anabranch: env!("CARGO_PKG_VERSION").to_string(),
             executor,
             level,

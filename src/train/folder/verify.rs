@@ -84,7 +84,7 @@ fn make<T: Element>(
 ) -> Result<Made<T>, Diagnostics> {
     let mut trainer = new_trainer::<T>(plan.compiled, plan.config, options, &mut |_| ControlFlow::Continue(()))?;
     let watch = watch_of(plan.compiled, &trainer);
-    let settings = plan.config.settings();
+    let settings = plan.config.settings(plan.compiled);
     let mut fitting = Fitting::new(&mut trainer, watch, &settings, data.parts())?;
     let per_epoch = fitting.steps_per_epoch() as u64;
     // An epoch's end is gone over where that takes no time.
