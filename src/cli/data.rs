@@ -1,6 +1,10 @@
 //! Data files that commands are given.
 
 use crate::data::ColumnSpec;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::Dim;
+use crate::train::InputForm;
+use crate::train::config::Fed;
 use clap::Args;
 
 /// How a data file is read.
@@ -18,6 +22,40 @@ pub(super) struct ReadingArguments {
     /// Rows that are computed at once
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) batch_size: u32,
+
+    /// Give a field without rows this value instead of the run's: `--feed alpha=0.3`
+    #[arg(long = "feed", value_name = "NAME=VALUE", value_parser = fed)]
+    pub(super) feed: Vec<(String, Fed)>,
+}
+
+impl ReadingArguments {
+    /// Puts what is fed into the fields of a saved program, inputs and targets.
+    pub(super) fn feed_into(&self, inputs: &mut [InputForm], targets: &mut [InputForm]) -> Result<(), Diagnostic> {
+        for (name, fed) in &self.feed {
+            let has_rows = |form: &InputForm| form.ty.shape.first().is_some_and(Dim::is_batch);
+            let mut fields = inputs.iter_mut().chain(targets.iter_mut());
+            match fields.find(|form| form.name == *name && !has_rows(form)) {
+                Some(form) => form.fed = Some(fed.clone()),
+                None => {
+                    let fields = inputs.iter().chain(targets.iter()).filter(|form| !has_rows(form));
+                    let known: Vec<&str> = fields.map(|form| form.name.as_str()).collect();
+                    let headline = format!("`--feed {name}`: no field without rows is called so");
+                    let finding = Diagnostic::error(Code::E0201, headline).with_suggestion(name, known.iter().copied());
+                    return Err(finding.with_note(format!("without rows: {}", listed(&known))));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+pub(super) fn fed(text: &str) -> Result<(String, Fed), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_string(), value.trim().parse()?))
 }
 
 fn columns(text: &str) -> Result<(String, ColumnSpec), String> {

@@ -68,13 +68,15 @@ struct Evaluated {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
-    let saved = SavedProgram::read(&arguments.folder)?;
+    let mut saved = SavedProgram::read(&arguments.folder)?;
+    let mut form = EvaluationForm::read(&arguments.folder)?;
+    arguments.reading.feed_into(&mut saved.inputs, &mut form.targets)?;
     let source = session.sources.add(arguments.folder.display().to_string(), "");
     let span = Span::new(source, 0, 0);
     let own = if arguments.data.is_empty() { own_parts(arguments, session)? } else { Vec::new() };
     let evaluated = match saved.precision {
-        Precision::F32 => evaluate::<f32>(arguments, &saved, own, span)?,
-        Precision::F64 => evaluate::<f64>(arguments, &saved, own, span)?,
+        Precision::F32 => evaluate::<f32>(arguments, (&saved, &form), own, span)?,
+        Precision::F64 => evaluate::<f64>(arguments, (&saved, &form), own, span)?,
     };
     let text = match arguments.format {
         Format::Table => table(&evaluated),
@@ -130,13 +132,12 @@ fn parts(arguments: &Arguments) -> Result<Vec<(String, PathBuf)>, Diagnostic> {
 
 fn evaluate<T: Element>(
     arguments: &Arguments,
-    saved: &SavedProgram,
+    (saved, form): (&SavedProgram, &EvaluationForm),
     own: Vec<(String, DataSource)>,
     span: Span,
 ) -> Result<Vec<Evaluated>, Diagnostics> {
-    let form = EvaluationForm::read(&arguments.folder)?;
     let options = arguments.execution.options(0);
-    let mut evaluation = Evaluation::<T>::open(&arguments.folder, saved, &form, span, &options)?;
+    let mut evaluation = Evaluation::<T>::open(&arguments.folder, saved, form, span, &options)?;
     let specs = evaluation.specs();
     let fed = evaluation.fed().to_vec();
     let fields: Vec<String> = evaluation.inputs().into_iter().map(str::to_string).collect();

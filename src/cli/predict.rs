@@ -73,7 +73,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let inputs: Vec<PathBuf> = [program, params].into_iter().chain(arguments.data.clone()).collect();
     check_file(&arguments.output, arguments.replace, &inputs)?;
     let format = TableFormat::of(&arguments.output)?;
-    let saved = SavedProgram::read(&arguments.folder)?;
+    let mut saved = SavedProgram::read(&arguments.folder)?;
+    arguments.reading.feed_into(&mut saved.inputs, &mut [])?;
     // The program has no text to point at; its findings are placed in an empty one that bears the folder's name.
     let source = session.sources.add(arguments.folder.display().to_string(), "");
     let span = Span::new(source, 0, 0);

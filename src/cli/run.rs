@@ -1,5 +1,6 @@
 //! `anabranch run`
 
+use super::data::fed;
 use super::first_config::first_config;
 use super::progress::{LogArguments, LogForm, Progress, Reporting, number, value_or_dash};
 use super::signals::Signals;
@@ -142,11 +143,6 @@ impl Arguments {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.execution.threads == 0 { (cores / n_processes.max(1)).max(1) } else { self.execution.threads }
     }
-}
-
-fn fed(text: &str) -> Result<(String, Fed), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.trim().to_string(), value.trim().parse()?))
 }
 
 /// How programs are executed.

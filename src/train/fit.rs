@@ -44,6 +44,8 @@ pub struct Finished<T> {
     pub n_epochs: u32,
     /// training steps that the run made
     pub steps_run: u64,
+    /// training steps of each epoch
+    pub steps_per_epoch: usize,
     /// epochs that the run made, to their ends
     pub epochs_run: u32,
     /// the best epoch by the value that the run watched
@@ -430,6 +432,7 @@ impl<'a, T: Element> Fitting<'a, T> {
             n_steps,
             n_epochs,
             steps_run,
+            steps_per_epoch: self.steps_per_epoch(),
             epochs_run,
             best: best.filter(|_| diverged.is_none()),
             stopped_early: matches!(self.end, Some(End::Early)),

@@ -21,7 +21,7 @@ pub struct Program<T: Element> {
     /// of the run-time dims other than `batch`
     sizes: DimSizes,
     /// the inputs that have one value for all rows, once they were asked for
-    whole: Option<BTreeSet<Arc<str>>>,
+    whole: Option<Arc<BTreeSet<Arc<str>>>>,
     executors: Vec<(usize, Prepared<T>)>,
     /// whether steps on which something is not due have a program of their own
     rests: bool,
@@ -104,14 +104,14 @@ impl<T: Element> Program<T> {
     }
 
     /// The inputs that have one value for all rows.
-    pub(super) fn whole(&mut self) -> BTreeSet<Arc<str>> {
+    pub(super) fn whole(&mut self) -> Arc<BTreeSet<Arc<str>>> {
         let graph = &self.graph;
         let whole = || {
             let is_whole = |id: &NodeId| {
                 matches!(graph.op(*id), Op::Input(input) if matches!(input.kind, InputKind::Input | InputKind::Target))
                     && !graph.ty(*id).shape.first().is_some_and(Dim::is_batch)
             };
-            graph.ids().filter(is_whole).map(|id| graph.node(id).provenance.name.clone()).collect()
+            Arc::new(graph.ids().filter(is_whole).map(|id| graph.node(id).provenance.name.clone()).collect())
         };
         self.whole.get_or_insert_with(whole).clone()
     }

@@ -79,12 +79,17 @@ pub struct ClockForm {
     pub step: i32,
     pub epoch: i32,
     pub seed: i32,
+    /// how long the run is
+    #[serde(default)]
+    pub epochs: i32,
+    #[serde(default)]
+    pub steps_per_epoch: i32,
 }
 
 impl From<ClockForm> for Clock {
     fn from(form: ClockForm) -> Self {
-        let ClockForm { step, epoch, seed } = form;
-        Self { step, epoch, seed, ..Self::default() }
+        let ClockForm { step, epoch, seed, epochs, steps_per_epoch } = form;
+        Self { step, epoch, seed, epochs, steps_per_epoch, ..Self::default() }
     }
 }
 

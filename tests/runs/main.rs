@@ -6,6 +6,7 @@ mod data;
 mod divergence;
 mod examples;
 mod files;
+mod formulas;
 mod hostile;
 mod logs;
 mod memory;

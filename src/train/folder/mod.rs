@@ -246,7 +246,8 @@ impl RunFolder {
         let moment = Moment { epoch: run.n_epochs, step: run.n_steps };
         let (clock, spec) = ((moment.step, moment.epoch), plan.texts.spec());
         // Its name lasts with that of the params.
-        write_program(Lasting::Contents, &path, plan, clock).map_err(|error| self.failed(&error))?;
+        write_program(Lasting::Contents, &path, plan, clock, run.steps_per_epoch)
+            .map_err(|error| self.failed(&error))?;
         checkpoint::write(&path.join(PARAMS_FILE), &run.store, clock, plan.config.precision, spec)?;
         let Some(record) = &mut self.record else { return Ok(()) };
         record.status = status;
@@ -398,14 +399,21 @@ fn graphs(compiled: &Compiled) -> impl Iterator<Item = (&'static str, String)> {
 
 /// Writes the programs of prediction and of evaluation as a run begins with them.
 fn write_programs(path: &Path, plan: &Plan<'_>) -> io::Result<()> {
-    write_program(Lasting::Process, path, plan, (0, 0))?;
+    write_program(Lasting::Process, path, plan, (0, 0), 0)?;
     let text = serde_json::to_string(&saved_evaluation(plan.compiled, plan.config))? + "\n";
     write_text(Lasting::Process, &path.join(EVALUATION_FILE), &text)
 }
 
-/// Writes the program of prediction; `clock` is the steps and epochs of the params that go with it.
-fn write_program(lasting: Lasting, path: &Path, plan: &Plan<'_>, clock: (u64, u32)) -> io::Result<()> {
-    let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock))? + "\n";
+/// Writes the program of prediction; `clock` is the steps and epochs of the params that go with it. How many steps an epoch has is
+/// known when the run has ended.
+fn write_program(
+    lasting: Lasting,
+    path: &Path,
+    plan: &Plan<'_>,
+    clock: (u64, u32),
+    steps_per_epoch: usize,
+) -> io::Result<()> {
+    let text = serde_json::to_string(&saved_program(plan.compiled, plan.config, clock, steps_per_epoch))? + "\n";
     write_text(lasting, &path.join(PROGRAM_FILE), &text)
 }
 

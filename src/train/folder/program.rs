@@ -13,8 +13,13 @@ use crate::train::trainer::fold_seed;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// What `predict.json` says of a compiled spec whose params were trained so many steps and epochs.
-pub(super) fn saved_program(compiled: &Compiled, config: &RunConfig, (n_steps, n_epochs): (u64, u32)) -> SavedProgram {
+/// What `predict.json` says of a compiled spec whose params were trained so many steps and epochs, of so many steps an epoch.
+pub(super) fn saved_program(
+    compiled: &Compiled,
+    config: &RunConfig,
+    (n_steps, n_epochs): (u64, u32),
+    steps_per_epoch: usize,
+) -> SavedProgram {
     let module = &compiled.module;
     let program = split_values(&module.graph, &module.values, &module.stand_ins);
     let is_value = |name: &str| compiled.predict.output(Role::Output, name).is_none();
@@ -25,6 +30,8 @@ pub(super) fn saved_program(compiled: &Compiled, config: &RunConfig, (n_steps, n
             step: i32::try_from(n_steps).unwrap_or(i32::MAX),
             epoch: i32::try_from(n_epochs).unwrap_or(i32::MAX),
             seed: fold_seed(config.seed),
+            epochs: i32::try_from(config.epochs).unwrap_or(i32::MAX),
+            steps_per_epoch: i32::try_from(steps_per_epoch).unwrap_or(i32::MAX),
         },
         prefix: config.any_source().and_then(|source| source.prefix.clone()),
         inputs: field_forms(&module.inputs, &Ranges::of(&compiled.predict, []), config),
