@@ -65,23 +65,45 @@ impl Emitter<'_> {
         .at(span, "these shapes do not align")
         .with_label(left.1, a.to_string())
         .with_label(right.1, b.to_string());
-        let (long, short) = if a.rank() > b.rank() { (&a, &b) } else { (&b, &a) };
-        if long.rank() == short.rank() + 1 && long.shape.last().is_some_and(Dim::is_one) {
-            finding = finding
-                .with_note("shapes align at their trailing axes, where a 1 aligns with any extent")
-                .with_help(format!(
-                    "say which is meant: `[..., 0]` after {} drops its axis of extent 1, `[..., none]` after {} adds one",
-                    show_shape(&long.shape),
-                    show_shape(&short.shape)
-                ));
-        } else if a.rank() != b.rank() {
+        if a.rank() != b.rank() {
             finding = finding.with_note("shapes align at their trailing axes, where a 1 aligns with any extent");
+        }
+        let (long, short) = if a.rank() > b.rank() { (left.0, right.0) } else { (right.0, left.0) };
+        if let Some(help) = self.one_axis_more(long, short) {
+            finding = finding.with_help(help);
         }
         self.report(finding)
     }
 
+    /// What to write where one operand has an axis behind those of the other.
+    fn one_axis_more(&self, long: TensorValue, short: TensorValue) -> Option<String> {
+        let (long_ty, short_ty) = (self.ty(long), self.ty(short));
+        let (last, rows) = long_ty.shape.split_last()?;
+        if rows.len() != short_ty.rank() {
+            return None;
+        }
+        if last.is_one() {
+            let part = |tensor: TensorValue, part: &str| match self.graphs.data_name(tensor) {
+                Some((_, name)) => format!("`{name}{part}`"),
+                None => format!("`{part}` after {}", show_shape(&self.ty(tensor).shape)),
+            };
+            let (dropped, added) = (part(long, "[..., 0]"), part(short, "[..., none]"));
+            return Some(format!("say which is meant: {dropped} drops its axis of extent 1, {added} adds one"));
+        }
+        let (_, name) =
+            self.graphs.data_name(short).filter(|_| short_ty.dtype == DType::I32 && rows == short_ty.shape)?;
+        let rows = format!("`one_hot({name}, {last})` has a row of 0 and one 1 for each of them");
+        Some(format!("`{name}` holds ints: {rows}, and `sparse_categorical_crossentropy` takes labels as they are"))
+    }
+
     /// A tensor repeated to a shape it aligns with.
-    fn expand(&mut self, frame: &Frame, tensor: TensorValue, shape: &Shape, span: Span) -> Lowered<TensorValue> {
+    pub(super) fn expand(
+        &mut self,
+        frame: &Frame,
+        tensor: TensorValue,
+        shape: &Shape,
+        span: Span,
+    ) -> Lowered<TensorValue> {
         let from = self.ty(tensor).shape.clone();
         if from == *shape {
             return Ok(tensor);
@@ -100,7 +122,7 @@ impl Emitter<'_> {
 }
 
 /// The common shape of two operands, by the alignment rule.
-fn aligned_shape(a: &[Dim], b: &[Dim]) -> Option<Shape> {
+pub(super) fn aligned_shape(a: &[Dim], b: &[Dim]) -> Option<Shape> {
     if a.is_empty() || b.is_empty() {
         return Some(if a.is_empty() { b.to_vec() } else { a.to_vec() });
     }

@@ -10,7 +10,7 @@
 /// - `diagonal`: `differential` is both its vjp and its jvp
 /// - `bare`: without attributes
 /// - `of_axis`, `of_axes`: its attributes are `axis`, or `axes`
-/// - `lanes`: of floats along its `axis`, in the operand's shape
+/// - `lanes`: of floats along its `axis`, in the operand's shape; `number_lanes` of ints too
 /// - `sizeless`: no run-time dim in its attributes
 /// - `elementwise`: element by element, all operands in the result's shape; it says its `pointwise`
 /// - `kernel`: the register machine does not run it, rewrites know no law of it, and it picks nothing by indices
@@ -86,8 +86,14 @@ macro_rules! primitive {
         }
     };
     (@ lanes) => {
+        $crate::ops::classes::primitive!(@ lanes_of one_float);
+    };
+    (@ number_lanes) => {
+        $crate::ops::classes::primitive!(@ lanes_of one_number);
+    };
+    (@ lanes_of $operand:ident) => {
         fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
-            let x = one_float(Self::NAME, operands)?;
+            let x = $crate::ops::$operand(Self::NAME, operands)?;
             check_axes(Self::NAME, &[self.axis], x.rank())?;
             Ok(x.clone())
         }

@@ -1,6 +1,6 @@
 //! Why an op does not accept its operands, and the checks that many ops share.
 
-use crate::ir::TensorType;
+use crate::ir::{DType, TensorType};
 
 /// Why an op does not accept its operands.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -74,4 +74,10 @@ pub(crate) fn show_list(values: &[usize]) -> String {
 pub(crate) fn one_float<'a>(name: &str, operands: &[&'a TensorType]) -> Result<&'a TensorType, OpError> {
     let [x] = take(name, operands)?;
     if x.is_float() { Ok(x) } else { Err(OpError::dtype(format!("{name} takes f32, found {x}"))) }
+}
+
+/// The one operand, of floats or ints.
+pub(crate) fn one_number<'a>(name: &str, operands: &[&'a TensorType]) -> Result<&'a TensorType, OpError> {
+    let [x] = take(name, operands)?;
+    if x.dtype == DType::Bool { Err(OpError::dtype(format!("{name} takes numbers, found {x}"))) } else { Ok(x) }
 }

@@ -32,11 +32,11 @@ mod work;
 
 pub use algebra::{Algebra, Parity};
 pub use along::*;
-pub use dense::{Eigh, NonnegQp, Pinv, SimplexQp, Solve};
+pub use dense::{Cholesky, Eigh, NonnegQp, Orthonormal, Pinv, SimplexQp, Solve, TriangularSolve};
 pub use domain::Domain;
 pub use element::{Element, Family};
 pub use error::{OpError, OpErrorKind};
-pub(crate) use error::{check_axes, one_float, show_list, take};
+pub(crate) use error::{check_axes, one_float, one_number, show_list, take};
 pub use gradients::*;
 pub use index::*;
 pub use interval::Interval;
@@ -253,6 +253,7 @@ table! {
     Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Rsqrt, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh,
     Atanh, Sigmoid, Softplus, Erf, Floor, Ceil, Round,
     Add, Sub, Mul, Div, Rem, Pow, Max, Min, Atan2,
+    LogGamma, Polygamma, ErfInverse,
     Less, LessEqual, Equal, IsNan, And, Or, Not, Select, Cast,
     ;
     // products
@@ -270,7 +271,7 @@ table! {
     // loops
     Scan,
     // small dense matrices
-    Solve, Eigh, Pinv, SimplexQp, NonnegQp,
+    Cholesky, TriangularSolve, Orthonormal, Solve, Eigh, Pinv, SimplexQp, NonnegQp,
     // gradients, training and prediction
     ByMode,
     StopGradient, Gradient, Directed,

@@ -22,7 +22,7 @@ CASES = []
 
 def draw(*shape, seed=0, scale=1.0):
     generator = torch.Generator().manual_seed(seed + 1000 * len(CASES))
-    return torch.round(scale * torch.randn(*shape, generator=generator), decimals=3)
+    return torch.round(scale * torch.randn(shape, generator=generator), decimals=3)
 
 
 def shape_text(value):
@@ -52,7 +52,7 @@ def case(name, call, function, feeds, weights=None, fixed=()):
     wanted = {key: value for key, value in {**feeds, **weights}.items() if value.requires_grad}
     gradients = torch.autograd.grad(objective, list(wanted.values()), allow_unused=True) if wanted else []
     lines = [f"input {key}: {shape_text(value)}" for key, value in {**feeds, **cotangents}.items()]
-    lines += [call if "output" in call else f"output y = {call}"]
+    lines += [call if "output y" in call else f"output y = {call}"]
     lines += ["loss total = " + " + ".join(f"sum({key} * c_{key})" for key in outputs)]
     number = lambda values: {key: listed(value.detach().tolist()) for key, value in values.items()}
     CASES.append({
@@ -284,6 +284,16 @@ def metric_cases():
     metric("r2 weighed by spread", 'r2_score(t, p, average="weighted")', metrics.r2_score(t, p, multioutput="variance_weighted"))
     metric("r2 of columns", "r2_score(t, p)", metrics.r2_score(t, p))
     metric("overlap of a class", "class_iou(k, s)[2]", metrics.jaccard_score(truth, said, average=None)[2])
+    counts = metrics.confusion_matrix(truth, said, sample_weight=w)
+    metric("confusion with weights", "confusion_matrix(k, s, weights=w)[1, 2]", counts[1, 2])
+    metric("overlap of a class with weights", "class_iou(k, s, weights=w)[2]", metrics.jaccard_score(truth, said, average=None, sample_weight=w)[2])
+    metric("mean overlap with weights", "mean_iou(k, s, weights=w)", metrics.jaccard_score(truth, said, average="macro", sample_weight=w))
+    metric("overlap of yes and no with weights", "binary_iou(t, p, weights=w)", metrics.jaccard_score(flat_t, yes.flatten(), average=None, **weights).mean())
+    for average, theirs in [("uniform", "uniform_average"), ("weighted", "variance_weighted")]:
+        metric(f"r2 with weights, {average}", f'r2_score(t, p, average="{average}", weights=w)', metrics.r2_score(t, p, multioutput=theirs, sample_weight=w))
+    metric("r2 of a column", 'r2_score(t, p, average="none")[1]', metrics.r2_score(t, p, multioutput="raw_values")[1])
+    both = torch.cov(torch.stack([t.flatten(), p.flatten()]), correction=0, aweights=torch.tensor(flat_w))
+    metric("correlation with weights", "pearson_correlation(t, p, weights=w)", both[0, 1] / both.diagonal().prod().sqrt())
     metric("mean overlap", "mean_iou(k, s)", metrics.jaccard_score(truth, said, average="macro"))
 
     def theirs(metric, *arguments, **more):
@@ -507,6 +517,132 @@ def trunk_cases():
     case("cross-stitch", pair.format("cross_stitch(listed(x, u))"), stitch, {"x": draw(4, 5, 3), "u": draw(4, 5, 3, seed=1)}, {"run.cross_stitch.mixture": draw(2, 2, seed=2)})
 
 
+def rounded(cases):
+    return {key: value.detach() for key, value in cases.items()}
+
+
+def tensor_cases():
+    both = {"x": draw(5, 4, seed=1), "v": draw(5, 3, seed=2)}
+    columns = torch.tensor([[0, 2, 0], [3, 1, 1], [2, 2, 2], [1, 0, 3], [3, 3, 0]])
+    for mode, reduce in [("add", "sum"), ("mul", "prod"), ("max", "amax"), ("min", "amin")]:
+        case(
+            f"scatter by {mode}",
+            f'scatter(x, i, v, mode="{mode}", axis=1)',
+            lambda f, w: f["x"].scatter_reduce(1, f["i"], f["v"], reduce=reduce, include_self=True),
+            {**rounded(both), "i": columns.clone()},
+        )
+    apart = torch.tensor([[0, 2, 3], [3, 1, 0], [2, 1, 0], [1, 0, 3], [3, 2, 0]])
+    case("scatter by set", "scatter(x, i, v, axis=1)", lambda f, w: f["x"].scatter(1, f["i"], f["v"]), {**rounded(both), "i": apart})
+    rows = torch.tensor([4, 1, 1, 0, 4])
+    case("scatter rows, the last of each", "scatter(x, i, v)", lambda f, w: torch.stack([f["v"][3], f["v"][2], f["x"][2], f["x"][3], f["v"][4]]), {"x": draw(5, 4, seed=1), "v": draw(5, 4, seed=2), "i": rows.clone()})
+    case("scatter rows by the largest", 'scatter(x, i, v, mode="max")', lambda f, w: f["x"].scatter_reduce(0, f["i"][:, None].expand(-1, 4), f["v"], reduce="amax"), {"x": draw(5, 4, seed=1), "v": draw(5, 4, seed=2), "i": rows.clone()})
+    zeros = torch.tensor([[1.5, 0.0, -2.0, 0.0, 3.0], [0.0, 2.0, 1.0, -1.0, 0.5]])
+    case("cumulative product", "cumulative_product(x)", lambda f, w: f["x"].cumprod(dim=1), {"x": draw(4, 6)})
+    case("cumulative product of zeros", "cumulative_product(x, axis=1)", lambda f, w: f["x"].cumprod(dim=1), {"x": zeros})
+    case("cumulative product from the end", "cumulative_product(x, axis=1, reverse=true)", lambda f, w: f["x"].flip(1).cumprod(dim=1).flip(1), {"x": draw(4, 6, 2)})
+    case(
+        "order of ints",
+        "output y = f32(sort(i, descending=true))\noutput a = f32(argmin(i))\noutput b = f32(argmax(i, axis=1))\noutput c = f32(cumulative_sum(i))\noutput d = f32(max(i, axes=1))\noutput e = f32(min(i, axes=1))\noutput f = f32(top_k(i, 2)[1])\noutput g = f32(argmin(x))",
+        lambda f, w: {
+            "y": f["i"].sort(dim=1, descending=True).values.double(), "a": f["i"].argmin(dim=1).double(), "b": f["i"].argmax(dim=1).double(), "c": f["i"].cumsum(dim=1).double(),
+            "d": f["i"].amax(dim=1).double(), "e": f["i"].amin(dim=1).double(), "f": f["i"].topk(2, dim=1).indices.double(), "g": f["x"].argmin(dim=1).double(),
+        },
+        {"i": torch.tensor([[3, -7, 1_000_000_011, 1_000_000_010], [-2_147_483_648, 5, 6, 2_147_483_647]]), "x": draw(2, 4)},
+        fixed=("x",),
+    )
+    case(
+        "any and all",
+        "output y = f32(any(m, axes=1))\noutput a = f32(all(m, axes=1, keep=true))\noutput b = broadcast(f32(all(x > -9)), [batch])",
+        lambda f, w: {"y": f["m"].any(dim=1).double(), "a": f["m"].all(dim=1, keepdim=True).double(), "b": (f["x"] > -9).all().double().expand(3)},
+        {"m": torch.tensor([[True, False], [True, True], [False, False]]), "x": draw(3, 2)},
+        fixed=("x",),
+    )
+
+
+def product_cases():
+    matrices = {"x": draw(3, 2, 4, seed=1), "z": draw(3, 4, 5, seed=2), "v": draw(3, 4, seed=3), "u": draw(3, 1, 4, 2, seed=4)}
+    some = lambda keys: {key: matrices[key].clone() for key in keys}
+    case("matrices by a vector", "x @ v[0]", lambda f, w: f["x"] @ f["v"][0], some("xv"))
+    case("a vector by matrices", "v[1] @ z", lambda f, w: f["v"][1] @ f["z"], some("zv"))
+    case("vectors", "broadcast(v[0] @ v[2], [batch])", lambda f, w: (f["v"][0] @ f["v"][2]).expand(3), some("v"))
+    case("a matrix by a vector", "v @ v[1]", lambda f, w: f["v"] @ f["v"][1], some("v"))
+    case("a matrix by matrices", "x[0] @ z", lambda f, w: f["x"][0] @ f["z"], some("xz"))
+    case("products that align", "x[:, none] @ u", lambda f, w: f["x"][:, None] @ f["u"], some("xu"))
+    for equation, keys in [
+        ("bij,bjk,bj->bik", "xzv"), ("...ij,...jk->...ik", "xz"), ("...ij,...jk", "xz"), ("b...,b...->b", "vv"), ("...i->...", "x"), ("bij,bjk,bj,bk->bi", "xzvw"),
+        ("bii->b", "s"), ("bii,bi->bi", "sv"), ("...ii", "s"), ("bij,cjk,bj->ck", "xzv"),
+    ]:
+        feeds = {**some(key for key in "xzv" if key in keys)}
+        feeds |= {"w": draw(3, 5, seed=7)} if "w" in keys else {}
+        feeds |= {"s": draw(3, 4, 4, seed=8)} if "s" in keys else {}
+        case(f"einsum {equation}", f'einsum("{equation}", {", ".join(keys)})', lambda f, w: torch.einsum(equation, *[f[key] for key in keys]), feeds)
+
+
+def transposed_cases():
+    for n, name, theirs in [(1, "y.conv1d_transpose", F.conv_transpose1d), (2, "y.conv2d_transpose", F.conv_transpose2d), (3, "y.conv3d_transpose", F.conv_transpose3d)]:
+        spatial = {1: (5,), 2: (4, 5), 3: (2, 3, 2)}[n]
+        for text, options in [
+            ("kernel=3, stride=2, padding=1, output_padding=1", dict(stride=2, padding=1, output_padding=1)),
+            ("kernel=3, stride=3, output_padding=2, groups=2", dict(stride=3, output_padding=2, groups=2)),
+            ("kernel=2, stride=2, padding=1, dilation=2, groups=2", dict(stride=2, padding=1, dilation=2, groups=2)),
+        ]:
+            groups, k = options.get("groups", 1), int(text[7])
+            weights = {f"{name}.kernel": draw(*[k] * n, 6 // groups, 4, seed=1), f"{name}.bias": draw(6, seed=2)}
+
+            def transposed(f, w):
+                # Theirs is [channels, filters / groups, K...].
+                kernel = w[f"{name}.kernel"].permute(n + 1, n, *range(n))
+                return last(theirs(first(f["x"]), kernel, w[f"{name}.bias"], **options))
+
+            case(f"{name[2:]} with {text}", f"conv{n}d_transpose(x, filters=6, {text})", transposed, {"x": draw(2, *spatial, 4)}, weights)
+
+
+def pool_cases():
+    for text, options in [("window=3, stride=2, ceil=true", dict(stride=2, ceil_mode=True)), ("window=2, stride=3, padding=1, ceil=true", dict(stride=3, padding=1, ceil_mode=True)), ("window=2, stride=2, ceil=true", dict(stride=2, ceil_mode=True))]:
+        window = int(text[7])
+        case(f"maximum with {text}", f"max_pool2d(x, {text})", lambda f, w: last(F.max_pool2d(first(f["x"]), window, **options)), {"x": draw(2, 6, 8, 3)})
+        case(f"mean with {text}", f"average_pool2d(x, {text})", lambda f, w: last(F.avg_pool2d(first(f["x"]), window, count_include_pad=False, **options)), {"x": draw(2, 6, 8, 3)})
+    case("maximum of dilated windows", "max_pool1d(x, window=3, stride=1, dilation=2, padding=1)", lambda f, w: last(F.max_pool1d(first(f["x"]), 3, stride=1, dilation=2, padding=1)), {"x": draw(2, 9, 3)})
+    grid = {"x": draw(2, 5, 6, 3), "g": draw(2, 3, 4, 2, seed=3, scale=0.8)}
+    for outside, padding in [("zero", "zeros"), ("edge", "border")]:
+        for align in [False, True]:
+            for way in ["bilinear", "nearest"]:
+                case(
+                    f"grid sample, {way}, {outside}, {align}",
+                    f'grid_sample(x, g, interpolation="{way}", outside="{outside}", align_corners={str(align).lower()})',
+                    lambda f, w: last(F.grid_sample(first(f["x"]), f["g"], mode=way, padding_mode=padding, align_corners=align)),
+                    {key: value.clone() for key, value in grid.items()},
+                    fixed=() if way == "bilinear" else ("g",),
+                )
+
+
+def matrix_cases():
+    positive = torch.tensor([[0.1, 0.7, 1.0, 2.0], [3.3, 14.9, 60.0, 1.4616321449683622]])
+    case("logarithm of gamma", "lgamma(x)", lambda f, w: torch.lgamma(f["x"]), {"x": positive.clone()})
+    case("digamma", "digamma(x)", lambda f, w: torch.digamma(f["x"]), {"x": positive.clone()})
+    case("digamma below 0", "digamma(x)", lambda f, w: torch.digamma(f["x"]), {"x": torch.tensor([[-0.3, -2.6], [-7.9, -1.5]])}, fixed=("x",))
+    case("logarithm of gamma below 0", "lgamma(x)", lambda f, w: torch.lgamma(f["x"]), {"x": torch.tensor([[-0.3, -2.6], [-7.9, -1.5]])})
+    case("inverse error function", "erfinv(x)", lambda f, w: torch.erfinv(f["x"]), {"x": torch.tensor([[0.0, 1e-9, -0.5], [0.999, -0.99999, 0.3]])})
+    case("a gradient of a gradient of gamma", "x * grad(sum(digamma(x)), x)", lambda f, w: f["x"] * torch.polygamma(1, f["x"]), {"x": positive.clone()})
+    case("cholesky", "cholesky(x @ transpose(x, axes=[0, 2, 1]))", lambda f, w: torch.linalg.cholesky(f["x"] @ f["x"].mT), {"x": draw(3, 4, 4)})
+    for upper in ["false", "true"]:
+        case(
+            f"triangular solve, upper={upper}",
+            f"triangular_solve(x, z, upper={upper})",
+            lambda f, w: torch.linalg.solve_triangular(f["x"] if upper == "true" else f["x"], f["z"], upper=upper == "true"),
+            {"x": draw(3, 4, 4) + 2 * torch.eye(4), "z": draw(3, 4, 2, seed=1)},
+        )
+    case("triangular solve by a vector", "triangular_solve(x, v, transpose=true)", lambda f, w: torch.linalg.solve_triangular(f["x"].tril().mT, f["v"][..., None], upper=True)[..., 0], {"x": draw(3, 4, 4) + 2 * torch.eye(4), "v": draw(3, 4, seed=1)})
+
+    def qr(f, w):
+        q, r = torch.linalg.qr(f["x"])
+        signs = torch.sign(r.diagonal(dim1=-2, dim2=-1)).detach()
+        return {"y": q * signs[:, None], "z": signs[:, :, None] * r}
+
+    for shape in [(3, 4, 4), (3, 5, 2)]:
+        case(f"qr of {shape[1]} x {shape[2]}", "let run = qr(x)\noutput y = run[0]\noutput z = run[1]", qr, {"x": draw(*shape)})
+
+
 recurrent_cases()
 loss_cases()
 metric_cases()
@@ -514,6 +650,11 @@ window_cases()
 norm_cases()
 attention_cases()
 trunk_cases()
+tensor_cases()
+product_cases()
+matrix_cases()
+transposed_cases()
+pool_cases()
 
 if __name__ == "__main__":
     (HERE / "library.json").write_text(json.dumps(CASES, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

@@ -75,16 +75,16 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
         Op::AveragePool(op) => pool(PoolPass::Average, &op.attributes, x()),
         Op::AveragePoolScatter(op) => pool(PoolPass::AverageScatter, &op.attributes, shape),
         Op::Sum(op) if storage == Storage::Float => reduce(Reduction::Sum, &op.axes, &operands[0]),
-        Op::MaxReduce(op) => reduce(Reduction::Max, &op.axes, &operands[0]),
+        Op::MaxReduce(op) if storage == Storage::Float => reduce(Reduction::Max, &op.axes, &operands[0]),
         Op::Product(op) => reduce(Reduction::Product, &op.axes, &operands[0]),
-        Op::ArgMax(op) if op.axis + 1 == x().len() => {
+        Op::ArgMax(op) if op.axis + 1 == x().len() && operands[0].dtype == DType::F32 => {
             let work = RowWork::ArgMax { row: x()[op.axis] };
             Some(Routine::Row(RowKernel { work, from: operands[0].buffer, to }))
         }
         Op::Softmax(op) => softmax(Softmax::Probabilities, &[op.axis], &operands[0], to),
         Op::LogSoftmax(op) => softmax(Softmax::Logarithms, &[op.axis], &operands[0], to),
         Op::LogSumExp(op) => softmax(Softmax::LogSum, &op.axes, &operands[0], to),
-        Op::CumulativeSum(op) => Some(cumulative_sum(op, &operands[0], to)),
+        Op::CumulativeSum(op) if storage == Storage::Float => Some(cumulative_sum(op, &operands[0], to)),
         Op::Gather(op) => {
             let work = IndexWork::GatherRows { row: x()[1..].iter().product(), fill: op.fill.0 };
             by_index(work, [&operands[1], &operands[0]], to)
@@ -113,12 +113,17 @@ pub(super) fn routine(op: &Op, operands: &[Operand], to: BufferId, shape: &[usiz
         Op::Concat(op) => copies(&concat(op, operands, shape), false, shape),
         // Floats run in groups, where these have an instruction.
         elementwise!() => op.pointwise().and_then(|pointwise| ints(&pointwise, operands, to)),
-        // Sums of ints, and what no kernel is written for.
+        // Ints, and what no kernel is written for.
         Op::Sum(_)
+        | Op::MaxReduce(_)
+        | Op::CumulativeSum(_)
         | Op::ArgMax(_)
         | Op::LinearRecurrence(_)
         | Op::Sort(_)
         | Op::ArgSort(_)
+        | Op::Cholesky(_)
+        | Op::TriangularSolve(_)
+        | Op::Orthonormal(_)
         | Op::Solve(_)
         | Op::Eigh(_)
         | Op::Pinv(_)

@@ -3,7 +3,7 @@
 use super::layout::axis_or_last;
 use super::{Builtin, row};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Dim, TensorType};
+use crate::ir::{DType, Dim, TensorType};
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, TensorValue, Value};
@@ -33,6 +33,18 @@ pub(super) static ROWS: &[Builtin] = &[
             let rank = l.ty(x).rank();
             let axis = axis_or_last(l, m, rank)?;
             l.add(frame, m.span, ops::CumulativeSum { axis, reverse, exclusive }, &[x]).map(Value::Tensor)
+        },
+    ),
+    row(
+        "cumulative_product",
+        &["x", "axis?", "reverse?"],
+        "products of each element and all before it",
+        |l, frame, m| {
+            let reverse = l.bool_argument(m, 2, false)?;
+            let x = l.tensor_argument(frame, m, 0)?;
+            let rank = l.ty(x).rank();
+            let axis = axis_or_last(l, m, rank)?;
+            cumulative_product(l, frame, m, x, (axis, reverse)).map(Value::Tensor)
         },
     ),
     row("sort", &["x", "axis?", "descending?"], "the elements in order along an axis", |l, frame, m| {
@@ -76,6 +88,35 @@ pub(super) static ROWS: &[Builtin] = &[
         },
     ),
     row(
+        "put_along",
+        &["indices", "values", "extent", "axis?"],
+        "values added up along an axis of `extent` places, where i32 indices in their shape say: the transpose of `take_along`",
+        |l, frame, m| {
+            let indices = l.int_tensor_argument(frame, m, 0)?;
+            let values = l.tensor_argument(frame, m, 1)?;
+            let extent = match m.get(2).cloned() {
+                Some((Value::Dim(dim), _)) => dim,
+                Some((value, at)) => Dim::known(l.count(&value, at)?),
+                None => return Err(Reported),
+            };
+            let rank = l.ty(values).rank();
+            let axis = axis_at(l, m, 3, rank)?;
+            l.add(frame, m.span, ops::PutAlong { axis, extent }, &[indices, values]).map(Value::Tensor)
+        },
+    ),
+    row(
+        "linear_recurrence",
+        &["factors", "summands", "axis?", "reverse?"],
+        "y[i] = factors[i] y[i - 1] + summands[i] along an axis, from 0: moving averages, discounted sums",
+        |l, frame, m| {
+            let reverse = l.bool_argument(m, 3, false)?;
+            let (factors, summands) = (l.tensor_argument(frame, m, 0)?, l.tensor_argument(frame, m, 1)?);
+            let rank = l.ty(summands).rank();
+            let axis = axis_at(l, m, 2, rank)?;
+            l.add(frame, m.span, ops::LinearRecurrence { axis, reverse }, &[factors, summands]).map(Value::Tensor)
+        },
+    ),
+    row(
         "take_along",
         &["x", "indices", "axis?"],
         "elements along an axis by i32 indices of as many axes",
@@ -113,6 +154,35 @@ fn along(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: fn(usize) -> Op) -
     let rank = l.ty(x).rank();
     let axis = axis_or_last(l, m, rank)?;
     l.add(frame, m.span, op(axis), &[x]).map(Value::Tensor)
+}
+
+/// The axis that an argument names, the last without.
+fn axis_at(l: &mut Emitter<'_>, m: &Matched, slot: usize, rank: usize) -> Lowered<usize> {
+    match m.get(slot).cloned() {
+        Some((value, at)) => l.axis(&value, rank, at),
+        None => l.axis(&Value::integer(0), rank, m.span).map(|_| rank - 1),
+    }
+}
+
+/// y[i] = x[i] y[i - 1], which begins as x does: a recurrence, so that zeros are no special case of the gradient.
+fn cumulative_product(
+    l: &mut Emitter<'_>,
+    frame: &Frame,
+    m: &Matched,
+    x: TensorValue,
+    (axis, reverse): (usize, bool),
+) -> Lowered<TensorValue> {
+    let turn = |l: &mut Emitter<'_>, x| l.add(frame, m.span, ops::Reverse { axes: vec![axis] }, &[x]);
+    let factors = if reverse { turn(l, x)? } else { x };
+    let ty = l.ty(x).clone();
+    let places = TensorType::new(DType::I32, ty.shape.clone());
+    let place = l.add(frame, m.span, ops::Iota { axis, ty: places.clone() }, &[])?;
+    let zero = l.constant(frame, m.span, 0.0, &places);
+    let is_first = l.add(frame, m.span, ops::Equal, &[place, zero])?;
+    let nothing = l.constant(frame, m.span, 0.0, &ty);
+    let start = l.add(frame, m.span, ops::Select, &[is_first, factors, nothing])?;
+    let product = l.add(frame, m.span, ops::LinearRecurrence { axis, reverse: false }, &[factors, start])?;
+    if reverse { turn(l, product) } else { Ok(product) }
 }
 
 /// One index a row is asked for; a column of labels is the usual mistake.

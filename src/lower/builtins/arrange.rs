@@ -1,6 +1,6 @@
 //! Elements put elsewhere: padding, repetition, and the transpose of a convolution.
 
-use super::window::padding;
+use super::window::padding as padding_of;
 use super::{Builtin, row};
 use crate::diag::Code;
 use crate::ir::{Dim, Shape};
@@ -21,8 +21,8 @@ pub(super) static ROWS: &[Builtin] = &[
     ),
     row(
         "convolution_transpose",
-        &["x", "kernel", "strides?", "padding?", "dilation?"],
-        "x [batch, S..., F] by a kernel [K..., C, F]: the transpose of the convolution from C to F channels",
+        &["x", "kernel", "strides?", "padding?", "dilation?", "groups?", "output_padding?"],
+        "x [batch, S..., F] by a kernel [K..., C/groups, F]: the transpose of the convolution from C to F channels",
         convolution_transpose,
     ),
 ];
@@ -84,7 +84,7 @@ fn repeat_elements(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<V
 }
 
 /// The result has the extents that the convolution would be applied to: with "valid" the least that yield x, with "same"
-/// the stride times those of x.
+/// the stride times those of x. With `output_padding`, or with a padding in numbers, (n - 1) stride + reach - padding + output_padding.
 fn convolution_transpose(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
     let x = l.tensor_argument(frame, m, 0)?;
     let kernel = l.tensor_argument(frame, m, 1)?;
@@ -101,21 +101,69 @@ fn convolution_transpose(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Low
     };
     let strides = l.counts(m, 2, n, 1)?;
     let dilation = l.counts(m, 4, n, 1)?;
-    let is_same = matches!(m.get(3), Some((Value::Text(text), _)) if &**text == "same");
+    let groups = match m.get(5).cloned() {
+        Some((value, at)) => l.count(&value, at)?,
+        None => 1,
+    };
+    let reach: Vec<usize> =
+        window.iter().zip(&dilation).map(|(k, d)| k.saturating_sub(1).saturating_mul(*d) + 1).collect();
+    let (padding, extra) = transposed_windows(l, m, &reach, &strides)?;
     let mut shape: Shape = vec![x_ty.shape[0].clone()];
-    let mut reach = Vec::with_capacity(n);
     for axis in 0..n {
-        let span = window[axis].saturating_sub(1).saturating_mul(dilation[axis]) + 1;
-        let grown = x_ty.shape[axis + 1].mul(&Dim::known(strides[axis]));
-        let extra = if is_same { 0 } else { span.saturating_sub(strides[axis]) };
-        let Some(extent) = grown.and_then(|dim| dim.offset(extra as i64)) else {
+        let grown = x_ty.shape[axis + 1].mul(&Dim::known(strides[axis])).and_then(|dim| dim.offset(extra[axis]));
+        let Some(extent) = grown else {
             return Err(l.error(Code::E0701, m.span, "this tensor has too many elements", "beyond the limits"));
         };
-        reach.push(span);
         shape.push(extent);
     }
-    let padding = padding(l, m, 3, &shape[1..], &reach, &strides)?;
-    shape.push(kernel_ty.shape[n].clone());
-    let attributes = ConvolutionAttributes { windows: Windows { strides, dilation, padding }, groups: 1 };
+    let Some(channels) = kernel_ty.shape[n].mul(&Dim::known(groups)) else {
+        return Err(l.error(Code::E0701, m.span, "this tensor has too many channels", "beyond the limits"));
+    };
+    shape.push(channels);
+    let padding = match padding {
+        Some(padding) => padding,
+        None => padding_of(l, m, 3, &shape[1..=n], &reach, &strides)?,
+    };
+    let attributes = ConvolutionAttributes { windows: Windows { strides, dilation, padding }, groups };
     l.add(frame, m.span, ops::ConvolutionInputGradient { attributes, shape }, &[x, kernel]).map(Value::Tensor)
+}
+
+/// Zeros before and after each axis; `None` where what the result's extents ask for is taken.
+type Padding = Option<Vec<(usize, usize)>>;
+
+/// The padding, and how much longer each axis of the result is than the stride times that of x.
+fn transposed_windows(
+    l: &mut Emitter<'_>,
+    m: &Matched,
+    reach: &[usize],
+    strides: &[usize],
+) -> Lowered<(Padding, Vec<i64>)> {
+    let n = reach.len();
+    let is_text = |wanted: &str| matches!(m.get(3), Some((Value::Text(text), _)) if &**text == wanted);
+    let more = match m.get(6) {
+        None | Some((Value::None, _)) => None,
+        Some(_) => Some(l.counts(m, 6, n, 0)?),
+    };
+    let is_named = m.get(3).is_none() || matches!(m.get(3), Some((Value::Text(_), _)));
+    if is_named && more.is_none() {
+        let extra = |axis: usize| if is_text("same") { 0 } else { reach[axis].saturating_sub(strides[axis]) as i64 };
+        return Ok((None, (0..n).map(extra).collect()));
+    }
+    let more = more.unwrap_or_else(|| vec![0; n]);
+    if let Some(axis) = (0..n).find(|axis| more[*axis] >= strides[*axis]) {
+        let at = m.get(6).map_or(m.span, |(_, at)| *at);
+        let headline = format!("an output padding of {} for a stride of {}", more[axis], strides[axis]);
+        return Err(l.error(Code::E0303, at, headline, "expected less than the stride"));
+    }
+    let padding = if is_text("same") {
+        reach.iter().map(|reach| (reach / 2, reach / 2)).collect()
+    } else {
+        padding_of(l, m, 3, &vec![Dim::known(1); n], reach, strides)?
+    };
+    let extra = |axis: usize| {
+        let (low, high) = padding[axis];
+        (reach[axis] + more[axis]) as i64 - (strides[axis] + low + high) as i64
+    };
+    let extra = (0..n).map(extra).collect();
+    Ok((Some(padding), extra))
 }

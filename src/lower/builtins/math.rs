@@ -32,6 +32,12 @@ fn unary(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: impl Into<Op>, fol
     l.add(frame, m.span, op, &[x]).map(Value::Tensor)
 }
 
+/// A function of one float that is computed in the graph.
+fn function(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: Op) -> Lowered<Value> {
+    let x = l.tensor_argument(frame, m, 0)?;
+    l.add(frame, m.span, op, &[x]).map(Value::Tensor)
+}
+
 macro_rules! unary_rows {
     ($($name:literal $op:ident $fold:expr, $doc:literal;)*) => {
         &[$(row($name, &["x"], $doc, |l, frame, m| unary(l, frame, m, ops::$op, $fold)),)*
@@ -43,6 +49,13 @@ macro_rules! unary_rows {
                 |l, frame, m| pair(l, frame, m, ops::Rem.into(), crate::lower::fold::floored_remainder)),
             row("atan2", &["y", "x"], "the angle of the point (x, y), in radians",
                 |l, frame, m| pair(l, frame, m, ops::Atan2.into(), f64::atan2)),
+            row("lgamma", &["x"], "the logarithm of the gamma function", |l, frame, m| function(l, frame, m, ops::LogGamma.into())),
+            row("digamma", &["x"], "the derivative of `lgamma`", |l, frame, m| {
+                function(l, frame, m, ops::Polygamma { order: 0 }.into())
+            }),
+            row("erfinv", &["x"], "the inverse of the error function, of -1 to 1", |l, frame, m| {
+                function(l, frame, m, ops::ErfInverse.into())
+            }),
             row("is_nan", &["x"], "whether the value is not a number", |l, frame, m| {
                 let x = l.tensor_argument(frame, m, 0)?;
                 l.add(frame, m.span, ops::IsNan, &[x]).map(Value::Tensor)

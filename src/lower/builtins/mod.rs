@@ -12,6 +12,7 @@ mod layout;
 mod lists;
 mod losses;
 mod math;
+mod matrices;
 pub(super) mod pace;
 mod reduce;
 mod scan;
@@ -114,6 +115,7 @@ pub static TABLE: &[&[Builtin]] = &[
     arrange::ROWS,
     einsum::ROWS,
     lists::ROWS,
+    matrices::ROWS,
     scan::ROWS,
     losses::ROWS,
     bundles::ROWS,

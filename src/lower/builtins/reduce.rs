@@ -2,7 +2,7 @@
 
 use super::{Builtin, row};
 use crate::diag::Code;
-use crate::ir::Dim;
+use crate::ir::{DType, Dim};
 use crate::lower::Lowered;
 use crate::lower::arguments::Matched;
 use crate::lower::emit::Emitter;
@@ -52,27 +52,88 @@ pub(super) static ROWS: &[Builtin] =
                 if axes.is_empty() {
                     return Ok(x);
                 }
-                let negated = l.add(frame, m.span, ops::Neg, &[x])?;
-                let largest = l.add(frame, m.span, ops::MaxReduce { axes }, &[negated])?;
-                l.add(frame, m.span, ops::Neg, &[largest])
+                let turned = turned(l, frame, m, x)?;
+                let largest = l.add(frame, m.span, ops::MaxReduce { axes }, &[turned])?;
+                self::turned(l, frame, m, largest)
             })
         })
         .of_groups(),
         row(
             "argmax",
             &["x", "axis?"],
-            "the position of the largest along an axis (the last by default), as i32",
+            "the position of the largest along an axis (the last by default), as i32; the first at a tie",
             |l, frame, m| {
                 let x = l.tensor_argument(frame, m, 0)?;
-                let rank = l.ty(x).rank();
-                let axis = match m.get(1).cloned() {
-                    Some((value, at)) => l.axis(&value, rank, at)?,
-                    None => l.axis(&Value::Number { value: -1.0, is_integer: true }, rank, m.span)?,
-                };
-                l.add(frame, m.span, ops::ArgMax { axis }, &[x]).map(Value::Tensor)
+                position_of_largest(l, frame, m, x)
             },
         ),
+        row(
+            "argmin",
+            &["x", "axis?"],
+            "the position of the smallest along an axis (the last by default), as i32; the first at a tie",
+            |l, frame, m| {
+                let x = l.tensor_argument(frame, m, 0)?;
+                let turned = turned(l, frame, m, x)?;
+                position_of_largest(l, frame, m, turned)
+            },
+        ),
+        row("any", &["x", "axes?", "keep?"], "whether any of x holds, over axes", |l, frame, m| {
+            reduce(l, frame, m, |l, frame, m, x, axes| {
+                let count = count_of(l, frame, m, x, axes)?;
+                let zero = zeros(l, frame, m, count);
+                l.add(frame, m.span, ops::Less, &[zero, count])
+            })
+        }),
+        row("all", &["x", "axes?", "keep?"], "whether all of x hold, over axes", |l, frame, m| {
+            reduce(l, frame, m, |l, frame, m, x, axes| {
+                let x = truth(l, m, x)?;
+                let others = l.add(frame, m.span, ops::Not, &[x])?;
+                let count = count_of(l, frame, m, others, axes)?;
+                let zero = zeros(l, frame, m, count);
+                l.add(frame, m.span, ops::Equal, &[count, zero])
+            })
+        }),
     ];
+
+/// The numbers in reverse order: -x, of ints -1 - x, which each of them has.
+fn turned(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue) -> Lowered<TensorValue> {
+    let ty = l.ty(x).clone();
+    if ty.dtype != DType::I32 {
+        return l.add(frame, m.span, ops::Neg, &[x]);
+    }
+    let ones = l.constant(frame, m.span, -1.0, &ty);
+    l.add(frame, m.span, ops::Sub, &[ones, x])
+}
+
+fn position_of_largest(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue) -> Lowered<Value> {
+    let rank = l.ty(x).rank();
+    let axis = match m.get(1).cloned() {
+        Some((value, at)) => l.axis(&value, rank, at)?,
+        None => l.axis(&Value::Number { value: -1.0, is_integer: true }, rank, m.span)?,
+    };
+    l.add(frame, m.span, ops::ArgMax { axis }, &[x]).map(Value::Tensor)
+}
+
+/// A value of bools.
+fn truth(l: &mut Emitter<'_>, m: &Matched, x: TensorValue) -> Lowered<TensorValue> {
+    if l.ty(x).dtype == DType::Bool {
+        return Ok(x);
+    }
+    let found = l.ty(x).to_string();
+    Err(l.error(Code::E0302, m.span, format!("expected bool, found {found}"), "compare first, such as `x > 0`"))
+}
+
+/// How many hold, over axes.
+fn count_of(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, x: TensorValue, axes: Vec<usize>) -> Lowered<TensorValue> {
+    let x = truth(l, m, x)?;
+    let ints = l.add(frame, m.span, ops::Cast { to: DType::I32 }, &[x])?;
+    if axes.is_empty() { Ok(ints) } else { l.add(frame, m.span, ops::Sum { axes }, &[ints]) }
+}
+
+fn zeros(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, like: TensorValue) -> TensorValue {
+    let ty = l.ty(like).clone();
+    l.constant(frame, m.span, 0.0, &ty)
+}
 
 /// The product over axes.
 pub(super) fn product(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {

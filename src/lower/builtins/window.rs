@@ -23,14 +23,14 @@ pub(super) static ROWS: &[Builtin] = &[
     ),
     row(
         "max_pool",
-        &["x", "window", "strides?", "padding?"],
-        "the largest of each window; strides default to the window",
+        &["x", "window", "strides?", "padding?", "dilation?", "ceil?"],
+        "the largest of each window; strides default to the window; with `ceil` also of a last one that is not full",
         |l, frame, m| pool(l, frame, m, |attributes| ops::MaxPool { attributes }.into()),
     ),
     row(
         "average_pool",
-        &["x", "window", "strides?", "padding?"],
-        "the mean of each window's real elements; strides default to the window",
+        &["x", "window", "strides?", "padding?", "dilation?", "ceil?"],
+        "the mean of each window's real elements; strides default to the window; with `ceil` also of a last one that is not full",
         |l, frame, m| pool(l, frame, m, |attributes| ops::AveragePool { attributes }.into()),
     ),
 ];
@@ -79,9 +79,36 @@ fn pool(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: fn(PoolAttributes) 
     } else {
         window.clone()
     };
-    let padding = padding(l, m, 3, &ty.shape[1..=n], &window, &strides)?;
-    let windows = Windows { strides, dilation: vec![1; n], padding };
+    let dilation = l.counts(m, 4, n, 1)?;
+    let reach: Vec<usize> =
+        window.iter().zip(&dilation).map(|(k, d)| k.saturating_sub(1).saturating_mul(*d) + 1).collect();
+    let mut padding = padding(l, m, 3, &ty.shape[1..=n], &reach, &strides)?;
+    if l.bool_argument(m, 5, false)? {
+        for axis in 0..n {
+            padding[axis].1 += last_window(l, m, &ty.shape[axis + 1], padding[axis], reach[axis], strides[axis])?;
+        }
+    }
+    let windows = Windows { strides, dilation, padding };
     l.add(frame, m.span, op(PoolAttributes { window, windows }), &[x]).map(Value::Tensor)
+}
+
+/// What a last window, one that begins within the elements or before them but is not full, lacks behind the padding.
+fn last_window(
+    l: &mut Emitter<'_>,
+    m: &Matched,
+    extent: &Dim,
+    (low, high): (usize, usize),
+    reach: usize,
+    stride: usize,
+) -> Lowered<usize> {
+    let Some(n) = extent.as_known() else {
+        let headline = format!("`ceil` needs the extent `{extent}` at compile time");
+        return Err(l.error(Code::E0305, m.span, headline, "write the padding out"));
+    };
+    let total = n.saturating_add(low).saturating_add(high);
+    let Some(rest) = total.checked_sub(reach).filter(|_| stride > 0) else { return Ok(0) };
+    let start = rest.div_ceil(stride) * stride;
+    Ok(if rest % stride == 0 || start >= n + low { 0 } else { start + reach - total })
 }
 
 /// Zeros before and after each axis.

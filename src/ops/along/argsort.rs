@@ -1,6 +1,6 @@
 //! The order of elements along an axis: `x` taken along it by the result is sorted.
 //!
-//! Operands/Results: `x: f32[..., N, ...]` → `i32[..., N, ...]`. Constraints: (C1) the axis exists. Gradient: none.
+//! Operands/Results: `x: f32[..., N, ...]` (or `i32`) → `i32[..., N, ...]`. Constraints: (C1) the axis exists. Gradient: none.
 //! Numerics: stable, so equal elements keep their order, ascending and `descending`; NaN stand last in both.
 
 use crate::ops::prelude::*;
@@ -18,7 +18,7 @@ impl Primitive for ArgSort {
     primitive!(flat, kernel, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
-        let x = one_float(Self::NAME, operands)?;
+        let x = one_number(Self::NAME, operands)?;
         check_axes(Self::NAME, &[self.axis], x.rank())?;
         Ok(TensorType::new(DType::I32, x.shape.clone()))
     }
@@ -29,14 +29,10 @@ impl Primitive for ArgSort {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        let x = operands[0].float();
-        let mut positions = ArrayD::zeros(x.raw_dim());
-        Zip::from(positions.lanes_mut(Axis(self.axis))).and(x.lanes(Axis(self.axis))).for_each(|mut to, lane| {
-            for (to, from) in to.iter_mut().zip(order(lane, self.descending)) {
-                *to = from as i32;
-            }
-        });
-        Tensor::Int(positions)
+        Tensor::Int(match operands[0] {
+            Tensor::Int(x) => positions(x, self),
+            x => positions(x.float(), self),
+        })
     }
 
     fn locality(&self, types: Types<'_>) -> Locality {
@@ -48,15 +44,27 @@ impl Primitive for ArgSort {
     }
 }
 
+fn positions<T: Copy + PartialOrd>(x: &ArrayD<T>, op: &ArgSort) -> ArrayD<i32> {
+    let mut positions = ArrayD::zeros(x.raw_dim());
+    Zip::from(positions.lanes_mut(Axis(op.axis))).and(x.lanes(Axis(op.axis))).for_each(|mut to, lane| {
+        for (to, from) in to.iter_mut().zip(order(lane, op.descending)) {
+            *to = from as i32;
+        }
+    });
+    positions
+}
+
 /// The positions of a lane's elements in sorted order.
-pub(crate) fn order<T: Element>(lane: ArrayView1<'_, T>, descending: bool) -> Vec<usize> {
+pub(crate) fn order<T: Copy + PartialOrd>(lane: ArrayView1<'_, T>, descending: bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lane.len()).collect();
     order.sort_by(|i, j| {
         let (x, y) = (lane[*i], lane[*j]);
-        // Numbers compare; where one is NaN, it stands behind.
+        // Numbers compare; where one is NaN, which is not itself, it stands behind.
+        #[allow(clippy::eq_op, reason = "NaN is not equal to itself")]
+        let is_nan = |x: T| x != x;
         let ascending = x.partial_cmp(&y);
         ascending.map_or_else(
-            || x.is_nan().cmp(&y.is_nan()),
+            || is_nan(x).cmp(&is_nan(y)),
             |order: Ordering| if descending { order.reverse() } else { order },
         )
     });

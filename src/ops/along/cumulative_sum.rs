@@ -1,10 +1,10 @@
 //! `y[i] = Σ_{j ≤ i} x[j]` along an axis; over `j ≥ i` with `reverse`, without `x[i]` itself with `exclusive`.
 //!
-//! Operands/Results: `x: f32[..., N, ...]` → `f32[..., N, ...]`. Constraints: (C1) the axis exists.
+//! Operands/Results: `x: f32[..., N, ...]` → `f32[..., N, ...]` (or `i32`, where sums wrap). Constraints: (C1) the axis exists.
 //! Gradient: the cumulative sum of the cotangent in the other direction.
 
 use crate::ops::prelude::*;
-use ndarray::Axis;
+use ndarray::{ArrayD, Axis};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct CumulativeSum {
@@ -15,7 +15,7 @@ pub struct CumulativeSum {
 
 impl Primitive for CumulativeSum {
     const NAME: &'static str = "cumulative_sum";
-    primitive!(linear, lanes, kernel, sizeless, plain);
+    primitive!(linear, number_lanes, kernel, sizeless, plain);
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
         let flag = |name, on: bool| on.then(|| (name, "true".to_string()));
@@ -28,17 +28,10 @@ impl Primitive for CumulativeSum {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        let mut y = operands[0].float().clone();
-        for mut lane in y.lanes_mut(Axis(self.axis)) {
-            let (mut sum, n) = (T::zero(), lane.len());
-            for step in 0..n {
-                let i = if self.reverse { n - 1 - step } else { step };
-                let (before, x) = (sum, lane[i]);
-                sum += x;
-                lane[i] = if self.exclusive { before } else { sum };
-            }
+        match operands[0] {
+            Tensor::Int(x) => Tensor::Int(self.sums(x, 0, i32::wrapping_add)),
+            x => Tensor::Float(self.sums(x.float(), T::zero(), |sum, x| sum + x)),
         }
-        Tensor::Float(y)
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
@@ -51,5 +44,21 @@ impl Primitive for CumulativeSum {
             }
             None => ranges.of(0).sums_from(least),
         }
+    }
+}
+
+impl CumulativeSum {
+    fn sums<T: Copy>(&self, x: &ArrayD<T>, zero: T, add: impl Fn(T, T) -> T) -> ArrayD<T> {
+        let mut y = x.clone();
+        for mut lane in y.lanes_mut(Axis(self.axis)) {
+            let (mut sum, n) = (zero, lane.len());
+            for step in 0..n {
+                let i = if self.reverse { n - 1 - step } else { step };
+                let before = sum;
+                sum = add(sum, lane[i]);
+                lane[i] = if self.exclusive { before } else { sum };
+            }
+        }
+        y
     }
 }

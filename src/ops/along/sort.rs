@@ -1,13 +1,13 @@
 //! Elements in order along an axis.
 //!
-//! Operands/Results: `x: f32[..., N, ...]` → `f32[..., N, ...]`. Constraints: (C1) the axis exists.
+//! Operands/Results: `x: f32[..., N, ...]` → `f32[..., N, ...]` (or `i32`). Constraints: (C1) the axis exists.
 //! Gradient: each cotangent goes back to where its element came from, by `argsort` and `put_along`; the order itself is
 //! constant wherever it is continuous. Numerics: stable; NaN stand last, `descending` too.
 
 use super::argsort::order;
 use crate::ops::prelude::*;
 use crate::ops::{ArgSort, PutAlong, TakeAlong};
-use ndarray::{Axis, Zip};
+use ndarray::{ArrayD, Axis, Zip};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Sort {
@@ -23,7 +23,7 @@ impl Sort {
 
 impl Primitive for Sort {
     const NAME: &'static str = "sort";
-    primitive!(differentiable, lanes, kernel, sizeless, moving, plain);
+    primitive!(differentiable, number_lanes, kernel, sizeless, moving, plain);
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
         let descending = self.descending.then(|| ("descending", "true".to_string()));
@@ -42,13 +42,19 @@ impl Primitive for Sort {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
-        let x = operands[0].float();
-        let mut y = x.clone();
-        Zip::from(y.lanes_mut(Axis(self.axis))).and(x.lanes(Axis(self.axis))).for_each(|mut to, lane| {
-            for (to, from) in to.iter_mut().zip(order(lane, self.descending)) {
-                *to = lane[from];
-            }
-        });
-        Tensor::Float(y)
+        match operands[0] {
+            Tensor::Int(x) => Tensor::Int(sorted(x, self)),
+            x => Tensor::Float(sorted(x.float(), self)),
+        }
     }
+}
+
+fn sorted<T: Copy + PartialOrd>(x: &ArrayD<T>, op: &Sort) -> ArrayD<T> {
+    let mut y = x.clone();
+    Zip::from(y.lanes_mut(Axis(op.axis))).and(x.lanes(Axis(op.axis))).for_each(|mut to, lane| {
+        for (to, from) in to.iter_mut().zip(order(lane, op.descending)) {
+            *to = lane[from];
+        }
+    });
+    y
 }

@@ -1,21 +1,29 @@
 //! Small dense linear algebra for combiners: K × K matrices, one row a loss.
 //!
-//! Constraints shared by the ops: (C1) floats, a square matrix, (C2) K is known at compile time, 1 to 64. Evaluation is
+//! Constraints shared by those of one matrix: (C1) floats, a square matrix, (C2) K is known at compile time, 1 to 64. Evaluation is
 //! in f64 whatever the run's precision: the matrices are tiny, and gradients' inner products span many orders.
 
 mod active_set;
+mod cholesky;
 mod eigh;
+mod matrices;
 mod nonneg_qp;
+mod orthonormal;
 mod pinv;
 mod simplex_qp;
 mod solve;
 mod symmetric;
+mod triangular_solve;
 
+pub use cholesky::Cholesky;
 pub use eigh::Eigh;
+pub(crate) use matrices::{Triangle, triangle};
 pub use nonneg_qp::NonnegQp;
+pub use orthonormal::Orthonormal;
 pub use pinv::Pinv;
 pub use simplex_qp::SimplexQp;
 pub use solve::Solve;
+pub use triangular_solve::TriangularSolve;
 
 use super::{Element, OpError};
 use crate::ir::{TensorType, show_shape};

@@ -1,7 +1,7 @@
 //! `y = max x` over axes, which go away.
 //!
-//! Operands/Results: `x: f32[...]` → `f32[...]`. Constraints: (C1) axes in range, distinct, ascending.
-//! Gradient: shared equally by the elements that attain the maximum. Numerics: an empty maximum is `-inf`; NaN wins.
+//! Operands/Results: `x: f32[...]` → `f32[...]` (or `i32`). Constraints: (C1) axes in range, distinct, ascending.
+//! Gradient: shared equally by the elements that attain the maximum. Numerics: an empty maximum is `-inf`, of ints the least; NaN wins.
 
 use super::sum::drop_axes;
 use crate::ops::prelude::*;
@@ -32,7 +32,7 @@ impl Primitive for MaxReduce {
     primitive!(differentiable, of_axes, kernel, sizeless, plain);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, OpError> {
-        let x = one_float("max", operands)?;
+        let x = one_number("max", operands)?;
         check_axes("max", &self.axes, x.rank())?;
         Ok(drop_axes(x, &self.axes))
     }
@@ -51,13 +51,14 @@ impl Primitive for MaxReduce {
     }
 
     fn evaluate<T: Element>(&self, operands: &[&Tensor<T>], _result: &TensorType) -> Tensor<T> {
+        let axes = || self.axes.iter().rev().map(|axis| Axis(*axis));
         let larger = |a: &T, b: &T| if *a > *b || a.is_nan() { *a } else { *b };
-        Tensor::Float(
-            self.axes
-                .iter()
-                .rev()
-                .fold(operands[0].float().clone(), |x, axis| x.fold_axis(Axis(*axis), T::neg_infinity(), larger)),
-        )
+        match operands[0] {
+            Tensor::Int(x) => {
+                Tensor::Int(axes().fold(x.clone(), |x, axis| x.fold_axis(axis, i32::MIN, |a, b| *a.max(b))))
+            }
+            x => Tensor::Float(axes().fold(x.float().clone(), |x, axis| x.fold_axis(axis, T::neg_infinity(), larger))),
+        }
     }
 
     fn locality(&self, types: Types<'_>) -> Locality {
@@ -66,6 +67,7 @@ impl Primitive for MaxReduce {
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
         match ranges.known_count(0, &self.axes) {
+            Some(0) if ranges.types.result.dtype == DType::I32 => Interval::point(f64::from(i32::MIN)),
             Some(0) => Interval::point(f64::NEG_INFINITY),
             _ => ranges.of(0),
         }

@@ -13,7 +13,7 @@ mod loops;
 
 /// The functions of one float, as far as a name is one of theirs.
 fn unary(name: &str) -> Option<Op> {
-    let ops: [Op; 27] = [
+    let ops: [Op; 30] = [
         ops::Neg.into(),
         ops::Abs.into(),
         ops::Sign.into(),
@@ -38,6 +38,9 @@ fn unary(name: &str) -> Option<Op> {
         ops::Sigmoid.into(),
         ops::Softplus.into(),
         ops::Erf.into(),
+        ops::LogGamma.into(),
+        ops::Polygamma { order: 1 }.into(),
+        ops::ErfInverse.into(),
         ops::Floor.into(),
         ops::Ceil.into(),
         ops::Round.into(),
@@ -78,7 +81,8 @@ pub fn grow(g: &mut Growth, name: &str, draws: &mut Draws) -> Option<Entry> {
     match name {
         "input" | "constant" | "size" | "iota" | "random" => leaf(g, name, draws),
         "is_nan" | "and" | "or" | "not" | "where" | "cast" => choice(g, name, draws),
-        "matmul" | "solve" | "eigh" | "pinv" | "simplex_qp" | "nonneg_qp" => matrices(g, name, draws),
+        "matmul" | "cholesky" | "triangular_solve" | "orthonormal" | "solve" | "eigh" | "pinv" | "simplex_qp"
+        | "nonneg_qp" => matrices(g, name, draws),
         "convolution" | "convolution_input_gradient" | "convolution_kernel_gradient" => convolution(g, name, draws),
         "max_pool" | "max_pool_scatter" | "max_pool_select" | "average_pool" | "average_pool_scatter" => {
             pooling(g, name, draws)
@@ -278,12 +282,24 @@ fn matrices(g: &mut Growth, name: &str, draws: &mut Draws) -> Option<Entry> {
         let right = g.like(draws, &TensorType::f32([vec![order], columns].concat()));
         return g.apply(ops::Solve { transpose: draws.flag() }, &[&matrix, &right]);
     }
+    if name == "orthonormal" {
+        return g.apply(ops::Orthonormal, &[&matrix]);
+    }
+    if name == "triangular_solve" {
+        let columns = Dim::known(1 + draws.below(3));
+        let right = g.like(draws, &TensorType::f32(vec![order, columns]));
+        let op = ops::TriangularSolve { upper: draws.flag(), transpose: draws.flag() };
+        return g.apply(op, &[&matrix, &right]);
+    }
     let gram = g.apply(ops::MatMul { transpose_x: false, transpose_y: true }, &[&matrix, &matrix])?;
     if name == "eigh" {
         return g.apply(ops::Eigh, &[&gram]);
     }
     if name == "pinv" {
         return g.apply(ops::Pinv { tolerance: Scalar(1e-6) }, &[&gram]);
+    }
+    if name == "cholesky" {
+        return g.apply(ops::Cholesky, &[&gram]);
     }
     let bound = g.like(draws, &TensorType::f32(vec![order]));
     if name == "simplex_qp" {

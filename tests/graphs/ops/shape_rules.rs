@@ -165,6 +165,9 @@ fn functions_of_one() -> Vec<Row> {
         row(Sigmoid, "i32[2]", "sigmoid takes f32, found i32[2] (C1)"),
         row(Softplus, "i32[2]", "softplus takes f32, found i32[2] (C1)"),
         row(Erf, "i32[2]", "erf takes f32, found i32[2] (C1)"),
+        row(LogGamma, "i32[2]", "lgamma takes f32, found i32[2] (C1)"),
+        row(ErfInverse, "i32[2]", "erfinv takes f32, found i32[2] (C1)"),
+        row(Polygamma { order: 0 }, "i32[2]", "polygamma takes f32, found i32[2] (C1)"),
         row(Floor, "i32[2]", "floor takes f32, found i32[2] (C1)"),
         row(Ceil, "i32[2]", "ceil takes f32, found i32[2] (C1)"),
         row(Round, "i32[2]", "round takes f32, found i32[2] (C1)"),
@@ -335,19 +338,19 @@ fn reductions() -> Vec<Row> {
             "a product over axes [0] of f32[1099511627776] has too many elements (C2)",
         ),
         row(MaxReduce { axes: vec![1] }, "f32[2]", "max: axis 1 of a value of rank 1 (C1)"),
-        row(MaxReduce { axes: vec![0] }, "i32[2]", "max takes f32, found i32[2]"),
+        row(MaxReduce { axes: vec![0] }, "bool[2]", "max takes numbers, found bool[2]"),
         row(LogSumExp { axes: vec![1] }, "f32[2]", "log_sum_exp: axis 1 of a value of rank 1 (C1)"),
         row(LogSumExp { axes: vec![0] }, "i32[2]", "log_sum_exp takes f32, found i32[2]"),
         row(ArgMax { axis: 1 }, "f32[2]", "argmax: axis 1 of a value of rank 1 (C1)"),
         row(ArgMax { axis: 0 }, "f32[0]", "argmax over axis 0 of f32[0], which is empty (C2)"),
-        row(ArgMax { axis: 0 }, "i32[2]", "argmax takes f32, found i32[2]"),
+        row(ArgMax { axis: 0 }, "bool[2]", "argmax takes numbers, found bool[2]"),
     ]
 }
 
 fn along_an_axis() -> Vec<Row> {
     vec![
         row(cumulative_sum(1), "f32[2]", "cumulative_sum: axis 1 of a value of rank 1 (C1)"),
-        row(cumulative_sum(0), "i32[2]", "cumulative_sum takes f32, found i32[2]"),
+        row(cumulative_sum(0), "bool[2]", "cumulative_sum takes numbers, found bool[2]"),
         row(recurrence(0), "f32[2], f32[3]", "linear_recurrence cannot take f32[2] and f32[3] (C1)"),
         row(recurrence(0), "i32[2], i32[2]", "linear_recurrence takes f32, found i32[2] (C2)"),
         row(recurrence(1), "f32[2], f32[2]", "linear_recurrence along axis 1 of f32[2] (C3)"),
@@ -361,9 +364,9 @@ fn along_an_axis() -> Vec<Row> {
         row(LogSoftmax { axis: 0 }, "f32", "log_softmax: axis 0 of a value of rank 0 (C1)"),
         row(LogSoftmax { axis: 0 }, "i32[2]", "log_softmax takes f32, found i32[2]"),
         row(Sort { axis: 1, descending: false }, "f32[2]", "sort: axis 1 of a value of rank 1 (C1)"),
-        row(Sort { axis: 0, descending: false }, "i32[2]", "sort takes f32, found i32[2]"),
+        row(Sort { axis: 0, descending: false }, "bool[2]", "sort takes numbers, found bool[2]"),
         row(ArgSort { axis: 1, descending: false }, "f32[2]", "argsort: axis 1 of a value of rank 1 (C1)"),
-        row(ArgSort { axis: 0, descending: false }, "i32[2]", "argsort takes f32, found i32[2]"),
+        row(ArgSort { axis: 0, descending: false }, "bool[2]", "argsort takes numbers, found bool[2]"),
     ]
 }
 
@@ -455,6 +458,21 @@ fn matrices_and_modes() -> Vec<Row> {
             "solve takes matrices of order 1 to 64, found [65, 65] (C2)",
         ),
         row(Solve { transpose: false }, "f32[2, 2], f32[3]", "cannot solve f32[2, 2] for f32[3] (C3)"),
+        row(Cholesky, "i32[2, 2]", "cholesky takes f32 matrices, found i32[2, 2] (C1)"),
+        row(Cholesky, "f32[2, 3]", "cholesky takes square matrices, found f32[2, 3] (C1)"),
+        row(Cholesky, "f32[k, k]", "cholesky takes matrices of extents known at compile time, found f32[k, k] (C2)"),
+        row(Cholesky, "f32[600, 600]", "cholesky takes matrices of extents 1 to 512, found f32[600, 600] (C2)"),
+        row(Orthonormal, "f32[4]", "orthonormal takes matrices, found f32[4] (C1)"),
+        row(
+            Orthonormal,
+            "f32[2, 3]",
+            "orthonormal takes matrices with no more columns than rows, found f32[2, 3] (C1)",
+        ),
+        row(
+            TriangularSolve::default(),
+            "f32[2, 2], f32[3, 1]",
+            "triangular_solve: f32[3, 1] for the matrix f32[2, 2] (C3)",
+        ),
         row(SimplexQp, "f32[2]", "simplex_qp takes a square matrix, found f32[2] (C1)"),
         row(SimplexQp, "f32[k, k]", "simplex_qp takes matrices of order 1 to 64, found [k, k] (C2)"),
         row(SimplexQp, "f32[0, 0]", "simplex_qp takes matrices of order 1 to 64, found [0, 0] (C2)"),

@@ -24,6 +24,9 @@ fn is_of_a_body(name: &str) -> bool {
             | "pinv"
             | "simplex_qp"
             | "nonneg_qp"
+            | "cholesky"
+            | "triangular_solve"
+            | "orthonormal"
     )
 }
 

@@ -77,6 +77,18 @@ fn dense_systems() -> Vec<Case> {
         case(NonnegQp, vec![matrix(), floats(&[3], 0.1, 1.0)], USUAL),
         case(Solve { transpose: false }, vec![values(&[1, 1], &[0.7]), floats(&[1], -1.0, 1.0)], USUAL),
     ];
+    let stacked = || values(&[2, 2, 2], &[1.1, 0.3, -0.4, 0.8, 2.0, -0.6, 0.5, 1.4]);
+    cases.push(case(Orthonormal, vec![matrix()], USUAL));
+    cases.push(case(Orthonormal, vec![stacked()], USUAL));
+    cases.push(case(Orthonormal, vec![values(&[3, 2], &[1.1, 0.3, -0.4, 0.8, 0.7, -0.6])], USUAL));
+    let definite = || values(&[3, 3], &[2.0, -0.2, 0.5, 0.4, 1.7, 0.2, -0.6, 0.1, 1.3]);
+    cases.push(case(Cholesky, vec![definite()], USUAL));
+    cases.push(case(Cholesky, vec![values(&[2, 2, 2], &[1.1, 0.3, -0.4, 0.8, 2.0, -0.6, 0.5, 1.4])], USUAL));
+    for (upper, transpose) in [(false, false), (false, true), (true, false), (true, true)] {
+        let op = || TriangularSolve { upper, transpose };
+        cases.push(case(op(), vec![matrix(), floats(&[3, 2], -1.0, 1.0)], USUAL));
+        cases.push(case(op(), vec![stacked(), floats(&[2, 2, 1], -1.0, 1.0)], USUAL));
+    }
     for transpose in [false, true] {
         for right in [&[3][..], &[3, 2], &[3, 1], &[3, 0]] {
             cases.push(case(Solve { transpose }, vec![matrix(), floats(right, -1.0, 1.0)], USUAL));

@@ -8,6 +8,8 @@ use anabranch::ops::windows::PoolAttributes;
 use anabranch::ops::*;
 use std::f64::consts::{E, FRAC_PI_2, FRAC_PI_4, LN_2, PI};
 
+const EULER: f64 = 0.577_215_664_901_532_9;
+
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
@@ -64,6 +66,10 @@ fn powers_and_logarithms() -> Vec<Row> {
         on_four(Acosh, [1.0, 1.25, INF, 0.5], [0.0, LN_2, INF, NAN]),
         on_four(Atanh, [0.0, 0.6, -1.0, 2.0], [0.0, LN_2, -INF, NAN]),
         on_four(Erf, [0.0, 1e3, -1e3, NAN], [0.0, 1.0, -1.0, NAN]),
+        on_four(ErfInverse, [0.0, 1.0, -1.0, 2.0], [0.0, INF, -INF, NAN]),
+        on_four(LogGamma, [1.0, 3.0, 0.0, -0.5], [0.0, LN_2, INF, (2.0 * PI.sqrt()).ln()]),
+        on_four(Polygamma { order: 0 }, [1.0, 2.0, 0.0, -1.0], [-EULER, 1.0 - EULER, NAN, NAN]),
+        on_four(Polygamma { order: 1 }, [1.0, 2.0, 0.0, 0.5], [PI * PI / 6.0, PI * PI / 6.0 - 1.0, NAN, PI * PI / 2.0]),
     ]
 }
 
@@ -230,6 +236,20 @@ fn reductions() -> Vec<Row> {
         row(Product { axes: vec![] }, [v("f32", [2.0])], v("f32", [2.0])),
         row(Product { axes: vec![1] }, [empty()], v("f32[2]", [1.0, 1.0])),
         row(MaxReduce { axes: vec![1] }, [x()], v("f32[2]", [3.0, 4.0])),
+        row(MaxReduce { axes: vec![0] }, [v("i32[3]", [-3.0, 16777217.0, 16777216.0])], v("i32", [16777217.0])),
+        row(MaxReduce { axes: vec![1] }, [v("i32[1, 0]", [])], v("i32[1]", [-2147483648.0])),
+        row(ArgMax { axis: 0 }, [v("i32[3]", [16777216.0, 16777217.0, 16777217.0])], v("i32", [1.0])),
+        row(
+            Sort { axis: 0, descending: true },
+            [v("i32[3]", [16777216.0, -5.0, 16777217.0])],
+            v("i32[3]", [16777217.0, 16777216.0, -5.0]),
+        ),
+        row(ArgSort { axis: 0, descending: false }, [v("i32[3]", [2.0, 1.0, 1.0])], v("i32[3]", [1.0, 2.0, 0.0])),
+        row(
+            CumulativeSum { axis: 0, reverse: false, exclusive: true },
+            [v("i32[3]", [2147483647.0, 1.0, 5.0])],
+            v("i32[3]", [0.0, 2147483647.0, -2147483648.0]),
+        ),
         row(MaxReduce { axes: vec![1] }, [empty()], v("f32[2]", [-INF, -INF])),
         row(MaxReduce { axes: vec![0] }, [v("f32[3]", [1.0, NAN, 2.0])], v("f32", [NAN])),
         row(LogSumExp { axes: vec![0, 1] }, [v("f32[2, 2]", [1e3; 4])], v("f32", [1e3 + 2.0 * LN_2])),
@@ -344,10 +364,18 @@ fn matrices_and_modes() -> Vec<Row> {
     let a = || v("f32[2, 2]", [0.0, 2.0, 1.0, 3.0]);
     let solve = |transpose| Solve { transpose };
     let opposed = || v("f32[2, 2]", [1.0, -1.0, -1.0, 4.0]);
+    let lower = |transpose| TriangularSolve { upper: false, transpose };
+    // What stands above the diagonal is not read.
+    let triangle = || v("f32[2, 2]", [2.0, 9.0, 2.0, 3.0]);
     vec![
         row(solve(false), [a(), v("f32[2]", [4.0, 7.0])], v("f32[2]", [1.0, 2.0])),
         row(solve(true), [a(), v("f32[2]", [4.0, 7.0])], v("f32[2]", [-2.5, 4.0])),
         row(solve(false), [a(), v("f32[2, 2]", [4.0, 0.0, 7.0, 1.0])], v("f32[2, 2]", [1.0, 1.0, 2.0, 0.0])),
+        row(Cholesky, [v("f32[2, 2]", [4.0, 2.0, 2.0, 10.0])], v("f32[2, 2]", [2.0, 0.0, 1.0, 3.0])),
+        row(Cholesky, [v("f32[1, 1]", [-1.0])], v("f32[1, 1]", [NAN])),
+        row(lower(false), [triangle(), v("f32[2, 1]", [4.0, 7.0])], v("f32[2, 1]", [2.0, 1.0])),
+        row(lower(true), [triangle(), v("f32[2, 1]", [4.0, 3.0])], v("f32[2, 1]", [1.0, 1.0])),
+        row(Orthonormal, [v("f32[2, 2]", [0.0, 2.0, -3.0, 5.0])], v("f32[2, 2]", [0.0, 1.0, -1.0, 0.0])),
         // w₁² + 4 w₂² - 2 w₁ w₂ on w₁ + w₂ = 1 is least at 5/7.
         row(SimplexQp, [opposed()], v("f32[2]", [5.0 / 7.0, 2.0 / 7.0])),
         // The shorter gradient alone is nearest to zero.
