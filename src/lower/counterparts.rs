@@ -17,7 +17,7 @@ const NAMES: Rows = &[
     (&["msle"], &["mean_squared_logarithmic_error"]),
     (&["rmse"], &["root_mean_squared_error"]),
     (&["bce", "bceloss", "logloss", "binarycrossentropyloss", "bcewithlogitsloss"], &["binary_crossentropy"]),
-    (&["crossentropy", "crossentropyloss", "nllloss", "softmaxcrossentropy"], &["sparse_categorical_crossentropy"]),
+    (&["crossentropy", "crossentropyloss", "nllloss"], &["sparse_categorical_crossentropy"]),
     (&["smoothl1loss", "smoothl1", "huberloss"], &["huber"]),
     (&["kldiv", "kldivloss", "kld", "kldivergenceloss"], &["kl_divergence"]),
     (&["ctcloss"], &["ctc"]),
@@ -34,9 +34,9 @@ const NAMES: Rows = &[
     (&["grucell"], &["gru"]),
     (&["attention", "selfattention", "mha"], &["multi_head_attention"]),
     (&["batchnorm1d", "batchnorm2d", "batchnorm3d"], &["batch_norm"]),
-    (&["adaptiveaveragepool1d", "gap1d"], &["global_average_pool1d"]),
-    (&["adaptiveaveragepool2d", "gap2d"], &["global_average_pool2d"]),
-    (&["adaptivemaxpool2d", "gmp2d"], &["global_max_pool2d"]),
+    (&["gap1d"], &["global_average_pool1d"]),
+    (&["gap2d"], &["global_average_pool2d"]),
+    (&["gmp2d"], &["global_max_pool2d"]),
     (&["convtranspose1d", "deconv1d"], &["conv1d_transpose"]),
     (&["convtranspose2d", "deconv2d", "deconv"], &["conv2d_transpose"]),
     (&["convtranspose3d"], &["conv3d_transpose"]),
@@ -77,7 +77,20 @@ const NAMES: Rows = &[
     (&["stopgradient", "detach", "nograd"], &["stop"]),
     (&["gradient"], &["grad"]),
     (&["takealongaxis"], &["take_along"]),
-    (&["scatternd", "segmentsum"], &["scatter_add"]),
+    (&["scatternd", "segmentsum", "bincount"], &["scatter_add"]),
+    (&["cumprod"], &["cumulative_product"]),
+    (&["reduceany"], &["any"]),
+    (&["reduceall"], &["all"]),
+    (&["gammaln", "loggamma"], &["lgamma"]),
+    (&["psi"], &["digamma"]),
+    (&["inverseerf", "erfinverse"], &["erfinv"]),
+    (&["solvetriangular", "trisolve"], &["triangular_solve"]),
+    (&["isnan"], &["is_nan"]),
+    (&["softmaxcrossentropywithlogits"], &["softmax_crossentropy"]),
+    (&["scaleddotproductattention"], &["attention"]),
+    (&["interpolate", "resize"], &["resize2d"]),
+    (&["timedistributed"], &["dense"]),
+    (&["gridsample"], &["grid_sample"]),
 ];
 
 /// Their names of arguments, likewise.
@@ -114,6 +127,20 @@ const ARGUMENTS: Rows = &[
     (&["numgroups", "ngroups"], &["groups"]),
 ];
 
+/// What other languages write before the dot of a function's name.
+const MODULES: &[&str] =
+    &["torch", "nn", "tf", "keras", "np", "numpy", "jnp", "jax", "math", "layers", "optim", "functional", "F", "K"];
+
+/// Whether a path is a module of another library, such as `torch.nn`.
+pub(super) fn is_foreign_module(path: &str) -> bool {
+    path.split('.').any(|part| MODULES.contains(&part))
+}
+
+/// The name that there is for what is called `found`, here or elsewhere.
+pub(super) fn function_named<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+    known.iter().find(|name| **name == found).copied().or_else(|| counterpart(NAMES, found, known))
+}
+
 /// Names that a sentence answers better than another name does.
 const SENTENCES: &[(&[&str], &str)] = &[
     (&["pow", "power"], "write `a ** b`"),
@@ -124,6 +151,43 @@ const SENTENCES: &[(&[&str], &str)] = &[
     (&["none", "null", "nil"], "write `none`"),
     (&["sequential"], "chain layers by `|>`: `output y = x |> dense(units=64, activation=relu) |> dense(units=10)`"),
     (&["tile"], "repeat along an axis by `repeat_elements`, to a shape by `broadcast`"),
+    (&["^", "**"], "write `a ** b` for a power"),
+    (&["%", "//"], "write `a % b` and `a // b`"),
+    (&["@"], "write `a @ b`"),
+    (
+        &["self"],
+        "a layer's body names its own params: `param kernel: f32[N, units] = glorot_uniform()`, then `x @ kernel`",
+    ),
+    (&["print"], "make it an output or a metric: `metric NAME = …`"),
+    (&["int", "int32", "int64", "long"], "write `i32(x)`; the type is `i32`"),
+    (
+        &["float", "float32", "float64", "float16", "double", "half"],
+        "write `f32(x)`; the type is `f32`, and `--precision f64` computes it in f64",
+    ),
+    (&["reciprocal"], "write `1 / x`"),
+    (&["logicalnot", "logicaland", "logicalor"], "write `not a`, `a and b`, `a or b`"),
+    (&["equal", "eq", "greater", "less", "gt", "lt"], "write it with an operator: `== != < <= > >=`"),
+    (&["split", "chunk"], "the slices along an axis are `unstack(x, axis)`; parts are `x[:, 0:2]`"),
+    (&["linspace"], "write `low + (high - low) * f32(positions(n)) / (n - 1)`"),
+    (
+        &[
+            "scattermax",
+            "scattermin",
+            "scattermul",
+            "scatterset",
+            "scatterreduce",
+            "indexput",
+            "indexcopy",
+            "tensorscatterndupdate",
+        ],
+        "write `scatter(x, indices, values, mode=\"max\")`; the modes are \"set\", \"add\", \"max\", \"min\", \"mul\"",
+    ),
+    (&["norm"], "write `sqrt(sum(square(x)))`; layers are `layer_norm`, `batch_norm`; `unit_normalize(x)` has norm 1"),
+    (&["isfinite", "isinf"], "write `abs(x) < inf`"),
+    (&["log2", "log10"], "write `log(x) / log(2.0)`"),
+    (&["std", "stddev", "standarddeviation"], "write `sqrt(variance(x))`"),
+    (&["outer"], "write `a[:, none] * b[none, :]`"),
+    (&["for", "while"], "write `[f(l) for l in list]`, `repeat(x, n, layer)`, or `scan(step, x, carry)` over time"),
 ];
 
 /// Parts of names that differ from library to library, and ours.
@@ -158,13 +222,24 @@ fn counterpart<'k>(rows: Rows, found: &str, known: &[&'k str]) -> Option<&'k str
 
 /// Adds what an unknown name may have meant: another library's word for it, or one that is spelt nearly so.
 pub(super) fn suggest_name(finding: Diagnostic, found: &str, known: &[&str]) -> Diagnostic {
-    let theirs = plain(found);
-    let sentence = SENTENCES.iter().find(|(names, _)| names.contains(&&*theirs));
-    match (counterpart(NAMES, found, known), sentence) {
+    match (counterpart(NAMES, found, known), sentence(found)) {
         (Some(name), _) => finding.with_help(format!("did you mean `{name}`?")),
-        (None, Some((_, sentence))) => finding.with_help(*sentence),
+        (None, Some(sentence)) => finding.with_help(sentence),
         (None, None) => finding.with_suggestion(found, known.iter().copied()),
     }
+}
+
+/// What to write for a name that no other name answers.
+pub(super) fn sentence(found: &str) -> Option<&'static str> {
+    let theirs = plain(found);
+    SENTENCES.iter().find(|(names, _)| names.contains(&&*theirs)).map(|(_, sentence)| *sentence)
+}
+
+/// What an argument of another library may be called here, in order of preference.
+pub(super) fn arguments_named(found: &str) -> impl Iterator<Item = &'static str> {
+    let theirs = plain(found);
+    let rows = ARGUMENTS.iter().filter(move |(names, _)| names.contains(&&*theirs));
+    rows.flat_map(|(_, ours)| ours.iter().copied())
 }
 
 /// Adds what an unknown argument may have meant.

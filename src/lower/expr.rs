@@ -1,5 +1,6 @@
 //! Expressions to values.
 
+use super::counterparts::is_foreign_module;
 use super::value::{Frame, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
@@ -103,7 +104,7 @@ impl Lowering {
     }
 
     /// `enc.kernel`: a param or state by its path.
-    fn field(&mut self, _frame: &mut Frame, base: &Expr, field: &ast::Ident, span: Span) -> Lowered<Value> {
+    fn field(&mut self, frame: &mut Frame, base: &Expr, field: &ast::Ident, span: Span) -> Lowered<Value> {
         let Some(path) = dotted(base).map(|base| format!("{base}.{}", field.name)) else {
             return Err(self.findings.error(
                 Code::E0404,
@@ -115,15 +116,25 @@ impl Lowering {
         let param = self.module.params.get(path.as_str()).map(|param| param.node);
         match param.or_else(|| self.module.states.get(path.as_str()).map(|state| state.node)) {
             Some(node) => Ok(Value::Tensor(TensorValue { node, which: Which::Step })),
-            None => {
-                let known: Vec<String> = self.module.params.keys().map(ToString::to_string).collect();
-                Err(self.findings.report(
-                    Diagnostic::error(Code::E0201, format!("no param or state is called `{path}`"))
-                        .at(span, "unknown path")
-                        .with_suggestion(&path, known.iter().map(String::as_str)),
-                ))
-            }
+            None => Err(self.unknown_path(frame, &path, span)),
         }
+    }
+
+    /// A path that no param or state has. What other languages write with a dot is a call or an operator here.
+    fn unknown_path(&mut self, frame: &Frame, path: &str, span: Span) -> Reported {
+        let finding =
+            Diagnostic::error(Code::E0201, format!("no param or state is called `{path}`")).at(span, "unknown path");
+        let (owner, member) = path.rsplit_once('.').unwrap_or(("", path));
+        let is_value = self.scopes.find(frame, owner).is_some_and(|value| !matches!(value, Value::Instance(_)));
+        let known: Vec<String> = self.module.params.keys().map(ToString::to_string).collect();
+        let finding = if is_value {
+            self.scopes.method(frame, owner, member, finding)
+        } else if is_foreign_module(owner) {
+            self.scopes.of_module(frame, member, finding)
+        } else {
+            finding.with_suggestion(path, known.iter().map(String::as_str))
+        };
+        self.findings.report(finding)
     }
 
     fn unary_expr(&mut self, frame: &mut Frame, op: UnaryOp, operand: &Expr, span: Span) -> Lowered<Value> {

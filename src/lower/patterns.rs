@@ -7,7 +7,6 @@
 //! the same characters for their `*` they name one param each.
 
 use super::emit::Emitter;
-use super::findings::Findings;
 use super::module::{Module, ParamPattern};
 use super::value::{Binding, Frame, Group, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
@@ -36,7 +35,7 @@ impl Lowering {
         {
             return Ok(Value::Tensor(TensorValue { node, which: Which::Step }));
         }
-        let places = self.module.places(&mut self.findings, &pattern)?;
+        let places = self.named_by(frame, &pattern)?;
         let member = |place: Place| (place.path, TensorValue { node: place.node, which: Which::Step });
         Ok(Value::Group(Arc::new(Group { members: places.into_iter().map(member).collect() })))
     }
@@ -45,7 +44,30 @@ impl Lowering {
     pub(super) fn places(&mut self, frame: &Frame, name: &Ident) -> Lowered<Vec<Place>> {
         let pattern = Pattern { text: name.name.clone(), span: name.span };
         let pattern = self.module.pattern(&self.findings, frame, &pattern);
-        self.module.places(&mut self.findings, &pattern)
+        self.named_by(frame, &pattern)
+    }
+
+    /// A pattern that matches nothing is a misspelling, or stands above the params that it means.
+    fn named_by(&mut self, frame: &Frame, pattern: &ParamPattern) -> Lowered<Vec<Place>> {
+        let places = self.module.places(pattern);
+        if !places.is_empty() {
+            return Ok(places);
+        }
+        let owner = pattern.path.split('.').next().unwrap_or_default();
+        let help = match self.scopes.find(frame, owner) {
+            Some(Value::Instance(_)) => {
+                Some(format!("a layer's params are made by its first call: call `{owner}` above this line"))
+            }
+            None if self.scopes.is_item(owner) => {
+                Some(format!("`{owner}` stands further down: a pattern names the params that stand above it"))
+            }
+            _ => None,
+        };
+        let finding = nothing_named(&self.module, pattern);
+        Err(self.findings.report(match help {
+            Some(help) => Diagnostic { helps: vec![help], ..finding },
+            None => finding,
+        }))
     }
 
     /// The value of an expression in which a name stands for a value.
@@ -103,7 +125,7 @@ impl Module {
     }
 
     /// The params that a pattern names; where it names none, the states.
-    pub(super) fn places(&self, findings: &mut Findings, pattern: &ParamPattern) -> Lowered<Vec<Place>> {
+    fn places(&self, pattern: &ParamPattern) -> Vec<Place> {
         let place = |path: &Arc<str>, node: NodeId| {
             let captures = pattern.captures(path)?;
             Some(Place { path: path.clone(), node, captures })
@@ -112,22 +134,19 @@ impl Module {
         if places.is_empty() {
             places = self.states.iter().filter_map(|(path, state)| place(path, state.node)).collect();
         }
-        if places.is_empty() {
-            return Err(names_nothing(findings, self, pattern));
-        }
-        Ok(places)
+        places
     }
 }
 
-/// A pattern that matches nothing is a misspelling.
-pub(super) fn names_nothing(findings: &mut Findings, module: &Module, pattern: &ParamPattern) -> Reported {
+/// That a pattern matches no param, with those that there are.
+pub(super) fn nothing_named(module: &Module, pattern: &ParamPattern) -> Diagnostic {
     let known: Vec<String> = module.params.keys().map(ToString::to_string).collect();
-    findings.report(
-        Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
-            .at(pattern.span, "matches nothing")
-            .with_note(format!("params: {}", known.join(", ")))
-            .with_suggestion(&pattern.text, known.iter().map(String::as_str)),
-    )
+    let params =
+        if known.is_empty() { "there are no params yet".into() } else { format!("params: {}", known.join(", ")) };
+    Diagnostic::error(Code::E0201, format!("`{}` names no param", pattern.text))
+        .at(pattern.span, "matches nothing")
+        .with_note(params)
+        .with_suggestion(&pattern.text, known.iter().map(String::as_str))
 }
 
 /// A pattern with its `*`s filled in, where there are as many.

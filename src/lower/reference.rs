@@ -1,5 +1,6 @@
 //! What the standard library offers, as data: for `anabranch std`, docs/std.md and editors.
 
+use super::counterparts;
 use super::library::{Library, STANDARD_LIBRARY};
 use super::{builtins, signature};
 use crate::syntax::ast::StatementKind;
@@ -42,4 +43,29 @@ pub fn library_index(library: &Library) -> Vec<Entry> {
         file: "",
     });
     definitions.chain(builtins).collect()
+}
+
+/// What a name of another library, of a function or of an argument, is called here; `None` where it is not known.
+pub fn counterpart_help(entries: &[Entry], name: &str) -> Option<String> {
+    let names: Vec<&str> = entries.iter().map(|entry| &*entry.name).collect();
+    if let Some(name) = counterparts::function_named(name, &names) {
+        let entry = entries.iter().find(|entry| *entry.name == *name)?;
+        return Some(format!("here it is `{}`", entry.signature));
+    }
+    if let Some(sentence) = counterparts::sentence(name) {
+        return Some(sentence.into());
+    }
+    let has = |entry: &&Entry, argument: &str| argument_names(&entry.signature).any(|name| name == argument);
+    let argument =
+        counterparts::arguments_named(name).find(|argument| entries.iter().any(|entry| has(&entry, argument)))?;
+    // A function of the library's own says less than what a spec calls.
+    let called = entries.iter().filter(|entry| has(entry, argument));
+    let entry = called.min_by_key(|entry| matches!(entry.kind, "fn" | "built-in"))?;
+    Some(format!("an argument that is called `{argument}` here, as of `{}`", entry.name))
+}
+
+/// The names of the parameters in a signature.
+fn argument_names(signature: &str) -> impl Iterator<Item = &str> {
+    let inner = signature.split_once('(').map_or("", |(_, rest)| rest);
+    inner.split(", ").map(|parameter| parameter.split([':', '=', '?', ')', '.']).next().unwrap_or_default())
 }

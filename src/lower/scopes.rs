@@ -1,6 +1,6 @@
 //! Names and what they stand for: local names of a frame, the spec's items and definitions, the library's, the built-in ones.
 
-use super::counterparts::suggest_name;
+use super::counterparts::{function_named, suggest_name};
 use super::expr::AMBIENT;
 use super::findings::Findings;
 use super::value::{Binding, DefinitionValue, Frame, Home, Value};
@@ -167,11 +167,42 @@ impl Scopes {
                     .with_help("give the value a name of its own where it is made"),
             );
         }
-        let known = self.known_names(frame);
-        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
         let finding =
             Diagnostic::error(Code::E0201, format!("unknown name `{name}`")).at(span, "nothing in scope has this name");
-        findings.report(suggest_name(finding, name, &known))
+        findings.report(self.suggest(frame, name, finding))
+    }
+
+    /// Adds what an unknown name may have meant.
+    pub(super) fn suggest(&self, frame: &Frame, name: &str, finding: Diagnostic) -> Diagnostic {
+        let known = self.known_names(frame);
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        suggest_name(finding, name, &known)
+    }
+
+    /// Adds what a name behind that of another library's module is here.
+    pub(super) fn of_module(&self, frame: &Frame, member: &str, finding: Diagnostic) -> Diagnostic {
+        let known = self.known_names(frame);
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        match function_named(member, &known) {
+            Some(name) => finding.with_help(format!("write `{name}`: functions stand by themselves")),
+            None => suggest_name(finding, member, &known),
+        }
+    }
+
+    /// Adds what `value.member` is here: a function of the value.
+    pub(super) fn method(&self, frame: &Frame, value: &str, member: &str, finding: Diagnostic) -> Diagnostic {
+        let known = self.known_names(frame);
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        if member == "T" {
+            return finding.with_help(format!("write `transpose({value})`"));
+        }
+        match function_named(member, &known) {
+            Some(name) => {
+                let written = format!("`{name}({value}, …)`, or `{value} |> {name}(…)`");
+                finding.with_help(format!("functions stand before their values: {written}"))
+            }
+            None => suggest_name(finding, member, &known),
+        }
     }
 
     /// All names that can be used here.
@@ -199,9 +230,7 @@ impl Scopes {
         if is_function {
             return finding.with_help(format!("write `{text}` without quotes"));
         }
-        let known = self.known_names(&file);
-        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
-        suggest_name(finding, text, &known)
+        self.suggest(&file, text, finding)
     }
 
     /// Whether a definition's parameter takes a function, as its default is one.

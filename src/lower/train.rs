@@ -5,7 +5,7 @@ use super::builtins::pace::Pace;
 use super::emit::Emitter;
 use super::findings::Findings;
 use super::module::{Constraint, Module, ObjectiveInfo, ParamPattern, glob};
-use super::patterns::names_nothing;
+use super::patterns::nothing_named;
 use super::value::{Frame, Home, Partial, TensorValue, Value, Which};
 use super::{Frozen, Lowered, Lowering};
 use crate::autodiff::gradient_reach;
@@ -378,7 +378,7 @@ impl Emitter<'_> {
 
 fn pattern_names_params(findings: &mut Findings, module: &Module, pattern: &ParamPattern) -> Lowered<()> {
     let is_named = module.params.keys().any(|path| pattern.matches(path));
-    if is_named { Ok(()) } else { Err(names_nothing(findings, module, pattern)) }
+    if is_named { Ok(()) } else { Err(findings.report(nothing_named(module, pattern))) }
 }
 
 /// The gradients of each trained param, by the objectives that train it.

@@ -206,6 +206,43 @@ fn mistakes_are_explained_and_leave_nothing_behind() {
 }
 
 #[test]
+fn the_library_is_printed_searched_and_found_by_other_names() {
+    let here = tempfile::tempdir().unwrap();
+    let std = |words: &[&str]| succeeds(here.path(), &[&["std"], words].concat());
+    assert!(std(&["dense"]).contains("layer dense(x: f32[..., N], units: int"));
+    assert_eq!(std(&["softmax"]), "# e^x over its sum along an axis\nsoftmax(x, axis?)    built in\n");
+    assert_eq!(std(&["\"relu\""]), std(&["relu"]));
+    let all = std(&[]);
+    assert!(
+        all.contains("\nlayer lstm(")
+            && all.contains("\n# built-in functions\n")
+            && all.contains("\nsolve(matrix, values)\n")
+    );
+    let found = std(&["--find", "Norm"]);
+    assert!(found.contains("layer batch_norm(") && found.contains("random_normal(shape)"), "{found}");
+    assert!(!found.contains("layer dense("), "{found}");
+    for (theirs, ours) in [
+        ("cumsum", "`cumulative_sum(x, axis?, reverse?, exclusive?)`"),
+        ("mod", "`remainder(x, y)`"),
+        ("pow", "`a ** b`"),
+        ("^", "`a ** b`"),
+        ("mse", "`mean_squared_error(target, prediction)`"),
+        ("cross_entropy", "`sparse_categorical_crossentropy("),
+        ("LSTM", "`lstm("),
+        ("learning_rate", "`lr` here, as of `sgd`"),
+        ("return_sequences", "`sequences` here, as of `simple_rnn`"),
+        ("float32", "the type is `f32`"),
+        ("None", "write `none`"),
+    ] {
+        let said = fails(here.path(), &["std", theirs]);
+        assert!(said.contains(ours) && said.contains("E0201"), "{theirs}: {said}");
+    }
+    let said = fails(here.path(), &["std", "zzzz"]);
+    assert!(!said.contains("here it is") && said.contains("--find"), "{said}");
+    fails(here.path(), &["std", "--find", "zzzz"]);
+}
+
+#[test]
 fn codes_are_explained_by_code_and_by_name() {
     let folder = std::env::temp_dir();
     let explain = |words: &[&str]| {

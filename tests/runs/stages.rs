@@ -12,8 +12,21 @@ use anabranch::plan;
 use std::path::Path;
 use std::process::Command;
 
-const EXAMPLES: [&str; 8] =
-    ["localizer", "digits", "burgers", "semi_supervised", "vae", "segmentation", "gan", "sequence_tagger"];
+const EXAMPLES: [&str; 13] = [
+    "localizer",
+    "digits",
+    "burgers",
+    "semi_supervised",
+    "vae",
+    "segmentation",
+    "gan",
+    "sequence_tagger",
+    "maml",
+    "hypergradient",
+    "dqn",
+    "text_classifier",
+    "energy_force",
+];
 
 fn emitted(spec: &str, stage: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

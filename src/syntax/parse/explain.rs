@@ -256,6 +256,12 @@ impl Place<'_> {
         let statement = if in_train { "an entry of `train`" } else { "a statement" };
         let error = self.error(format!("`{found}` does not begin {statement}"), "expected a keyword");
         if self.kind(index + 1) == Some(TokenKind::Word) || in_train {
+            if [found, self.word(self.before.wrapping_sub(1))].iter().any(|word| matches!(*word, "for" | "while")) {
+                return Some(error.with_help(
+                    "a list by its elements is `[f(l) for l in losses]`; `repeat(x, n, layer)` applies a layer n times, \
+                     `scan(step, x, carry)` loops over time",
+                ));
+            }
             let alias = [
                 ("def", "fn"),
                 ("function", "fn"),
@@ -303,6 +309,12 @@ impl Place<'_> {
     /// `=` for `==`, or the other way round.
     fn bad_equals(&self) -> Option<Diagnostic> {
         match self.found_word() {
+            "=" if self.expects(Rule::train_entry) || self.word(self.before.wrapping_sub(1)) == "optimizer" => {
+                let word = self.word(self.before.wrapping_sub(1));
+                Some(
+                    self.error("unexpected `=`", "expected a value").with_help(format!("write `{word} …` without `=`")),
+                )
+            }
             "=" if self.expected.iter().any(|&rule| is_operator(rule)) && !self.expects(Rule::equals) => Some(
                 self.error("`=` inside a value", "expected an operator")
                     .with_help("`=` gives a name to a value; to compare, write `==`"),
@@ -338,10 +350,23 @@ impl Place<'_> {
         if self.expects(Rule::equals) && statement.is_some_and(|index| self.word(index) == "param") {
             return error.with_help("a param needs an initial value: `= zeros()`, `= glorot_uniform()`, `= 0.5`");
         }
+        if self.is_behind_if() {
+            return error.with_help(
+                "at compile time: `if CONDITION { a } else { b }`; by the values of a tensor: `where(mask, a, b)`",
+            );
+        }
         if self.found_word() == "?" {
             return error.with_help("`?` stands behind the type of a target that may be missing: `f32[batch]?`");
         }
         error
+    }
+
+    /// Whether an `if` stands before the place on its line: `a if b else c` of other languages ends so.
+    fn is_behind_if(&self) -> bool {
+        let Some(found) = self.found.filter(|_| self.found_word() == "else") else { return false };
+        let line = self.tokens[found].line;
+        let mut before = (self.first..self.before).rev().take_while(|index| self.tokens[*index].line == line);
+        before.any(|index| self.word(index) == "if")
     }
 
     /// What the grammar would accept, in words.
