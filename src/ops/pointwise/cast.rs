@@ -65,6 +65,8 @@ impl Primitive for Cast {
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
         match (self.to, ranges.types.operands[0].dtype) {
+            (DType::Bool, DType::Bool) => ranges.of(0),
+            (DType::Bool, _) if ranges.of(0).is_zero() => Interval::ZERO,
             (DType::Bool, _) => Interval::UNIT,
             (DType::I32, DType::F32) => ranges.of(0).truncated().hull(Interval::ZERO),
             (DType::F32 | DType::I32, _) => ranges.of(0),

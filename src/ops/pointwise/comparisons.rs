@@ -8,8 +8,20 @@ use super::BinaryCode;
 use super::binary::infer_pair;
 use crate::ops::prelude::*;
 
+/// What a comparison of numbers within bounds may say.
+struct Outcomes {
+    may_be_true: bool,
+    may_be_false: bool,
+}
+
+/// Bounds as wide as rounding may make them.
+fn rounded_outwards(found: Interval) -> Interval {
+    let slack = |end: f64| if end.is_finite() { 1e-6 * end.abs() } else { 0.0 };
+    Interval::new(found.low - slack(found.low), found.high + slack(found.high))
+}
+
 macro_rules! comparison {
-    ($($(#[$doc:meta])* $op:ident $name:literal $accepts_bool:literal $algebra:ident $compare:expr;)*) => { $(
+    ($($(#[$doc:meta])* $op:ident $name:literal $accepts_bool:literal $algebra:ident $compare:expr, $bounds:expr;)*) => { $(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub struct $op;
@@ -39,8 +51,17 @@ macro_rules! comparison {
                 Some(Pointwise::binary(BinaryCode::$op))
             }
 
-            fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
-                Interval::UNIT
+            fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+                let bounds: fn(Interval, Interval) -> Outcomes = $bounds;
+                let is_float = ranges.types.operands[0].is_float();
+                // Floats are rounded, and may be NaN, which compares with nothing: only ints surely do.
+                let wide = |found: Interval| if is_float { rounded_outwards(found) } else { found };
+                let found = bounds(wide(ranges.of(0)), wide(ranges.of(1)));
+                let may_be_true = found.may_be_true && !(ranges.are_twins && Self::NAME == "less");
+                Interval::new(
+                    f64::from(u8::from(!found.may_be_false && !is_float)),
+                    f64::from(u8::from(may_be_true)),
+                )
             }
         }
     )* };
@@ -48,9 +69,12 @@ macro_rules! comparison {
 
 comparison! {
     /// `x < y`; false where either is NaN.
-    Less "less" false NONE |x, y| x.lt(&y);
+    Less "less" false NONE |x, y| x.lt(&y),
+        |x, y| Outcomes { may_be_true: x.low < y.high, may_be_false: x.high >= y.low };
     /// `x ≤ y`; false where either is NaN.
-    LessEqual "less_equal" false NONE |x, y| x <= y;
+    LessEqual "less_equal" false NONE |x, y| x <= y,
+        |x, y| Outcomes { may_be_true: x.low <= y.high, may_be_false: x.high > y.low };
     /// `x = y`; false where either is NaN.
-    Equal "equal" true COMMUTATIVE |x, y| x == y;
+    Equal "equal" true COMMUTATIVE |x, y| x == y,
+        |x, y| Outcomes { may_be_true: x.low <= y.high && y.low <= x.high, may_be_false: !(x.is_point() && x == y) };
 }

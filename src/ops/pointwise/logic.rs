@@ -8,7 +8,10 @@ use super::{BinaryCode, UnaryCode};
 use crate::ops::prelude::*;
 
 macro_rules! logic {
-    ($($(#[$doc:meta])* $op:ident $name:literal $code:expr, $algebra:expr, $infer:expr, $evaluate:expr;)*) => { $(
+    ($(
+        $(#[$doc:meta])*
+        $op:ident $name:literal $code:expr, $algebra:expr, $infer:expr, $evaluate:expr, $bounds:expr;
+    )*) => { $(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub struct $op;
@@ -36,8 +39,9 @@ macro_rules! logic {
                 Some($code)
             }
 
-            fn bounds(&self, _ranges: &Ranges<'_>) -> Interval {
-                Interval::UNIT
+            fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
+                let bounds: fn(&Ranges<'_>) -> Interval = $bounds;
+                bounds(ranges)
             }
         }
     )* };
@@ -47,13 +51,16 @@ logic! {
     /// `x and y`
     And "and" Pointwise::binary(BinaryCode::And), Algebra::COMMUTATIVE.idempotent(),
         |types| infer_pair("and", types),
-        |values| zip(values[0].bool(), values[1].bool(), |x, y| x && y);
+        |values| zip(values[0].bool(), values[1].bool(), |x, y| x && y),
+        |ranges| ranges.of(0).min(ranges.of(1));
     /// `x or y`
     Or "or" Pointwise::binary(BinaryCode::Or), Algebra::COMMUTATIVE.idempotent(),
         |types| infer_pair("or", types),
-        |values| zip(values[0].bool(), values[1].bool(), |x, y| x || y);
+        |values| zip(values[0].bool(), values[1].bool(), |x, y| x || y),
+        |ranges| ranges.of(0).max(ranges.of(1));
     /// `not x`
     Not "not" Pointwise::unary(UnaryCode::Not), Algebra::NONE,
         |types| take::<1>("not", types).map(|[x]| x.clone()),
-        |values| map(values[0].bool(), |x| !x);
+        |values| map(values[0].bool(), |x| !x),
+        |ranges| Interval::point(1.0) - ranges.of(0);
 }

@@ -57,6 +57,10 @@ impl Primitive for Select {
     }
 
     fn bounds(&self, ranges: &Ranges<'_>) -> Interval {
-        ranges.of(1).hull(ranges.of(2))
+        match ranges.of(0) {
+            always if always.low == 1.0 => ranges.of(1),
+            never if never.high == 0.0 => ranges.of(2),
+            _ => ranges.of(1).hull(ranges.of(2)),
+        }
     }
 }
