@@ -1,12 +1,13 @@
 //! `assert … trains …`, checked by reachability along differentiable paths.
 
+use super::study::{at_prediction, studies};
 use super::{path_text, steps, stops};
 use crate::autodiff::{barrier_span, gradient_path};
-use crate::diag::{Code, Diagnostic};
-use crate::ir::{Graph, NodeId};
-use crate::lower::{Contract, Module, ParamInfo};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Graph, NodeId, Role};
+use crate::lower::{Contract, Module, Owner, ParamInfo};
 use crate::ops::Op;
-use crate::syntax::ast::TrainsMode;
+use crate::syntax::ast::{PredictMode, TrainsMode};
 use std::sync::Arc;
 
 /// An error for each contract that does not hold.
@@ -15,6 +16,7 @@ pub fn contracts(module: &Module) -> Vec<Diagnostic> {
     for contract in &module.contracts {
         findings.extend(check(module, contract));
     }
+    findings.extend(module.predict_contracts.iter().filter_map(|(mode, span)| predict_contract(module, *mode, *span)));
     if let Some(span) = module.every_param_trained {
         let untrained: Vec<_> = module.params.iter().filter(|(path, _)| !is_trained(&module.graph, path)).collect();
         if let Some((path, param)) = untrained.first() {
@@ -32,6 +34,55 @@ pub fn contracts(module: &Module) -> Vec<Diagnostic> {
         }
     }
     findings
+}
+
+/// An error where the prediction program draws a random number, or reads a param that weighs losses, and is not to.
+fn predict_contract(module: &Module, mode: PredictMode, span: Span) -> Option<Diagnostic> {
+    let graph = &module.graph;
+    let outputs = graph.outputs.iter().filter(|output| output.role == Role::Output);
+    let (output, below) = outputs
+        .map(|output| (output, at_prediction(graph, output.node, &[])))
+        .find(|(_, below)| breaking(module, mode, below).is_some())?;
+    let (place, what) = breaking(module, mode, &below)?;
+    let (headline, help) = match mode {
+        PredictMode::DrawsNothing => (
+            format!("prediction draws random numbers: `{}` depends on {what}", output.name),
+            "noise that is for training alone is taken `by_mode`, as in `dropout`",
+        ),
+        PredictMode::ReadsNoLossWeight => (
+            format!("prediction reads a weight of losses: `{}` depends on {what}", output.name),
+            "a param of its own for what is predicted leaves the weights of losses to training",
+        ),
+    };
+    Some(Diagnostic::error(Code::E0506, headline).at(span, "asserted here").with_label(place, what).with_help(help))
+}
+
+/// Where, and by what, a contract on prediction is broken among marked nodes.
+fn breaking(module: &Module, mode: PredictMode, below: &[bool]) -> Option<(Span, String)> {
+    let graph = &module.graph;
+    match mode {
+        PredictMode::DrawsNothing => {
+            let is_draw = |id: &NodeId| match graph.op(*id) {
+                Op::Random(_) => true,
+                Op::Scan(scan) => scan.body.graph().ids().any(|id| matches!(scan.body.graph().op(id), Op::Random(_))),
+                _ => false,
+            };
+            let draw = graph.ids().filter(|id| below[id.index()]).find(is_draw)?;
+            Some((graph.node(draw).provenance.span, "this draw".to_string()))
+        }
+        PredictMode::ReadsNoLossWeight => {
+            let weighing: Vec<NodeId> = studies(module)
+                .iter()
+                .flat_map(|study| &study.weights)
+                .filter(|weight| !weight.weighs.is_empty())
+                .map(|weight| weight.node)
+                .collect();
+            let is_weight = |param: &ParamInfo| param.owner == Owner::Combiner || weighing.contains(&param.node);
+            let (path, param) =
+                module.params.iter().find(|(_, param)| below[param.node.index()] && is_weight(param))?;
+            Some((param.span, format!("`{path}`")))
+        }
+    }
 }
 
 /// An error for a `train` block whose objectives reach no param.

@@ -87,7 +87,10 @@ pub fn flow(module: &Module) -> FlowTable {
 fn coefficients(module: &Module) -> Vec<Coefficient> {
     let mut coefficients = Vec::new();
     for study in objective_studies(module) {
-        let names = study.branches.iter().map(|branch| (branch.node, branch.name.clone())).collect();
+        let branches = study.branches.iter().map(|branch| (branch.node, branch.name.clone()));
+        // The inner products of gradients have a name in the language, and formulas of a page.
+        let gramians = module.gramians.iter().map(|gramian| (*gramian, "gram".into()));
+        let names = gramians.chain(branches).collect();
         coefficients.extend(study.branches.iter().map(|branch| Coefficient {
             objective: study.name.clone(),
             loss: branch.name.clone(),

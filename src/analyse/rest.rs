@@ -38,9 +38,23 @@ pub enum Rest {
 
 /// Where a weight comes to rest that enters the coefficients of branch losses.
 pub fn rest(study: &Study, weight: &Weight) -> Rest {
+    rest_where(Question { graph: &study.graph, domains: &study.domains, bounds: &study.usual }, study, weight)
+}
+
+/// As [`rest`], with losses that are never positive taken to be at least 0 instead.
+pub fn rest_of_turned(study: &Study, weight: &Weight) -> Rest {
+    let mut domains = study.domains.clone();
+    let mut bounds = study.usual.clone();
+    for branch in study.branches.iter().filter(|branch| branch.own.high <= 0.0) {
+        domains.insert(branch.node, Domain::Loss(Interval::NOT_NEGATIVE));
+        bounds[branch.node.index()] = Interval::NOT_NEGATIVE;
+    }
+    rest_where(Question { graph: &study.graph, domains: &domains, bounds: &bounds }, study, weight)
+}
+
+fn rest_where(question: Question<'_>, study: &Study, weight: &Weight) -> Rest {
     let coefficients: Vec<NodeId> = weight.weighs.iter().map(|at| study.branches[*at].coefficient).collect();
     let leaves: Vec<NodeId> = weight.weighs.iter().map(|at| study.branches[*at].node).collect();
-    let question = Question { graph: &study.graph, domains: &study.domains, bounds: &study.usual };
     let live: Vec<NodeId> = [weight.node].into_iter().chain(study.branches.iter().map(|branch| branch.node)).collect();
     let wanted: Vec<NodeId> = [weight.derivative].into_iter().chain(coefficients).collect();
     let Some(formula) = question.formula(&wanted, &live) else { return Rest::Unknown };
@@ -140,6 +154,8 @@ struct Position {
     slope: f64,
     least: f64,
     most: f64,
+    /// of the coefficients, by unequal factors: another where one of them is another
+    mixed: f64,
 }
 
 impl Slope<'_> {
@@ -157,6 +173,8 @@ impl Slope<'_> {
         for coordinate in [0, last, count / 2].into_iter().take(COORDINATES.min(count)) {
             let mut found = Rest::Nowhere;
             let mut moves = false;
+            // A class that no draw has is weighed by nothing, so what pulls at its weight is no answer.
+            let mut weighs = signs.is_empty();
             for draw in 0..draws {
                 let point = self.formula.point(draw);
                 let line: Vec<Position> =
@@ -167,13 +185,15 @@ impl Slope<'_> {
                 is_weight |= line.iter().any(|position| position.most > 0.0);
                 let size = line.iter().map(|position| position.most.abs()).fold(0.0, f64::max);
                 moves |= line.iter().any(|position| position.slope.abs() > 1e-9 * size);
+                let differ = |pair: &[Position]| (pair[0].mixed - pair[1].mixed).abs() > 1e-12 * pair[0].most.abs();
+                weighs |= line.windows(2).any(differ);
                 if self.turns(&point, coordinate, &line, signs) {
                     found = Rest::Inside;
                     break;
                 }
             }
             is_pulled |= moves;
-            if moves && found == Rest::Nowhere && is_weight {
+            if moves && weighs && found == Rest::Nowhere && is_weight {
                 return Rest::Nowhere;
             }
         }
@@ -219,11 +239,19 @@ impl Slope<'_> {
             .flat_map(|(value, sign)| elements(value).into_iter().map(|x| x * sign).collect::<Vec<_>>());
         // Where nothing is said to be weighed, everything counts.
         let (mut least, mut most) = if signs.is_empty() { (1.0, 1.0) } else { (f64::INFINITY, f64::NEG_INFINITY) };
-        for coefficient in coefficients {
+        let mut mixed = 0.0;
+        for (at, coefficient) in coefficients.enumerate() {
+            mixed += coefficient * (1.0 + (at as f64 * 0.618).fract());
             least = least.min(coefficient);
             most = most.max(coefficient);
         }
-        (slope.is_finite() && least.is_finite() && most.is_finite()).then_some(Position { at, slope, least, most })
+        (slope.is_finite() && least.is_finite() && most.is_finite()).then_some(Position {
+            at,
+            slope,
+            least,
+            most,
+            mixed,
+        })
     }
 
     /// Whether the slope turns from negative to positive where the weighed losses count.

@@ -12,9 +12,9 @@ use super::points::{Domain, domains};
 use crate::diag::Span;
 use crate::ir::{Builder, Copier, Graph, Node, NodeId, Role};
 use crate::lower::{Constraint, Module, ObjectiveInfo, Owner};
-use crate::ops::{Directed, Flow, Input, InputKind, Op, Reshape};
+use crate::ops::{ByMode, Directed, Flow, Input, InputKind, Op, Reshape};
 use crate::passes::gradients;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A loss that the objective combines with others and that is made of no other loss.
@@ -69,6 +69,12 @@ pub struct Study {
 
 /// A study of what each param is trained by: params that the same objectives train share one.
 pub fn studies(module: &Module) -> Vec<Study> {
+    let base = Base::of(module);
+    groups(module).iter().map(|(by, trained)| base.study(by, trained, Level::Leaves)).collect()
+}
+
+/// The params that are trained by the same objectives, by these.
+fn groups(module: &Module) -> BTreeMap<Vec<usize>, Vec<Arc<str>>> {
     let mut groups: BTreeMap<Vec<usize>, Vec<Arc<str>>> = BTreeMap::new();
     for path in module.params.keys() {
         let trains = |at: &usize| module.objectives[*at].trained.contains(path);
@@ -77,14 +83,36 @@ pub fn studies(module: &Module) -> Vec<Study> {
             groups.entry(by).or_default().push(path.clone());
         }
     }
+    groups
+}
+
+/// As [`studies`], by the losses that objectives combine first, of what is trained by losses of losses: behind `loss total =
+/// unweighted(mixed, extra)` the branches are `mixed` and `extra`, whatever `mixed` is made of.
+pub fn outer_studies(module: &Module) -> Vec<Study> {
+    let groups = groups(module);
+    let by_level = |by: &[usize], level| {
+        let objectives: Vec<_> = by.iter().map(|at| &module.objectives[*at]).collect();
+        let parts = parts(module, &module.graph, &objectives, level);
+        parts.into_iter().map(|(_, node, _)| node).collect::<BTreeSet<_>>()
+    };
+    let has_both = |by: &[usize]| by_level(by, Level::Leaves) != by_level(by, Level::Outermost);
+    let nested: Vec<_> = groups.iter().filter(|(by, _)| has_both(by)).collect();
+    if nested.is_empty() {
+        return Vec::new();
+    }
     let base = Base::of(module);
-    groups.iter().map(|(by, trained)| base.study(by, trained)).collect()
+    nested.into_iter().map(|(by, trained)| base.study(by, trained, Level::Outermost)).collect()
 }
 
 /// A study of each objective by itself.
 pub fn objective_studies(module: &Module) -> Vec<Study> {
     let base = Base::of(module);
-    module.objectives.iter().enumerate().map(|(at, objective)| base.study(&[at], &objective.trained)).collect()
+    module
+        .objectives
+        .iter()
+        .enumerate()
+        .map(|(at, objective)| base.study(&[at], &objective.trained, Level::Leaves))
+        .collect()
 }
 
 /// What the studies of a module share.
@@ -104,7 +132,7 @@ impl<'m> Base<'m> {
     }
 
     /// The sum of some objectives, for the params that they train.
-    fn study(&self, by: &[usize], trained: &[Arc<str>]) -> Study {
+    fn study(&self, by: &[usize], trained: &[Arc<str>], level: Level) -> Study {
         let Self { module, graph: base, known, .. } = self;
         let objectives: Vec<_> = by.iter().map(|at| &module.objectives[*at]).collect();
         let names: Vec<&str> = objectives.iter().map(|objective| &*objective.name).collect();
@@ -114,7 +142,7 @@ impl<'m> Base<'m> {
         for objective in &objectives[1..] {
             node = Builder::new(&mut graph, provenance.clone()).add2(node, objective.node);
         }
-        let parts = parts(module, base, &objectives);
+        let parts = parts(module, base, &objectives, level);
         let losses: Vec<NodeId> = parts.iter().map(|(_, node, _)| *node).collect();
         let direct = reach(&graph, node, &losses, false);
         let is_bounded = |constraint: Option<Constraint>| matches!(constraint, Some(Constraint::Interval(..)));
@@ -191,9 +219,17 @@ fn not_negative(found: Interval) -> Interval {
     if found.high > 0.0 { Interval::new(found.low.max(0.0), found.high) } else { found }
 }
 
-/// The losses that objectives combine: named ones and what combiners were given, each once, and of those that are made of
-/// others these.
-fn parts(module: &Module, base: &Graph, objectives: &[&ObjectiveInfo]) -> Vec<(Arc<str>, NodeId, Span)> {
+/// Which of the losses that are made of one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// those that are made of no other
+    Leaves,
+    /// those that no other is made of
+    Outermost,
+}
+
+/// The losses that objectives combine: named ones and what combiners were given, each once, of one level.
+fn parts(module: &Module, base: &Graph, objectives: &[&ObjectiveInfo], level: Level) -> Vec<(Arc<str>, NodeId, Span)> {
     let reached: Vec<Vec<bool>> = objectives.iter().map(|objective| reach(base, objective.node, &[], false)).collect();
     // The one loss that is the objective itself, up to its batch mean, is not one of its parts.
     let own: Vec<NodeId> = match objectives {
@@ -209,11 +245,13 @@ fn parts(module: &Module, base: &Graph, objectives: &[&ObjectiveInfo]) -> Vec<(A
         }
     }
     let nodes: Vec<NodeId> = parts.iter().map(|(_, node, _)| *node).collect();
-    parts.retain(|(_, part, _)| {
-        let below = reach(base, *part, &[], false);
-        !nodes.iter().any(|other| other != part && below[other.index()])
-    });
-    parts
+    let below: Vec<Vec<bool>> = nodes.iter().map(|part| reach(base, *part, &[], false)).collect();
+    let is_made_of = |one: usize, other: usize| one != other && below[one][nodes[other].index()];
+    let counts = |at: usize| match level {
+        Level::Leaves => !(0..nodes.len()).any(|other| is_made_of(at, other)),
+        Level::Outermost => !(0..nodes.len()).any(|other| is_made_of(other, at)),
+    };
+    parts.into_iter().enumerate().filter(|(at, _)| counts(*at)).map(|(_, part)| part).collect()
 }
 
 /// Marks what a node depends on without passing through `barriers`: along open gradients, or with `any` along everything.
@@ -226,6 +264,22 @@ pub fn reach(graph: &Graph, from: NodeId, barriers: &[NodeId], any: bool) -> Vec
         }
         let open = |slot: usize| any || graph.op(id).flow(slot) == Flow::Differentiable;
         stack.extend(graph.operands(id).into_iter().enumerate().filter(|(slot, _)| open(*slot)).map(|(_, id)| id));
+    }
+    seen
+}
+
+/// What a value depends on where the model predicts, without passing through `barriers`: dropout draws nothing there.
+pub fn at_prediction(graph: &Graph, from: NodeId, barriers: &[NodeId]) -> Vec<bool> {
+    let mut seen = vec![false; graph.len()];
+    let mut open = vec![from];
+    while let Some(id) = open.pop() {
+        if std::mem::replace(&mut seen[id.index()], true) || (barriers.contains(&id) && id != from) {
+            continue;
+        }
+        match graph.op(id) {
+            Op::ByMode(_) => open.push(graph.operands(id)[ByMode::PREDICTION]),
+            _ => open.extend(graph.operands(id)),
+        }
     }
     seen
 }

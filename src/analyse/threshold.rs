@@ -3,8 +3,10 @@
 //! Where a coefficient can be negative for some weights only, the condition is often a threshold of one number that the
 //! spec computes, such as the sum of the weights: `w L / stop(Σw) + λ Σ |w_i L_i - w_{i+1} L_{i+1}|` of three losses raises one
 //! iff Σw > 1 / (2λ). Such a number does not depend on the losses. It is looked for among the values that coefficients are
-//! made of: for weights drawn at random it is asked whether some losses make a coefficient negative, and a value that
-//! separates the two kinds of weights is the condition. Where it lies is found by halving between two draws.
+//! made of: for weights drawn at random, from the low end of their domain to the whole of it, it is asked whether some losses
+//! make a coefficient negative, and a value that separates the two kinds of weights is the condition. Where it lies is found
+//! by halving between two draws. Losses are drawn too, and each of them is tried a thousand times as small and as large:
+//! which coefficient is negative is often a matter of which loss is the least.
 
 use super::expression::expression;
 use super::points::{Formula, Point, Question, elements};
@@ -15,10 +17,16 @@ use std::collections::BTreeMap;
 
 /// Draws of weights, and of losses for each.
 const WEIGHTS: usize = 48;
-const LOSSES: usize = 20;
+const LOSSES: usize = 8;
+
+/// What a loss is multiplied by beside what was drawn.
+const FACTORS: [f64; 3] = [1.0, 1e-3, 1e3];
+
+/// How far draws of weights go from the low end of their domain, as a share, or below 0 where it has none.
+const REACHES: [(f64, f64); 6] = [(1.0, 0.0), (0.2, 1.0), (0.05, 2.0), (0.01, 4.0), (0.002, 6.0), (0.4, 0.5)];
 
 /// Arithmetic beyond which no threshold is looked for.
-const BUDGET: f64 = 2e7;
+const BUDGET: f64 = 6e7;
 
 /// Values tried as conditions.
 const CANDIDATES: usize = 6;
@@ -49,13 +57,14 @@ pub fn threshold(study: &Study) -> Option<Threshold> {
     let live: Vec<NodeId> = study.weights.iter().map(|weight| weight.node).chain(losses.iter().copied()).collect();
     let question = Question { graph: &study.graph, domains: &study.domains, bounds: &study.usual };
     let formula = question.formula(&wanted, &live)?;
-    if candidates.is_empty() || formula.work * (WEIGHTS * LOSSES) as f64 > BUDGET {
+    let evaluations = WEIGHTS * LOSSES * FACTORS.len() * losses.len();
+    if candidates.is_empty() || formula.work * evaluations as f64 > BUDGET {
         return None;
     }
     let search = Search { formula: &formula, losses: &losses, n_candidates: candidates.len() };
     let draws: Vec<(Point, bool, Vec<f64>)> = (0..WEIGHTS)
         .map(|number| {
-            let point = formula.point(2 * number);
+            let point = weights_drawn(study, &formula, number);
             let (rises, quantities) = search.ask(&point);
             (point, rises, quantities)
         })
@@ -64,6 +73,21 @@ pub fn threshold(study: &Study) -> Option<Threshold> {
     let (at, (is_above, value)) = found?;
     let names = study.branches.iter().map(|branch| (branch.node, branch.name.clone())).collect::<BTreeMap<_, _>>();
     Some(Threshold { quantity: expression(&study.graph, candidates[at], &names), is_above, at: value })
+}
+
+/// The weights of one draw.
+fn weights_drawn(study: &Study, formula: &Formula, number: usize) -> Point {
+    let mut point = formula.point(2 * number);
+    let (share, below) = REACHES[number % REACHES.len()];
+    for weight in &study.weights {
+        let low = study.usual[weight.node.index()].low;
+        if let Some(leaf) = formula.leaf(weight.node) {
+            // At its very end a weight may do nothing.
+            let near = |x: f64| if low.is_finite() { low + share * (x - low).max(0.01) } else { x - below };
+            point.numbers(leaf).iter_mut().for_each(|x| *x = near(*x));
+        }
+    }
+    point
 }
 
 /// The scalars that coefficients are made of and that losses have no part in, the latest first: they say most.
@@ -96,17 +120,20 @@ struct Search<'f> {
 impl Search<'_> {
     /// Whether some losses make a coefficient negative at a point's weights, and the candidates' values there.
     fn ask(&self, point: &Point) -> (bool, Vec<f64>) {
-        let mut point = point.clone();
+        let leaves: Vec<usize> = self.losses.iter().filter_map(|loss| self.formula.leaf(*loss)).collect();
         let mut rises = false;
         let mut quantities = Vec::new();
-        for number in 0..LOSSES {
+        let variants = (0..LOSSES).flat_map(|number| {
+            leaves.iter().flat_map(move |one| FACTORS.into_iter().map(move |factor| (number, *one, factor)))
+        });
+        for (number, one, factor) in variants {
+            let mut point = point.clone();
             // Of the same sizes: an even number.
             let other = self.formula.point(2 * (number + 1000));
-            for loss in self.losses {
-                if let Some(leaf) = self.formula.leaf(*loss) {
-                    point.values[leaf] = other.values[leaf].clone();
-                }
+            for leaf in &leaves {
+                point.values[*leaf] = other.values[*leaf].clone();
             }
+            point.numbers(one).iter_mut().for_each(|x| *x *= factor);
             let values = self.formula.at(&point);
             quantities = values[..self.n_candidates].iter().map(|value| elements(value)[0]).collect();
             let coefficients: Vec<f64> = values[self.n_candidates..].iter().flat_map(elements).collect();

@@ -16,6 +16,7 @@ Below it stands the coefficient of each branch loss in the model's gradient.
 
 Examples:
   anabranch flow model.anb
+  anabranch flow model.anb --verdicts
   anabranch flow model.anb --svg flow.svg";
 
 #[derive(Debug, Args)]
@@ -28,6 +29,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Also say what is known of each objective as a way to combine losses: proved, refuted with numbers, or open
+    #[arg(long)]
+    verdicts: bool,
+
     #[command(flatten)]
     replace: ReplaceArgument,
 }
@@ -35,6 +40,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let compiled = compile_spec(session, &arguments.spec)?;
     session.console.print(&analyse::flow(&compiled.module).to_text())?;
+    if arguments.verdicts {
+        for verdicts in analyse::verdicts(&compiled.module) {
+            session.console.print(&format!("\n{}\n", verdicts.objective))?;
+            for (question, answer) in verdicts.answers() {
+                session.console.print(&format!("  {question:20} {answer}\n"))?;
+            }
+        }
+    }
     if let Some(path) = &arguments.svg {
         let drawing = analyse::flow_svg(&compiled.module);
         write_texts(&[(path.clone(), &drawing)], arguments.replace, &arguments.spec.spec)?;

@@ -153,6 +153,10 @@ codes! {
         "The largest of one score is asked for, which is always the first, or the softmax of one, which is always 1. `accuracy`\nand `softmax` choose among the scores of all classes; for one probability there are `binary_accuracy` and `sigmoid`.";
     L0024 "averaged-before-weights"
         "Weights of samples are multiplied with a loss that is one number for the batch already, so that each sample counts as\nthe mean of all. A loss over the last axis of two `f32[batch]` values averages the batch: give them an axis of their own,\n`t[:, none]`, or weigh each sample's error before the mean.";
+    L0025 "unsettled-statistics"
+        "Prediction reads a running value, such as the moments of batch normalisation or an average of params, that begins at a\nfirst value and follows slowly: after so few steps much of the first value is left. A run finds this, which knows its\nsteps. Train longer, or let the value follow faster, as with `batch_norm(momentum=0.9)`.";
+    L0026 "batch-of-one"
+        "A layer takes means over the rows of a batch, and a batch of the run has a single row, which less its own mean is 0:\nnothing is learned from it. A run finds this, which knows its batches. Take a larger `batch_size`, `drop_last: true`, or\n`layer_norm`, which looks at each row by itself.";
 }
 
 impl Code {

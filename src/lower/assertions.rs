@@ -3,10 +3,10 @@
 use super::expr::dotted;
 use super::findings::Findings;
 use super::module::{Contract, Module, ParamPattern};
-use super::value::{Frame, Value};
-use super::{Lowered, Lowering};
+use super::value::{Frame, Home, Value};
+use super::{Lowered, Lowering, Reported};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::syntax::ast::{Assertion, Pattern};
+use crate::syntax::ast::{Assertion, Expr, ExprKind, Pattern};
 use std::sync::Arc;
 
 impl Lowering {
@@ -16,14 +16,16 @@ impl Lowering {
                 self.module.every_param_trained = Some(self.findings.user_span(span));
                 Ok(())
             }
-            Assertion::Condition { condition } => match self.condition(frame, condition)? {
-                true => Ok(()),
-                false => Err(self.findings.error(
-                    Code::E0506,
-                    condition.span,
-                    "an asserted condition does not hold",
-                    "this is false",
-                )),
+            Assertion::Predict(mode) => {
+                self.module.predict_contracts.push((*mode, self.findings.user_span(span)));
+                Ok(())
+            }
+            Assertion::Condition { condition } => match self.expr(frame, condition)? {
+                Value::Bool(true) => Ok(()),
+                Value::Bool(false) => Err(self.broken(frame, condition)),
+                // A definition of the library asserts of an option what it can: a schedule is known in the run.
+                Value::Tensor(_) if frame.home == Home::Library => Ok(()),
+                _ => self.condition(frame, condition).map(|_| ()),
             },
             Assertion::Shape { subject, ty } => {
                 let value = self.expr(frame, subject)?;
@@ -60,6 +62,30 @@ impl Lowering {
     }
 }
 
+impl Lowering {
+    /// A condition that does not hold: of an option that a call gives, at the call's argument.
+    fn broken(&mut self, frame: &Frame, condition: &Expr) -> Reported {
+        let parameter = |name: &Arc<str>| {
+            let binding = frame.locals.as_ref()?.get(name).filter(|binding| binding.is_parameter)?;
+            Some((name.clone(), binding.clone()))
+        };
+        let given = names(condition).iter().find_map(parameter);
+        match (given, frame.home, self.findings.own_call()) {
+            (Some((name, binding)), Home::Library, Some(by)) => {
+                let found = self.graphs.describe(&binding.value);
+                let place = self.findings.argument_span(binding.span);
+                self.findings.report(
+                    Diagnostic::error(Code::E0506, format!("`{name}` of `{by}` is {found}"))
+                        .at(place, format!("expected `{}`", text(condition))),
+                )
+            }
+            _ => {
+                self.findings.error(Code::E0506, condition.span, "an asserted condition does not hold", "this is false")
+            }
+        }
+    }
+}
+
 impl Module {
     /// Makes a pattern absolute: a name of this scope's own stands for its path.
     pub(super) fn pattern(&self, findings: &Findings, frame: &Frame, pattern: &Pattern) -> ParamPattern {
@@ -79,5 +105,31 @@ impl Module {
             if !frame.path.is_empty() && below(&relative) { relative.clone() } else { pattern.text.clone() }
         });
         ParamPattern { text: pattern.text.clone(), path, span: findings.user_span(pattern.span) }
+    }
+}
+
+/// The names in a condition, in order.
+fn names(condition: &Expr) -> Vec<Arc<str>> {
+    match &condition.kind {
+        ExprKind::Name(name) => vec![name.clone()],
+        ExprKind::Binary { left, right, .. } => [names(left), names(right)].concat(),
+        ExprKind::Unary { operand, .. } => names(operand),
+        ExprKind::Call { arguments, .. } => arguments.iter().flat_map(|argument| names(&argument.value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A condition of names and numbers as it is written.
+fn text(condition: &Expr) -> String {
+    match &condition.kind {
+        ExprKind::Name(name) => name.to_string(),
+        ExprKind::Number { text, .. } => text.to_string(),
+        ExprKind::String(text) => format!("{text:?}"),
+        ExprKind::Call { callee, arguments } => {
+            let arguments: Vec<String> = arguments.iter().map(|argument| text(&argument.value)).collect();
+            format!("{}({})", text(callee), arguments.join(", "))
+        }
+        ExprKind::Binary { op, left, right } => format!("{} {} {}", text(left), op.symbol(), text(right)),
+        _ => "…".to_string(),
     }
 }

@@ -173,6 +173,19 @@ impl Findings {
         self.calls.iter().rev().find(|call| call.from == Home::Spec).map(|call| call.name.clone())
     }
 
+    /// The definition whose body is being lowered.
+    pub(super) fn own_call(&self) -> Option<Arc<str>> {
+        self.calls.last().map(|call| call.name.clone())
+    }
+
+    /// Where an argument of the call that is being lowered stands, or, of a call within the library, the user's call.
+    pub(super) fn argument_span(&self, span: Span) -> Span {
+        match self.calls.last() {
+            Some(call) if call.from == Home::Spec => span,
+            _ => self.user_span(span),
+        }
+    }
+
     /// The span that nodes and findings get for library or user code at `span`.
     pub(crate) fn user_span(&self, span: Span) -> Span {
         self.library_call().unwrap_or(span)

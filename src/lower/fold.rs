@@ -1,8 +1,8 @@
 //! Arithmetic on what is known at compile time: numbers, run-time extents, lists, and whether two values are the same.
 
-use super::Lowered;
 use super::emit::Emitter;
 use super::value::Value;
+use super::{Lowered, Reported};
 use crate::diag::{Code, Span};
 use crate::ir::Dim;
 use crate::syntax::ast::BinaryOp;
@@ -12,7 +12,16 @@ impl Emitter<'_> {
     pub(super) fn fold(&mut self, op: BinaryOp, left: &Value, right: &Value, span: Span) -> Lowered<Option<Value>> {
         match (left, right) {
             (Value::Number { value: a, is_integer: i }, Value::Number { value: b, is_integer: j }) => {
-                Ok(fold_numbers(op, *a, *b, *i && *j))
+                let folded = fold_numbers(op, *a, *b, *i && *j);
+                match folded {
+                    Some(Value::Number { value, .. }) if !value.is_finite() && a.is_finite() && b.is_finite() => {
+                        Err(self.not_finite(op, (*a, *b), value, span))
+                    }
+                    Some(Value::Number { value, .. }) if value.is_nan() => {
+                        Err(self.not_finite(op, (*a, *b), value, span))
+                    }
+                    _ => Ok(folded),
+                }
             }
             (Value::Dim(_), Value::Dim(_) | Value::Number { is_integer: true, .. })
             | (Value::Number { is_integer: true, .. }, Value::Dim(_)) => self.fold_dims(op, left, right, span),
@@ -35,6 +44,12 @@ impl Emitter<'_> {
                 _ => Ok(None),
             },
         }
+    }
+
+    /// Arithmetic on numbers that gives none, or one beyond all.
+    fn not_finite(&mut self, op: BinaryOp, (a, b): (f64, f64), value: f64, span: Span) -> Reported {
+        let is = if value.is_nan() { "no number" } else { "not finite" };
+        self.error(Code::E0304, span, format!("`{a} {} {b}` is {is}", op.symbol()), "computed here")
     }
 
     fn holds_tensor(&self, items: &[Value]) -> bool {

@@ -3,7 +3,7 @@
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId, TensorType};
 use crate::passes::{Coordinates, StandIns};
-use crate::syntax::ast::TrainsMode;
+use crate::syntax::ast::{PredictMode, TrainsMode};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct Module {
     pub idle_training: Option<Span>,
     /// `assert every param is trained`
     pub every_param_trained: Option<Span>,
+    /// What is asserted of the prediction program.
+    pub predict_contracts: Vec<(PredictMode, Span)>,
 }
 
 /// An `input` or `target`.

@@ -142,7 +142,7 @@ impl Resolver<'_> {
                 Ok(())
             }
             StatementKind::Assert(assertion) => match assertion {
-                Assertion::EveryParamTrained => Ok(()),
+                Assertion::EveryParamTrained | Assertion::Predict(_) => Ok(()),
                 Assertion::Condition { condition } => self.expr(frame, condition),
                 Assertion::Trains { subject, .. } => self.expr(frame, subject),
                 Assertion::Shape { subject, ty } => all([self.expr(frame, subject), self.ty(frame, ty)]),

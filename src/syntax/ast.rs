@@ -228,10 +228,21 @@ pub enum Assertion {
     Trains { subject: Expr, mode: TrainsMode, params: Vec<Pattern> },
     /// `assert every param is trained`
     EveryParamTrained,
+    /// `assert predict draws nothing`, `assert predict reads no loss weight`
+    Predict(PredictMode),
     /// `assert box: f32[batch, 3, 3, 1]`
     Shape { subject: Expr, ty: TypeExpr },
     /// `assert units > 0`: a compile-time condition
     Condition { condition: Expr },
+}
+
+/// What a spec asserts of its prediction program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PredictMode {
+    /// no random number
+    DrawsNothing,
+    /// no param that weighs losses
+    ReadsNoLossWeight,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

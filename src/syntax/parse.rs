@@ -410,6 +410,14 @@ impl<'t> TreeBuilder<'t> {
         if parts.take(Rule::every_param_trained).is_some() {
             return Ok(Assertion::EveryParamTrained);
         }
+        if let Some(clause) = parts.take(Rule::predict_contract) {
+            let mut clause = self.parts(clause);
+            return Ok(Assertion::Predict(match clause.next()?.as_rule() {
+                Rule::draws_nothing => PredictMode::DrawsNothing,
+                Rule::reads_no_weight => PredictMode::ReadsNoLossWeight,
+                _ => return Err(disagreement(clause.span)),
+            }));
+        }
         let subject = self.expr(parts.next()?, 0)?;
         if let Some(clause) = parts.take(Rule::shape_clause) {
             let ty = self.type_expr(self.parts(clause).next()?)?;

@@ -188,6 +188,8 @@ fn assertion_node(assertion: &Assertion) -> Node {
             list(head, std::iter::once(expr_node(subject)).chain(params))
         }
         Assertion::EveryParamTrained => list("assert-every-param-trained", []),
+        Assertion::Predict(PredictMode::DrawsNothing) => list("assert-predict-draws-nothing", []),
+        Assertion::Predict(PredictMode::ReadsNoLossWeight) => list("assert-predict-reads-no-loss-weight", []),
         Assertion::Shape { subject, ty } => list("assert-shape", [expr_node(subject), type_node(ty)]),
         Assertion::Condition { condition } => list("assert", [expr_node(condition)]),
     }

@@ -48,6 +48,7 @@ mod start;
 #[cfg(feature = "files")]
 mod start_from;
 mod state;
+mod statistics;
 mod sums;
 mod trainer;
 mod watch;

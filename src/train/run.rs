@@ -10,6 +10,7 @@ use super::folder::{DataChange, Fingerprint, Plan, Recorder, Resumption, RunFold
 use super::hash::hash_reader;
 use super::monitor::Better;
 use super::ranges::{Ranges, Shares};
+use super::statistics;
 use super::trainer::Trainer;
 use super::watch::WeightWatch;
 use crate::analyse::{Policy, lint, weight_steps};
@@ -137,7 +138,8 @@ pub(super) fn better_of(compiled: &Compiled, name: &str) -> Option<Better> {
 /// Reads the data of a run.
 ///
 /// # Errors
-/// E0406 when there are epochs and the spec trains nothing; E0601, E0602, E0603, E0604, E0610; L0013 where it is denied.
+/// E0406 when there are epochs and the spec trains nothing; E0601, E0602, E0603, E0604, E0610; L0013, L0025 and L0026 where they are
+/// denied.
 pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Diagnostics> {
     check_config(compiled, config)?;
     let trains = config.epochs > 0;
@@ -158,6 +160,7 @@ pub fn load_data(compiled: &Compiled, config: &RunConfig) -> Result<RunData, Dia
     if trains && config.drop_last && data.train.rows < config.batch_size as usize {
         return Err(no_batch(data.train.rows, config.batch_size).into());
     }
+    data.findings.extend(statistics::review(compiled, config, data.train.rows)?);
     Ok(data)
 }
 

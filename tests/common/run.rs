@@ -155,3 +155,15 @@ impl Run {
 fn scalars(out: BTreeMap<String, Vec<f64>>) -> BTreeMap<String, f64> {
     out.into_iter().map(|(name, values)| (name, values.first().copied().unwrap_or(f64::NAN))).collect()
 }
+
+/// What a function makes of each item, in their order, by as many threads as there are.
+pub fn each<T: Sync, R: Send>(items: &[T], function: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let size = items.len().div_ceil(threads).max(1);
+    let function = &function;
+    std::thread::scope(|scope| {
+        let spawn = |part| scope.spawn(move || <[T]>::iter(part).map(function).collect::<Vec<R>>());
+        let parts: Vec<_> = items.chunks(size).map(spawn).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("no part panics")).collect()
+    })
+}

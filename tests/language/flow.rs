@@ -56,6 +56,18 @@ fn different_elements_read_differently() {
 }
 
 #[test]
+fn inner_products_of_gradients_are_called_by_their_name() {
+    let of = |weight: &str| {
+        let text = format!(
+            "{MODEL}let g = gram([a, b], over=*)\nloss total = stop({weight}) * a + b\ntrain {{ minimize total optimizer sgd }}"
+        );
+        flow(&Run::new(&text).compiled.module).coefficients[0].expression.clone()
+    };
+    assert_eq!(of("g[0, 1]"), "gram[0, 1] / batch");
+    assert_eq!(of("exp(g[1, 1])"), "exp(gram[1, 1]) / batch");
+}
+
+#[test]
 fn the_drawing_shows_paths_and_stops() {
     let run = Run::new(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
     let svg = flow_svg(&run.compiled.module);

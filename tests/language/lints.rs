@@ -74,12 +74,12 @@ fn mistakes_of_a_class_are_caught_however_they_are_written() {
         let cases = std::fs::read_dir(folder.join(class)).expect("the class has a folder");
         let mut paths: Vec<_> = cases.map(|case| case.expect("the case is readable").path()).collect();
         paths.sort();
-        for path in paths {
-            let text = std::fs::read_to_string(&path).expect("the case is readable");
+        let texts = run::each(&paths, |path| std::fs::read_to_string(path).expect("the case is readable"));
+        for text in &texts {
             counts[usize::from(text.starts_with("# expect: nothing"))] += 1;
-            if let Err(error) = told(&text) {
-                wrong.push(format!("{}: {error}", path.display()));
-            }
+        }
+        for (path, outcome) in paths.iter().zip(run::each(&texts, |text| told(text))) {
+            wrong.extend(outcome.err().map(|error| format!("{}: {error}", path.display())));
         }
         assert!(counts[0] >= 10 && counts[1] >= 10, "{class}: {counts:?}");
     }
@@ -171,6 +171,41 @@ fn a_sum_of_samples_is_not_bounded_by_a_batch_of_some_size() {
     let can_rise = |weight: &str| verdict(&model(&format!("loss total = {weight} * a + b"))).contains("loss-can-rise");
     assert!(can_rise("(10 - sum(sigmoid(stop(x)), axes=[0, 1]))"));
     assert!(!can_rise("(10 - mean(sigmoid(stop(x)), axes=[0, 1]))"));
+}
+
+/// `w L / stop(Σw) + λ Σ |w_i L_i - w_{i+1} L_{i+1}|` raises a loss iff Σw > 1 / (2λ) of three losses and more, 1 / λ of two.
+#[test]
+fn the_threshold_from_which_a_loss_is_raised_is_found() {
+    let readme = include_str!("../../README.md");
+    let combiner = readme.split("```anb\n").find(|part| part.starts_with("combiner even(")).expect("README shows it");
+    let combiner = combiner.split("```").next().unwrap_or_default();
+    let told = |k: usize, lambda: f64, weights: &str| {
+        let each = |text: &dyn Fn(usize) -> String| (0..k).map(text).collect::<String>();
+        let names = (0..k).map(|i| format!("l{i}")).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "input x: f32[batch, 4]\nlet h = x |> dense(units=6, activation=tanh)\n{}{}{}\nloss total = even({names}, lambda={lambda})\n\
+             train {{ minimize total\n optimizer adam() }}\n",
+            each(&|i| format!("target t{i}: f32[batch, 1]\n")),
+            each(&|i| format!("output p{i} = h |> dense(units=1)\nloss l{i} = mean_squared_error(t{i}, p{i})\n")),
+            combiner.replace("f32[K] = 1 in [0.01, 10]", weights),
+        );
+        let (sources, findings) = run::check(&text, &Options::default());
+        let rendered = render_plain(&findings, &sources);
+        assert!(rendered.contains("L0002"), "{rendered}");
+        let at =
+            rendered.split("a loss is raised where ").nth(1).map(|rest| rest.split(',').next().unwrap_or_default());
+        at.map(ToString::to_string)
+    };
+    let bounded = "f32[K] = 1 in [0.01, 10]";
+    for (k, lambda, at) in
+        [(2, 1.0, "1"), (3, 1.0, "0.5"), (4, 1.0, "0.5"), (2, 0.25, "4"), (3, 0.25, "2"), (3, 2.0, "0.25")]
+    {
+        assert_eq!(told(k, lambda, bounded), Some(format!("sum(total.weights) > {at}")), "{k} losses, {lambda}");
+    }
+    assert_eq!(told(3, 1.0, "f32[K] = 1 in non_negative"), Some("sum(total.weights) > 0.5".to_string()));
+    assert!(readme.contains("a loss is raised where sum(total.weights) > 0.5, for some losses"));
+    // With weights of either sign a loss is raised wherever one is below 0: no sum tells.
+    assert_eq!(told(3, 1.0, "f32[K] = 1"), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The proofs on specs as people write them: `tests/field/CLASS`, each mistake beside its corrected twin, and specs that look
 //! like mistakes and are none (`alarms`).
 
-use crate::common::run::compile;
+use crate::common::run::{compile, each};
 use anabranch::analyse::LINTS;
 use anabranch::lower::Options;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ fn fault(name: &str, text: &str) -> Option<String> {
 fn all_right(class: &str, least: usize) {
     let specs = specs(class);
     assert!(specs.len() >= least, "{class} has {} specs", specs.len());
-    let faults: Vec<String> = specs.iter().filter_map(|(name, text)| fault(name, text)).collect();
+    let faults: Vec<String> = each(&specs, |(name, text)| fault(name, text)).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} of {} {class} specs:\n{}", faults.len(), specs.len(), faults.join("\n"));
 }
 

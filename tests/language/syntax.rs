@@ -145,6 +145,8 @@ fn statement() -> impl Strategy<Value = Vec<String>> {
         "train { minimize VALUE over a.* , b optimizer VALUE for *.c clip n = VALUE , m = 1 }",
         "assert VALUE never trains a.* , b",
         "assert every param is trained",
+        "assert predict draws nothing",
+        "assert predict reads no loss weight",
         "@allow( weight-collapse , unused ) loss l = VALUE",
         "use \"file.anb\"",
         "combiner c ( ) { }",

@@ -19,6 +19,7 @@ mod replay;
 mod session;
 mod stages;
 mod start;
+mod statistics;
 mod support;
 mod sweep;
 mod watch;

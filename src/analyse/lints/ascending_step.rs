@@ -1,23 +1,18 @@
 //! An optimizer that moves a param up its gradient, or not at all: a learning rate that is negative or 0, a wrong sign.
 //!
-//! Decided by bounds of the next value, with the states at their first values and the param at 0, where no decay pulls: where
-//! the gradient is at least 0, a step up is one that ends at the param or above it. With the param at 1 nothing may gainsay it.
+//! Decided at points: with the states at their first values and the param at 0, where no decay pulls, a step up is one along
+//! the gradient. Where a step costs too much to evaluate, by bounds of the next value: where the gradient is at least 0, a
+//! step up is one that ends at the param or above it. With the param at 1 nothing may gainsay it.
 
 use crate::analyse::facts::{Facts, Step};
 use crate::analyse::interval::Interval;
+use crate::analyse::stepping::{Direction, Stepping};
 use crate::analyse::study::reach;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{NodeId, Role};
-use crate::lower::Module;
+use crate::lower::{Constraint, Module};
 use crate::ops::Op;
 use std::collections::BTreeMap;
-
-/// Where a step goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Nowhere,
-}
 
 pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
     let graph = facts.graph;
@@ -25,7 +20,9 @@ pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
     let first_of = |name: &str| module.init.output(Role::State, name).map(|id| first[id.index()]);
     let states: Vec<(NodeId, Interval)> =
         module.states.iter().filter_map(|(path, state)| Some((state.node, first_of(path)?))).collect();
-    let gradients: Vec<NodeId> = graph.ids().filter(|id| matches!(module.graph.op(*id), Op::Gradient(_))).collect();
+    let gradients: Vec<NodeId> =
+        module.graph.ids().filter(|id| matches!(module.graph.op(*id), Op::Gradient(_))).collect();
+    let stepping = Stepping::of(module, facts);
     let asked = graph.slice_back(facts.steps.iter().map(|step| step.node));
     let bounds = |place: f64, gradient: Interval| {
         let mut known: BTreeMap<NodeId, Interval> = states.iter().copied().collect();
@@ -40,13 +37,19 @@ pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
         let of = |case: usize, place: f64| cases[case][node.index()] - Interval::point(place);
         let found = [of(0, 0.0), of(1, 1.0), of(2, 0.0), of(3, 1.0)];
         let goes = |moved: Interval| moved.low >= 0.0 && moved.high > 0.0;
-        let direction = if found.iter().all(|moved| moved.is_zero()) {
-            Direction::Nowhere
-        } else if goes(found[0]) && goes(-found[2]) && !goes(-found[1]) && !goes(found[3]) {
-            Direction::Up
-        } else {
-            continue;
+        // What a function puts back need not end along the step.
+        let is_put_back = param.constraint == Some(Constraint::Projection);
+        let direction = match stepping.step(path, *node).filter(|_| !is_put_back) {
+            Some(step) => step.direction(),
+            None if found.iter().all(|moved| moved.is_zero()) => Some(Direction::Nowhere),
+            None if goes(found[0]) && goes(-found[2]) && !goes(-found[1]) && !goes(found[3]) => Some(Direction::Up),
+            None => None,
         };
+        let Some(direction) = direction else { continue };
+        let is_told = |other: &Diagnostic| other.primary.as_ref().is_some_and(|label| label.span == *span);
+        if findings.iter().any(is_told) {
+            continue;
+        }
         let depends = reach(graph, *node, &[], true);
         if !gradients.iter().any(|id| depends[id.index()]) {
             continue;

@@ -1,7 +1,7 @@
 //! Weights of samples times a loss that is one number for the batch already: every sample gets the mean of all.
 //!
-//! A product of a value of each row that no param has a part in, and of one number, the same for all rows, that is a sum
-//! over the batch along an open path from params.
+//! A product of a value of each row that no param has a part in, or a choice by one, and of one number, the same for all
+//! rows, that is a sum over the batch along an open path from params.
 
 use crate::analyse::study::reach;
 use crate::diag::{Code, Diagnostic};
@@ -21,10 +21,8 @@ pub(super) fn run(module: &Module) -> Vec<Diagnostic> {
     let params: Vec<NodeId> = module.params.values().map(|param| param.node).collect();
     let data: Vec<NodeId> = module.inputs.values().chain(module.targets.values()).map(|data| data.node).collect();
     let mut findings: Vec<Diagnostic> = Vec::new();
-    let products = graph.ids().filter(|id| trained[id.index()] && matches!(graph.op(*id), Op::Mul(_)));
-    for id in products.filter(|id| graph.ty(*id).is_per_sample()) {
-        let operands = graph.operands(id);
-        for (weight, loss) in [(operands[0], operands[1]), (operands[1], operands[0])] {
+    for id in graph.ids().filter(|id| trained[id.index()] && graph.ty(*id).is_per_sample()) {
+        for (weight, loss) in weighed(graph, id) {
             let Some(scalar) = repeated(graph, loss) else { continue };
             let Some(mean) = mean_of_batch(graph, scalar) else { continue };
             let below = |node: NodeId, any: bool| reach(graph, node, &[], any);
@@ -49,6 +47,23 @@ pub(super) fn run(module: &Module) -> Vec<Diagnostic> {
     findings
 }
 
+/// What weighs, and what is weighed by it: the sides of a product or quotient, the mask and what it leaves.
+fn weighed(graph: &Graph, id: NodeId) -> Vec<(NodeId, NodeId)> {
+    let operands = graph.operands(id);
+    match (graph.op(id), operands.as_slice()) {
+        (Op::Mul(_), [x, y]) => vec![(*x, *y), (*y, *x)],
+        (Op::Div(_), [x, y]) => vec![(*y, *x)],
+        (Op::Select(_), [mask, x, y]) if is_zero(graph, *y) => vec![(*mask, *x)],
+        (Op::Select(_), [mask, x, y]) if is_zero(graph, *x) => vec![(*mask, *y)],
+        _ => Vec::new(),
+    }
+}
+
+fn is_zero(graph: &Graph, id: NodeId) -> bool {
+    let id = repeated(graph, id).unwrap_or(id);
+    matches!(graph.op(id), Op::Constant(constant) if constant.value.0 == 0.0)
+}
+
 /// The number that a value repeats.
 fn repeated(graph: &Graph, mut id: NodeId) -> Option<NodeId> {
     while !graph.ty(id).is_scalar() {
@@ -70,6 +85,8 @@ fn mean_of_batch(graph: &Graph, mut id: NodeId) -> Option<NodeId> {
                 return sum.axes.iter().any(|axis| shape[*axis] == Dim::batch()).then_some(id);
             }
             Op::Div(_) | Op::Neg(_) | Op::Reshape(_) | Op::Sqrt(_) => id = operands[0],
+            // The square root of the library has no gradient at 0.
+            Op::Select(_) if matches!(graph.op(operands[2]), Op::Constant(_)) => id = operands[1],
             Op::Mul(_) if matches!(graph.op(operands[0]), Op::Constant(_)) => id = operands[1],
             Op::Mul(_) if matches!(graph.op(operands[1]), Op::Constant(_)) => id = operands[0],
             _ => return None,

@@ -6,7 +6,7 @@ use crate::analyse::stops;
 use crate::analyse::study::{Study, reach};
 use crate::autodiff::barrier_span;
 use crate::diag::{Code, Diagnostic};
-use crate::ir::Role;
+use crate::ir::{NodeId, Role};
 use crate::lower::Module;
 
 pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
@@ -24,7 +24,13 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
         let below = reach(graph, *node, &[], false);
         let trains = module.params.values().any(|param| below[param.node.index()]);
         let is_reached = open.iter().any(|open| open[node.index()]);
-        if trains && (live.reaches(*node) || differentiated.iter().any(|below| below[node.index()])) {
+        // `at(loss, …)` is a copy of it.
+        let is_copy = |id: NodeId| {
+            let (one, other) = (graph.node(id), graph.node(*node));
+            one.op == other.op && one.provenance == other.provenance && live.reaches(id)
+        };
+        let is_live = || live.reaches(*node) || graph.ids().any(is_copy);
+        if trains && (is_live() || differentiated.iter().any(|below| below[node.index()])) {
             continue;
         }
         let (why, help) = if !trains {

@@ -1,10 +1,13 @@
 //! Weight decay or joint clipping that reaches the weights of losses: it pulls them to 0, or lets the model's gradients
 //! decide how far they move.
 //!
-//! Decay: with the gradient held fixed, the derivative of the next value by the present one is less than 1. Joint clipping:
+//! Decay: with the gradient held fixed, the derivative of the next value by the present one is less than 1, or, at a point, a
+//! step without a gradient draws the param to 0. Joint clipping:
 //! the next value reads gradients of other params.
 
+use crate::analyse::facts::Facts;
 use crate::analyse::interval::{Interval, Intervals, intervals};
+use crate::analyse::stepping::Stepping;
 use crate::analyse::study::{Study, reach, unclamped, without_gradients};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Graph, NodeId, Role};
@@ -13,7 +16,8 @@ use crate::ops::Op;
 use crate::passes::gradients;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
+pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
+    let stepping = Stepping::of(module, facts);
     let weighs = studies.iter().flat_map(|study| &study.weights).filter(|weight| !weight.weighs.is_empty());
     let weighing: BTreeSet<_> = weighs.map(|weight| weight.node).collect();
     let is_weight = |param: &crate::lower::ParamInfo| param.owner == Owner::Combiner || weighing.contains(&param.node);
@@ -25,7 +29,9 @@ pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
         let slope = gradients(&mut graph, step, &[param.node])[0];
         let kept = intervals(&graph, &BTreeMap::new())[slope.index()];
         // An optimizer that rests on some steps keeps all of the weight there, and a schedule some more than at other steps.
-        let decays = kept.high < 1.0 || (kept.high == 1.0 && kept.low < 1.0 && kept.low.is_finite());
+        let decays = kept.high < 1.0
+            || (kept.high == 1.0 && kept.low < 1.0 && kept.low.is_finite())
+            || stepping.step(path, next).is_some_and(|step| step.decays());
         let depends = reach(&graph, next, &[], true);
         let is_other = |id: &NodeId| {
             matches!(module.graph.op(*id), Op::Gradient(_)) && module.graph.operands(*id)[1] != param.node
@@ -77,13 +83,19 @@ fn penalties(module: &Module, studies: &[Study], weighing: &BTreeSet<NodeId>) ->
         if nodes.is_empty() {
             continue;
         }
+        // Losses at 0, and what is made of them, are none of these terms.
+        let is_of_losses = |loss: NodeId| {
+            let below = reach(&study.graph, loss, &[], true);
+            study.branches.iter().any(|branch| below[branch.node.index()])
+        };
+        let all = module.losses.values().chain(module.branches.values()).map(|(loss, _)| *loss);
+        let losses: Vec<NodeId> = all.filter(|loss| is_of_losses(*loss)).collect();
         let slopes = gradients(&mut graph, study.node, &nodes);
         let bounds = Intervals::new(&graph);
         let asked = graph.slice_back(slopes.iter().copied());
         for ((path, param), slope) in weights.iter().zip(slopes) {
             let at = |weight: Interval| {
-                let mut known: BTreeMap<NodeId, Interval> =
-                    study.branches.iter().map(|branch| (branch.node, Interval::ZERO)).collect();
+                let mut known: BTreeMap<NodeId, Interval> = losses.iter().map(|loss| (*loss, Interval::ZERO)).collect();
                 known.insert(param.node, weight);
                 bounds.refined(&known, Some(&asked), |_, found, _| found)
             };

@@ -8,9 +8,9 @@ use crate::analyse::interval::Interval;
 use crate::analyse::points::{Domain, Formula, Question, data_domains, elements};
 use crate::analyse::rest::{Rest, rest_of_slope};
 use crate::analyse::sign::{Sign, sign};
-use crate::analyse::study::{Branch, Study};
+use crate::analyse::study::{Branch, Study, outer_studies};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::NodeId;
+use crate::ir::{DType, NodeId};
 use crate::lower::{Module, Owner};
 use crate::ops::{Input, InputKind, Op};
 use std::collections::BTreeMap;
@@ -24,10 +24,18 @@ const ROUNDING: f64 = 1e-4;
 
 pub(super) fn run(module: &Module, studies: &[Study]) -> Vec<Diagnostic> {
     let mut findings: Vec<Diagnostic> = Vec::new();
-    for study in studies {
+    // A loss of losses may be negative where none of these is: `log(a)`, an inner `uncertainty`.
+    let is_sound =
+        |study: &Study| study.branches.iter().all(|branch| !matches!(sign(study, branch), Sign::Negative { .. }));
+    let outer = outer_studies(module);
+    let outer = if outer.is_empty() || !studies.iter().all(is_sound) { Vec::new() } else { outer };
+    let leaf = |branch: &Branch, study: &Study| (branch.node, Domain::Loss(study.usual[branch.node.index()]));
+    let leaves: BTreeMap<NodeId, Domain> =
+        studies.iter().flat_map(|study| study.branches.iter().map(move |branch| leaf(branch, study))).collect();
+    for study in studies.iter().chain(&outer) {
         for branch in study.branches.iter().filter(|branch| branch.trains && branch.own.low < 0.0) {
             let Some(harm) = harm(study, branch) else { continue };
-            let Some(least) = least(module, study, branch) else { continue };
+            let Some(least) = least(module, study, branch, &leaves) else { continue };
             let finding = Diagnostic::warning(
                 Code::L0014,
                 format!("`{}` may be negative, which `{}` is not made for", branch.name, study.name),
@@ -50,7 +58,9 @@ fn harm(study: &Study, branch: &Branch) -> Option<String> {
     domains.insert(branch.node, Domain::Loss(Interval::new(f64::NEG_INFINITY, 0.0)));
     let mut bounds = study.usual.clone();
     bounds[branch.node.index()] = Interval::ALL;
-    let usual = Question { graph: &study.graph, domains: &study.domains, bounds: &study.usual };
+    let mut not_negative = study.domains.clone();
+    not_negative.insert(branch.node, Domain::Loss(Interval::NOT_NEGATIVE));
+    let usual = Question { graph: &study.graph, domains: &not_negative, bounds: &study.usual };
     let below = Question { graph: &study.graph, domains: &domains, bounds: &bounds };
     let live: Vec<NodeId> =
         study.weights.iter().map(|weight| weight.node).chain(study.branches.iter().map(|b| b.node)).collect();
@@ -90,16 +100,25 @@ fn is_finite(formula: &Formula, points: usize) -> bool {
         .all(|number| formula.at(&formula.point(number)).iter().flat_map(elements).all(f64::is_finite))
 }
 
-/// The least value that the loss's formula was found to have, where that is negative for each way to take the data.
-fn least(module: &Module, study: &Study, branch: &Branch) -> Option<f64> {
+/// The least value that the loss's formula was found to have, where that is negative for each way to take the data. Losses
+/// that it is made of are losses.
+fn least(module: &Module, study: &Study, branch: &Branch, leaves: &BTreeMap<NodeId, Domain>) -> Option<f64> {
     let mut found = f64::NEG_INFINITY;
-    for data in data_domains(module, &study.graph, &study.usual) {
+    // Labels of any class, and all of one: a blank between labels is no label of `ctc`.
+    let ones = |id: &NodeId| matches!(study.graph.op(*id), Op::Input(Input { kind: InputKind::Input | InputKind::Target, ty }) if ty.dtype == DType::I32);
+    let ones: Vec<(NodeId, Domain)> = study.graph.ids().filter(ones).map(|id| (id, Domain::Whole(1, 1))).collect();
+    let mut ways: Vec<BTreeMap<NodeId, Domain>> = data_domains(module, &study.graph, &study.usual).into();
+    if let (false, Some(first)) = (ones.is_empty(), ways.first().cloned()) {
+        ways.push(first.into_iter().chain(ones).collect());
+    }
+    for data in ways {
         let domains: BTreeMap<NodeId, Domain> = study
             .domains
             .iter()
             .filter(|(_, domain)| !matches!(domain, Domain::Loss(_)))
             .map(|(id, domain)| (*id, domain.clone()))
             .chain(data)
+            .chain(leaves.iter().filter(|(id, _)| **id != branch.node).map(|(id, domain)| (*id, domain.clone())))
             .collect();
         let question = Question { graph: &study.graph, domains: &domains, bounds: &study.usual };
         // What a target is put to is computed; the model before it is cut where it is dear.

@@ -23,6 +23,7 @@ mod weight_collapse;
 mod wrong_scale;
 
 use super::facts::Facts;
+use super::opened::opened;
 use super::study::{Study, studies, without_gradients};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::{Module, Watched};
@@ -63,7 +64,11 @@ pub const LINTS: &[Lint] = &[
     Lint { name: "unstable", code: Code::L0007, run: |asked| unstable::run(asked.module, asked.facts) },
     Lint { name: "unbounded-below", code: Code::L0008, run: |asked| unbounded_below::run(asked.module, asked.studies) },
     Lint { name: "constant-weight", code: Code::L0009, run: |asked| constant_weight::run(asked.module, asked.studies) },
-    Lint { name: "decayed-weight", code: Code::L0010, run: |asked| decayed_weight::run(asked.module, asked.studies) },
+    Lint {
+        name: "decayed-weight",
+        code: Code::L0010,
+        run: |asked| decayed_weight::run(asked.module, asked.studies, asked.facts),
+    },
     // Which value is watched is also said by a run's config: that is asked apart.
     Lint {
         name: "moving-monitor",
@@ -88,13 +93,16 @@ pub const LINTS: &[Lint] = &[
         code: Code::L0024,
         run: |asked| averaged_before_weights::run(asked.module),
     },
+    // Told by a run, which knows its steps and batches: `analyse::running_values`.
+    Lint { name: "unsettled-statistics", code: Code::L0025, run: |_| Vec::new() },
+    Lint { name: "batch-of-one", code: Code::L0026, run: |_| Vec::new() },
 ];
 
 /// The findings of all lints on a module, as the policy lets them through.
 pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec<Diagnostic> {
     let studies = studies(module);
-    let graph = without_gradients(module);
-    let facts = Facts::of(module, &graph);
+    let (graph, loops) = opened(without_gradients(module));
+    let facts = Facts::of(module, &graph, &loops);
     let asked = Asked { module, studies: &studies, facts: &facts };
     let mut findings = Vec::new();
     for lint in LINTS {

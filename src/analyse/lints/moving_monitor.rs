@@ -2,7 +2,7 @@
 //!
 //! A run's config says what is watched; a spec's own comparisons, such as those of `reduce_on_plateau`, watch too.
 
-use crate::analyse::study::{Study, reach};
+use crate::analyse::study::{Study, at_prediction, reach};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{NodeId, Role};
 use crate::lower::{Module, Owner, Watched};
@@ -93,7 +93,7 @@ fn mover(module: &Module, studies: &[Study], node: NodeId) -> Option<(Span, Stri
     }
     // A loss that combines no other is what it is; what it reads of states and the clock is its model's.
     let leaves: Vec<NodeId> = leaf_losses(module).into_iter().filter(|leaf| *leaf != node).collect();
-    let above = reach(graph, node, &leaves, true);
+    let above = at_prediction(graph, node, &leaves);
     let combines = leaves.iter().any(|leaf| above[leaf.index()]);
     let state = module.states.iter().find(|(_, state)| combines && above[state.node.index()]);
     if let Some((path, state)) = state {

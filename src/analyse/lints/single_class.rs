@@ -1,7 +1,9 @@
-//! A choice among one: the largest of a single score is always the first, the softmax of a single score always 1.
+//! A choice among one: the largest of a single score is always the first, the softmax of a single score, and its share of
+//! itself, always 1.
 
 use crate::diag::{Code, Diagnostic};
-use crate::lower::Module;
+use crate::ir::{DType, Dim};
+use crate::lower::{Meaning, Module};
 use crate::ops::Op;
 
 pub(super) fn run(module: &Module) -> Vec<Diagnostic> {
@@ -28,11 +30,36 @@ pub(super) fn run(module: &Module) -> Vec<Diagnostic> {
             continue;
         }
         let span = graph.node(id).provenance.span;
-        let finding =
-            Diagnostic::warning(Code::L0023, what).at(span, format!("of {ty}, along axis {axis}")).with_help(help);
-        if !findings.iter().any(|other| other.primary == finding.primary) {
-            findings.push(finding);
+        add(
+            &mut findings,
+            Diagnostic::warning(Code::L0023, what).at(span, format!("of {ty}, along axis {axis}")).with_help(help),
+        );
+    }
+    for meant in &module.meant {
+        let (ty, label) = (graph.ty(meant.value), meant.label.map(|label| graph.ty(label)));
+        let is_single = ty.shape.last().is_some_and(Dim::is_one);
+        // A class is chosen among the scores of the last axis.
+        let is_choice = label.is_some_and(|label| label.dtype == DType::I32 && label.rank() + 1 == ty.rank());
+        if !is_single || !(is_choice || meant.meaning == Meaning::Shares) {
+            continue;
         }
+        let what = format!("`{}` chooses among classes and is given the score of one", meant.by);
+        add(
+            &mut findings,
+            Diagnostic::warning(Code::L0023, what)
+                .at(meant.span, format!("of {ty}, along its last axis"))
+                .with_help("of a probability `[batch, 1]` take `binary_crossentropy` and `binary_accuracy`"),
+        );
     }
     findings
+}
+
+/// One finding a place.
+fn add(findings: &mut Vec<Diagnostic>, finding: Diagnostic) {
+    if !findings
+        .iter()
+        .any(|other| other.primary.as_ref().map(|at| at.span) == finding.primary.as_ref().map(|at| at.span))
+    {
+        findings.push(finding);
+    }
 }

@@ -4,7 +4,7 @@
 //! whatever the losses are ([`rest`]). Where that cannot be asked: when those coefficients do not depend on the losses and the
 //! pull vanishes where the losses do.
 
-use crate::analyse::rest::{Rest, rest, rest_of_unnamed};
+use crate::analyse::rest::{Rest, rest, rest_of_turned, rest_of_unnamed};
 use crate::analyse::study::{Study, Weight, reach};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::lower::{Module, Owner};
@@ -44,7 +44,11 @@ fn collapses(study: &Study, weight: &Weight) -> bool {
         return false;
     }
     match rest(study, weight) {
-        Rest::Nowhere => true,
+        // A loss that is never positive where one that is at least 0 is meant: `loss-may-be-negative` tells.
+        Rest::Nowhere => {
+            let is_negative = weight.weighs.iter().any(|at| study.branches[*at].own.high <= 0.0);
+            !(is_negative && rest_of_turned(study, weight) == Rest::Inside)
+        }
         Rest::Inside | Rest::Other => false,
         Rest::Unknown => is_plain_factor(study, weight),
     }

@@ -27,6 +27,9 @@ const SIZES: [usize; 2] = [3, 24];
 /// A value with more elements than this is dear.
 const LARGE: f64 = 2048.0;
 
+/// A product with more arithmetic than this is dear.
+const LARGE_PRODUCT: f64 = 20_000.0;
+
 /// Arithmetic of one evaluation beyond which a formula is not evaluated at all.
 const MOST_WORK: f64 = 400_000.0;
 
@@ -146,15 +149,30 @@ impl Question<'_> {
         (found.into_iter().collect(), leaves)
     }
 
-    /// Products and loops over data are the model; those of weights and states alone belong to what is asked.
+    /// Loops over data and products of data with a param, or large ones, are the model; others belong to what is asked.
     fn is_dear(&self, id: NodeId, is_of_data: bool) -> bool {
         let sizes = self.sizes(SIZES[0]);
         let extents = |id: NodeId| self.graph.ty(id).bind(&sizes).known_shape();
         let operands: Option<Vec<Vec<usize>>> = self.graph.operands(id).into_iter().map(extents).collect();
         let (Some(operands), Some(result)) = (operands, extents(id)) else { return true };
         let extents = Extents { operands: &operands, result: &result };
-        let is_product = matches!(self.graph.op(id).work(extents), Work::Products { .. } | Work::Loop { .. });
-        (is_product && is_of_data) || extents.largest() > LARGE
+        let reads_param = || self.graph.operands(id).into_iter().any(|operand| self.is_param(operand));
+        let is_model = match self.graph.op(id).work(extents) {
+            Work::Loop { .. } => true,
+            Work::Products { flops } => flops > LARGE_PRODUCT || reads_param(),
+            _ => false,
+        };
+        (is_model && is_of_data) || extents.largest() > LARGE
+    }
+
+    /// A param, in some shape.
+    fn is_param(&self, mut id: NodeId) -> bool {
+        while let (Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_), [operand]) =
+            (self.graph.op(id), self.graph.operands(id).as_slice())
+        {
+            id = *operand;
+        }
+        matches!(self.graph.op(id), Op::Input(input) if input.kind == InputKind::Param)
     }
 
     fn has_open_dims(&self, order: &[NodeId]) -> bool {

@@ -13,11 +13,11 @@ use crate::ops::{self, Op};
 fn unary(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: impl Into<Op>, fold: fn(f64) -> f64) -> Lowered<Value> {
     if let Some((Value::Number { value, .. }, at)) = m.get(0) {
         let (result, at) = (fold(*value), *at);
-        if result.is_nan() {
+        if result.is_nan() || (result.is_infinite() && value.is_finite()) {
             return Err(l.error(
                 Code::E0303,
                 at,
-                format!("the function is not defined at {value}"),
+                format!("the function has no finite value at {value}"),
                 "outside its domain",
             ));
         }

@@ -83,6 +83,12 @@ pub(super) fn keyword(rule: Rule) -> Option<&'static str> {
         Rule::trains_word => "`trains`",
         Rule::only_word => "`only`",
         Rule::never_word => "`never`",
+        Rule::predict_word => "`predict`",
+        Rule::draws_word => "`draws`",
+        Rule::nothing_word => "`nothing`",
+        Rule::reads_word => "`reads`",
+        Rule::no_word => "`no`",
+        Rule::weight_word => "`weight`",
         _ => return None,
     })
 }
@@ -105,6 +111,9 @@ pub(super) fn phrase(rule: Rule) -> Option<&'static str> {
         Rule::trains_clause | Rule::trains => "`trains`",
         Rule::trains_only => "`trains only`",
         Rule::never_trains => "`never trains`",
+        Rule::predict_contract => "`predict draws nothing`",
+        Rule::draws_nothing => "`draws nothing`",
+        Rule::reads_no_weight => "`reads no loss weight`",
         Rule::shape_clause | Rule::colon => "`:`",
         Rule::open_paren => "`(`",
         Rule::close_paren => "`)`",

@@ -10,6 +10,8 @@
 //! counts. A divisor of either sign counts as 0 somewhere when it surely takes all numbers ([`super::free`]). A target is 0 or 1
 //! where that is enough.
 
+mod guards;
+
 use super::facts::Facts;
 use super::free::Free;
 use super::interval::{Interval, Intervals};
@@ -78,6 +80,10 @@ pub(super) struct Domains<'g> {
     is_nonzero: Vec<bool>,
     /// a gradient passes through it to a param
     is_live: Vec<bool>,
+    /// the inner products of the losses' gradients
+    gramians: Vec<NodeId>,
+    /// the value is computed of these and of no other value that data or params decide
+    by_gramian: Vec<bool>,
     /// an exponential makes it infinite
     overflows: Vec<bool>,
 }
@@ -99,12 +105,15 @@ impl<'g> Domains<'g> {
             labelled: OnceCell::new(),
             is_nonzero: none(),
             is_live: none(),
+            gramians: module.gramians.clone(),
+            by_gramian: none(),
             overflows: none(),
         };
         for (node, _) in module.losses.values().chain(module.branches.values()) {
             domains.is_named_loss[node.index()] = true;
         }
         domains.follow_leaves();
+        domains.follow_gramians();
         domains.bounds = READINGS.map(|reading| domains.refined(&facts.known, reading));
         domains.follow_values();
         domains.follow_gradients(module);
@@ -136,6 +145,26 @@ impl<'g> Domains<'g> {
                     && self.by_target[id.index()]
                     && self.facts.by_param[id.index()];
             }
+        }
+    }
+
+    /// Notes what is computed of inner products of gradients alone.
+    fn follow_gramians(&mut self) {
+        let graph = self.graph;
+        let mut is_other = vec![false; graph.len()];
+        for id in graph.ids().filter(|_| !self.gramians.is_empty()) {
+            let operands = graph.operands(id);
+            let any = |marks: &[bool]| operands.iter().any(|operand| marks[operand.index()]);
+            let is_gramian = self.gramians.contains(&id);
+            let is_source = match graph.op(id) {
+                Op::Input(input) => {
+                    matches!(input.kind, InputKind::Input | InputKind::Target | InputKind::Param) && input.ty.is_float()
+                }
+                Op::Random(_) => true,
+                _ => false,
+            };
+            is_other[id.index()] = !is_gramian && (is_source || any(&is_other));
+            self.by_gramian[id.index()] = is_gramian || (!is_other[id.index()] && any(&self.by_gramian));
         }
     }
 
@@ -186,6 +215,17 @@ impl<'g> Domains<'g> {
         for root in roots {
             for (id, reached) in graph.ids().zip(reach(graph, root, &[], false)) {
                 self.is_live[id.index()] |= reached && trains[id.index()];
+            }
+        }
+        for one in self.facts.loops {
+            if !one.results.iter().any(|result| self.is_live[result.index()]) {
+                continue;
+            }
+            for end in &one.ends {
+                let reached = reach(graph, *end, &[], false);
+                for id in graph.ids().skip(one.first) {
+                    self.is_live[id.index()] |= reached[id.index()] && trains[id.index()];
+                }
             }
         }
     }
@@ -265,6 +305,9 @@ impl<'g> Domains<'g> {
             return None;
         }
         if self.by_target[operand.index()] && inside(self.labelled()[reading as usize][operand.index()]) {
+            return None;
+        }
+        if self.is_inside_by_gramian(domain, operand) {
             return None;
         }
         let is_guarded_late = self.is_chosen(id, operand);
@@ -387,147 +430,4 @@ fn inner(graph: &Graph, mut id: NodeId) -> NodeId {
         id = graph.operands(id)[0];
     }
     id
-}
-
-/// A value compared with a number: below, at or above it.
-struct Comparison {
-    number: f64,
-    may_be_below: bool,
-    may_be_equal: bool,
-    may_be_above: bool,
-}
-
-/// What is known of nodes besides their ops' bounds.
-impl Domains<'_> {
-    fn of_node(&self, id: NodeId, found: Interval, so_far: &[Interval], reading: Reading) -> Interval {
-        let operands = self.graph.operands(id);
-        let at_least = |low: f64| Interval::new(found.low.max(low), found.high.max(low));
-        let is_mean = reading != Reading::Root && self.is_mean_loss[id.index()];
-        if (self.is_named_loss[id.index()] || is_mean) && found.high > 0.0 {
-            return at_least(ABOVE_ZERO);
-        }
-        let is_above = reading != Reading::Logarithm;
-        match self.graph.op(id) {
-            Op::Input(input) if input.kind == InputKind::State && found.low >= 0.0 => at_least(ABOVE_ZERO),
-            Op::Exp(_) => at_least(ABOVE_ZERO),
-            Op::Softplus(_) if is_above => at_least(ABOVE_ZERO),
-            Op::Sigmoid(_) | Op::Softmax(_) if is_above && found == Interval::UNIT => {
-                Interval::new(ABOVE_ZERO, 1.0 - ABOVE_ZERO)
-            }
-            Op::Sub(_) if self.is_largest_of(operands[1], operands[0]) => found.min(Interval::ZERO),
-            Op::Sum(_) if self.has_largest(operands[0]) => at_least(1.0),
-            Op::Sum(_) if found.low == 0.0 && self.facts.by_param[id.index()] && !self.by_other[id.index()] => {
-                at_least(ABOVE_ZERO)
-            }
-            Op::Select(_) => self.branch(&operands, 1, so_far).hull(self.branch(&operands, 2, so_far)),
-            _ => found,
-        }
-    }
-
-    /// Whether `b` is the largest of the elements of `a`.
-    fn is_largest_of(&self, b: NodeId, a: NodeId) -> bool {
-        let b = inner(self.graph, b);
-        let a = inner(self.graph, a);
-        matches!(self.graph.op(b), Op::MaxReduce(_))
-            && self.intervals.are_same(inner(self.graph, self.graph.operands(b)[0]), a)
-    }
-
-    /// `exp(x - max(x))`, one of whose elements is 1.
-    fn has_largest(&self, id: NodeId) -> bool {
-        let id = inner(self.graph, id);
-        let Op::Exp(_) = self.graph.op(id) else { return false };
-        let shifted = inner(self.graph, self.graph.operands(id)[0]);
-        let sides = self.graph.operands(shifted);
-        matches!(self.graph.op(shifted), Op::Sub(_)) && self.is_largest_of(sides[1], sides[0])
-    }
-
-    /// The bounds of a branch of a `where`, as far as its mask says more.
-    fn branch(&self, operands: &[NodeId], slot: usize, so_far: &[Interval]) -> Interval {
-        let found = so_far[operands[slot].index()];
-        let value = inner(self.graph, operands[slot]);
-        let Some(comparison) = self.comparison(operands[0], slot == 1, value, so_far) else { return found };
-        let number = comparison.number;
-        // Next to 0, which a positive number is not.
-        let next = |at: f64, step: f64| if at == 0.0 { step } else { at };
-        let low = match (comparison.may_be_below, comparison.may_be_equal) {
-            (true, _) => found.low,
-            (false, true) => number,
-            (false, false) => next(number, ABOVE_ZERO),
-        };
-        let high = match (comparison.may_be_above, comparison.may_be_equal) {
-            (true, _) => found.high,
-            (false, true) => number,
-            (false, false) => next(number, -ABOVE_ZERO),
-        };
-        // What is at least 0, and not 0, is above it.
-        let is_not = comparison.may_be_below && comparison.may_be_above && !comparison.may_be_equal;
-        let low = if is_not && number == 0.0 && found.low == 0.0 { ABOVE_ZERO } else { low };
-        Interval::new(found.low.max(low), found.high.min(high).max(found.low.max(low)))
-    }
-
-    /// What a mask says of a value where it holds, or where it does not.
-    fn comparison(&self, mask: NodeId, holds: bool, of: NodeId, so_far: &[Interval]) -> Option<Comparison> {
-        let mask = inner(self.graph, mask);
-        let operands = self.graph.operands(mask);
-        let (below, equal) = match self.graph.op(mask) {
-            Op::Not(_) => return self.comparison(operands[0], !holds, of, so_far),
-            Op::And(_) if holds => return operands.iter().find_map(|side| self.comparison(*side, holds, of, so_far)),
-            Op::Or(_) if !holds => return operands.iter().find_map(|side| self.comparison(*side, holds, of, so_far)),
-            Op::Less(_) => (true, false),
-            Op::LessEqual(_) => (true, true),
-            Op::Equal(_) => (false, true),
-            _ => return None,
-        };
-        let above = false;
-        let number = |id: NodeId| Some(so_far[id.index()]).filter(|bounds| bounds.is_point()).map(|bounds| bounds.low);
-        let (value, number, is_mirrored) = match (number(operands[0]), number(operands[1])) {
-            (None, Some(number)) => (operands[0], number, false),
-            (Some(number), None) => (operands[1], number, true),
-            _ => return None,
-        };
-        if !self.intervals.are_same(inner(self.graph, value), of) {
-            return None;
-        }
-        let flip = |may: bool| may == holds;
-        let (below, equal, above) = (flip(below), flip(equal), flip(above));
-        let (below, above) = if is_mirrored { (above, below) } else { (below, above) };
-        Some(Comparison { number, may_be_below: below, may_be_equal: equal, may_be_above: above })
-    }
-
-    /// Whether a node is never 0 for a reason that bounds do not hold.
-    fn is_known_nonzero(&self, id: NodeId) -> bool {
-        let (operands, so_far) = (self.graph.operands(id), &self.is_nonzero);
-        match self.graph.op(id) {
-            Op::Reshape(_) | Op::Broadcast(_) | Op::StopGradient(_) | Op::Transpose(_) | Op::Neg(_) | Op::Abs(_) => {
-                so_far[operands[0].index()]
-            }
-            Op::Mul(_) => so_far[operands[0].index()] && so_far[operands[1].index()],
-            Op::Select(_) => [1, 2].into_iter().all(|slot| {
-                let value = inner(self.graph, operands[slot]);
-                let constant = matches!(self.graph.op(value), Op::Constant(constant) if constant.value.0 != 0.0);
-                constant || so_far[operands[slot].index()] || self.excludes_zero(operands[0], slot == 1, value)
-            }),
-            _ => false,
-        }
-    }
-
-    /// Whether a mask that holds, or does not, says that a value is not 0.
-    fn excludes_zero(&self, mask: NodeId, holds: bool, value: NodeId) -> bool {
-        let mask = inner(self.graph, mask);
-        let operands = self.graph.operands(mask);
-        let is_zero = |id: NodeId| matches!(self.graph.op(inner(self.graph, id)), Op::Constant(constant) if constant.value.0 == 0.0);
-        let is_value = |id: NodeId| self.intervals.are_same(inner(self.graph, id), value);
-        match self.graph.op(mask) {
-            Op::Not(_) => self.excludes_zero(operands[0], !holds, value),
-            // A condition made of the value, such as `abs(x) * y > 1e-6`, is there to keep it from 0.
-            Op::Less(_) | Op::LessEqual(_) | Op::And(_) if holds => {
-                let below = reach(self.graph, mask, &[], true);
-                self.graph.ids().any(|id| below[id.index()] && self.intervals.are_same(id, value))
-            }
-            Op::Equal(_) if !holds => {
-                (is_zero(operands[0]) && is_value(operands[1])) || (is_zero(operands[1]) && is_value(operands[0]))
-            }
-            _ => false,
-        }
-    }
 }
