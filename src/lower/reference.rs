@@ -4,6 +4,7 @@ use super::counterparts;
 use super::library::{Library, STANDARD_LIBRARY};
 use super::{builtins, signature};
 use crate::syntax::ast::StatementKind;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// One definition of the library, or one built-in function.
@@ -58,9 +59,11 @@ pub fn counterpart_help(entries: &[Entry], name: &str) -> Option<String> {
     let has = |entry: &&Entry, argument: &str| argument_names(&entry.signature).any(|name| name == argument);
     let argument =
         counterparts::arguments_named(name).find(|argument| entries.iter().any(|entry| has(&entry, argument)))?;
-    // A function of the library's own says less than what a spec calls.
-    let called = entries.iter().filter(|entry| has(entry, argument));
-    let entry = called.min_by_key(|entry| matches!(entry.kind, "fn" | "built-in"))?;
+    // A function of the library's own says less than what a spec calls, and one of many of its kind more than one of a few.
+    let called: Vec<&Entry> = entries.iter().filter(|entry| has(entry, argument)).collect();
+    let count = |kind: &str| called.iter().filter(|entry| entry.kind == kind).count();
+    let rank = |entry: &Entry| (matches!(entry.kind, "fn" | "built-in"), Reverse(count(entry.kind)));
+    let entry = called.iter().min_by_key(|entry| rank(entry))?;
     Some(format!("an argument that is called `{argument}` here, as of `{}`", entry.name))
 }
 

@@ -324,8 +324,9 @@ fn composition(std: &Std, draws: &mut Draws) -> Option<String> {
             value = format!("h{depth}");
         }
     }
+    // With one shared param alone all gradients are parallel, and what methods make of that is decided by rounding.
     let heads = format!(
-        "{text}let a = {value} |> flatten |> dense(units=6)\nlet b = {value} |> flatten |> dense(units=6, activation=sigmoid)\n"
+        "{text}let trunk = {value} |> flatten |> dense(units=6)\nlet a = trunk |> dense(units=6)\nlet b = trunk |> dense(units=6, activation=sigmoid)\n"
     );
     let loss = losses.iter().cycle().skip(draws.below(losses.len())).take(losses.len()).find_map(|entry| {
         let line = format!("loss la = mean(square(t2 - a), axes=1)\nloss lb = mean({}(t2, b))\n", entry.name);

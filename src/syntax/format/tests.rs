@@ -92,8 +92,8 @@ fn long_lines_are_broken() {
     );
     // What makes a list of another one takes no comma, its elements do.
     check(
-        &format!("let a = [f({name}, {name}, {name}) for x in {name}]"),
-        &format!("let a = [\n    f({name}, {name}, {name}) for x in {name}\n]\n"),
+        &format!("let a = [f({name}, {name}) for x in a_name_of_eighteen]"),
+        &format!("let a = [\n    f({name}, {name}) for x in a_name_of_eighteen\n]\n"),
     );
 }
 
