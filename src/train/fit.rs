@@ -27,6 +27,7 @@ use settings::prepare;
 use std::sync::Arc;
 use wrong::{MOST_SKIPPED, bad_value};
 
+#[cfg(feature = "files")]
 pub(super) use drive::drive;
 pub use drive::{Event, Observer, Running, fit};
 pub(super) use settings::no_batch;

@@ -48,6 +48,7 @@ mod start;
 #[cfg(feature = "files")]
 mod start_from;
 mod state;
+#[cfg(feature = "files")]
 mod statistics;
 mod sums;
 mod trainer;
