@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use crate::diag::{Code, Diagnostic};
 
 use super::check::place_of;
-use super::npy::{self, Header, NpyError, Stored};
+use super::npy::{self, Header, NpyError, RowValues, Stored};
 use super::npz::Archive;
 use super::{ColumnSpec, DataSource, FieldSpec, Numbers, counted, csv, open_regular};
 
@@ -98,35 +98,18 @@ impl ArrayFile {
     }
 
     /// Gives the rows `start..stop` of an array in blocks of at most so many rows, until `give` has enough.
-    pub(super) fn read_blocks(
+    pub(super) fn read_blocks<V: RowValues>(
         &mut self,
         index: usize,
         rows: (usize, usize),
         block: usize,
-        give: &mut dyn FnMut(Numbers) -> bool,
+        give: &mut dyn FnMut(V) -> bool,
     ) -> Result<(), NpyError> {
         match self {
             Self::Npz(archive) => archive.read_blocks(index, rows, block, give),
             Self::Npy { reader, header, values_at, len, .. } => {
                 reader.seek(SeekFrom::Start(*values_at))?;
-                npy::read_blocks(reader, header, *len, rows, block, give)
-            }
-        }
-    }
-
-    /// As [`ArrayFile::read_blocks`], of an array of texts.
-    pub(super) fn read_text_blocks(
-        &mut self,
-        index: usize,
-        rows: (usize, usize),
-        block: usize,
-        give: &mut dyn FnMut(Vec<String>) -> bool,
-    ) -> Result<(), NpyError> {
-        match self {
-            Self::Npz(archive) => archive.read_text_blocks(index, rows, block, give),
-            Self::Npy { reader, header, values_at, len, .. } => {
-                reader.seek(SeekFrom::Start(*values_at))?;
-                npy::read_text_blocks(reader, header, *len, rows, block, give)
+                V::read(reader, header, *len, rows, block, give)
             }
         }
     }

@@ -225,7 +225,7 @@ pub(super) fn read_values(
 }
 
 /// As [`read_values`], in blocks of at most so many rows, until `give` has enough of them.
-pub(super) fn read_blocks(
+fn read_blocks(
     reader: &mut impl Read,
     header: &Header,
     available: u64,
@@ -275,7 +275,7 @@ pub(super) fn read_blocks(
 
 /// Reads texts of the rows `start..stop` in blocks of at most so many rows, until `give` has enough of them. NUL characters at an
 /// end are padding.
-pub(super) fn read_text_blocks(
+fn read_text_blocks(
     reader: &mut impl Read,
     header: &Header,
     available: u64,
@@ -304,6 +304,45 @@ pub(super) fn read_text_blocks(
         }
     })?;
     wrong.map_or(Ok(()), Err)
+}
+
+/// What an array gives for some of its rows.
+pub(super) trait RowValues: Sized {
+    /// Reads the rows `start..stop` in blocks of at most so many rows, until `give` has enough of them.
+    fn read(
+        reader: &mut impl Read,
+        header: &Header,
+        available: u64,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Self) -> bool,
+    ) -> Result<(), NpyError>;
+}
+
+impl RowValues for Numbers {
+    fn read(
+        reader: &mut impl Read,
+        header: &Header,
+        available: u64,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Self) -> bool,
+    ) -> Result<(), NpyError> {
+        read_blocks(reader, header, available, rows, block, give)
+    }
+}
+
+impl RowValues for Vec<String> {
+    fn read(
+        reader: &mut impl Read,
+        header: &Header,
+        available: u64,
+        rows: (usize, usize),
+        block: usize,
+        give: &mut dyn FnMut(Self) -> bool,
+    ) -> Result<(), NpyError> {
+        read_text_blocks(reader, header, available, rows, block, give)
+    }
 }
 
 /// A text by its codes; none where they are no characters.

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek};
 use zip::ZipArchive;
 
 use super::Numbers;
-use super::npy::{self, Header, NpyError, Stored};
+use super::npy::{self, Header, NpyError, RowValues, Stored};
 
 /// The most bytes that all arrays of an archive together may claim.
 const LARGEST_ARCHIVE: u64 = 16 << 30;
@@ -69,39 +69,17 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     /// Gives the rows `start..stop` of one array in blocks of at most so many rows, until `give` has enough.
-    pub(super) fn read_blocks(
+    pub(super) fn read_blocks<V: RowValues>(
         &mut self,
         index: usize,
         rows: (usize, usize),
         block: usize,
-        give: &mut dyn FnMut(Numbers) -> bool,
+        give: &mut dyn FnMut(V) -> bool,
     ) -> Result<(), NpyError> {
         self.with_entry(index, |mut entry, header, size| {
             let mut goes_on = true;
-            npy::read_blocks(&mut entry, header, size, rows, block, &mut |values| {
+            V::read(&mut entry, header, size, rows, block, &mut |values| {
                 goes_on = give(values);
-                goes_on
-            })?;
-            if goes_on {
-                // To the checksum, as in `read`.
-                io::copy(&mut entry.take(size.saturating_add(1)), &mut io::sink())?;
-            }
-            Ok(())
-        })
-    }
-
-    /// As [`Archive::read_blocks`], of an array of texts.
-    pub(super) fn read_text_blocks(
-        &mut self,
-        index: usize,
-        rows: (usize, usize),
-        block: usize,
-        give: &mut dyn FnMut(Vec<String>) -> bool,
-    ) -> Result<(), NpyError> {
-        self.with_entry(index, |mut entry, header, size| {
-            let mut goes_on = true;
-            npy::read_text_blocks(&mut entry, header, size, rows, block, &mut |texts| {
-                goes_on = give(texts);
                 goes_on
             })?;
             if goes_on {

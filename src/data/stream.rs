@@ -14,7 +14,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 
 use super::load::{Loading, Review};
 use super::locate::{ArrayFile, Format, Located, LocatedColumns, Locator};
-use super::npy::{NpyError, Stored};
+use super::npy::{NpyError, RowValues, Stored};
 use super::{DataSource, Dataset, Field, FieldSpec, Numbers, csv};
 
 /// About as many values make a block.
@@ -328,9 +328,9 @@ fn open_arrays<'s>(
         return Ok((Body::Arrays(ArraysBody { fields: Vec::new(), once: Vec::new(), kept: Vec::new(), rows }), kept));
     }
     let lone = fields.first().map(|field| field.name.as_str());
-    let unpack = |index: usize| Unpacking::of_numbers(locator, lone, index, rows, block);
+    let unpack = |index: usize| Unpacking::begin(locator, lone, index, rows, block);
     let unpack_kept = |(index, kept): (usize, &Kept)| match kept.kind {
-        KeptKind::Text => Unpacking::of_texts(locator, lone, index, rows, block).map(KeptArray::Texts),
+        KeptKind::Text => Unpacking::begin(locator, lone, index, rows, block).map(KeptArray::Texts),
         KeptKind::Int | KeptKind::Float => unpack(index).map(KeptArray::Numbers),
     };
     let kept_arrays = indices.into_iter().zip(&kept).map(unpack_kept).collect::<Result<Vec<_>, _>>()?;
@@ -406,40 +406,13 @@ enum KeptArray {
 /// An array that a thread unpacks, in blocks.
 struct Unpacking<T>(Receiver<Result<T, NpyError>>);
 
-/// Reads the blocks of an array and gives each away, until nobody takes it.
-type ReadBlocks<T> =
-    fn(&mut ArrayFile, usize, (usize, usize), usize, &mut dyn FnMut(T) -> bool) -> Result<(), NpyError>;
-
-impl Unpacking<Numbers> {
-    fn of_numbers(
-        locator: Locator<'_>,
-        lone: Option<&str>,
-        index: usize,
-        rows: (usize, usize),
-        block: usize,
-    ) -> Result<Self, Diagnostic> {
-        Self::begin(locator, lone, (index, rows, block), ArrayFile::read_blocks)
-    }
-}
-
-impl Unpacking<Vec<String>> {
-    fn of_texts(
-        locator: Locator<'_>,
-        lone: Option<&str>,
-        index: usize,
-        rows: (usize, usize),
-        block: usize,
-    ) -> Result<Self, Diagnostic> {
-        Self::begin(locator, lone, (index, rows, block), ArrayFile::read_text_blocks)
-    }
-}
-
-impl<T: Send + 'static> Unpacking<T> {
+impl<T: RowValues + Send + 'static> Unpacking<T> {
     fn begin(
         locator: Locator<'_>,
         lone: Option<&str>,
-        (index, rows, block): (usize, (usize, usize), usize),
-        read: ReadBlocks<T>,
+        index: usize,
+        rows: (usize, usize),
+        block: usize,
     ) -> Result<Self, Diagnostic> {
         // A file of its own: each array is read from another place.
         let (format, file, len) = locator.open()?;
@@ -447,7 +420,7 @@ impl<T: Send + 'static> Unpacking<T> {
         let (sender, receiver) = sync_channel(1);
         let work = move || {
             let give = &mut |values| sender.send(Ok(values)).is_ok();
-            if let Err(error) = read(&mut arrays, index, rows, block, give) {
+            if let Err(error) = arrays.read_blocks(index, rows, block, give) {
                 // Who no longer listens has been told enough.
                 let _ = sender.send(Err(error));
             }
