@@ -12,7 +12,6 @@ use anabranch::plan::{
     BufferId, ConstantValue, Group, IndexMap, Loop, Place, Plan, Reference, Storage, Work, check, plan,
 };
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// Mutations that change something, over all programs.
 const MUTATIONS: usize = 1000;
@@ -524,11 +523,6 @@ fn chain(n_nodes: usize) -> Graph {
 fn plans_of_many_nodes_are_checked() {
     for n_nodes in [10_000, 100_000] {
         let graph = chain(n_nodes);
-        let start = Instant::now();
-        let made = plan(&graph);
-        let planned = start.elapsed();
-        assert_eq!(check(&made, &graph), Ok(()));
-        let checked = start.elapsed() - planned;
-        println!("{n_nodes} nodes: planned in {planned:?}, checked in {checked:?}");
+        assert_eq!(check(&plan(&graph), &graph), Ok(()));
     }
 }
