@@ -293,8 +293,16 @@ impl Locator<'_> {
         let mut diagnostic = self
             .mistake(Some(spec), format!("{} has no {what} `{name}`", self.file()))
             .with_note(format!("found: {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") }))
-            .with_note(format!("expected: the {what} of field `{}`", spec.name))
-            .with_suggestion(name, names.iter().map(String::as_str));
+            .with_note(format!("expected: the {what} of field `{}`", spec.name));
+        if let Some((first, last)) = numbered(spec, names) {
+            let field = &spec.name;
+            let said = match self.source.by_flag {
+                true => format!("`--columns {field}={first}..{last}`"),
+                false => format!("`columns: {{ {field}: {first}..{last} }}`"),
+            };
+            return diagnostic.with_help(format!("if it stands in `{first}` to `{last}`, say so: {said}"));
+        }
+        diagnostic = diagnostic.with_suggestion(name, names.iter().map(String::as_str));
         if spec.whole {
             let name = &spec.name;
             diagnostic = diagnostic
@@ -472,4 +480,13 @@ fn dims_text(shape: &[Option<usize>]) -> String {
 fn reshape_arguments(shape: &[Option<usize>]) -> String {
     let dims: Vec<String> = shape.iter().map(|dim| dim.map_or("-1".into(), |dim| dim.to_string())).collect();
     std::iter::once("-1".to_owned()).chain(dims).collect::<Vec<_>>().join(", ")
+}
+
+/// The first and the last of columns that are numbered by a field's name, `x_0`, `x_1`, …, as many as a row can be made of.
+fn numbered<'n>(spec: &FieldSpec, names: &'n [String]) -> Option<(&'n str, &'n str)> {
+    let number = |name: &str| name.strip_prefix(&spec.name)?.trim_start_matches('_').parse::<usize>().ok();
+    let found: Vec<(usize, &str)> = names.iter().filter_map(|name| Some((number(name)?, name.as_str()))).collect();
+    let in_order = found.windows(2).all(|pair| pair[0].0.checked_add(1) == Some(pair[1].0));
+    let [first, .., last] = &found[..] else { return None };
+    (in_order && shape_of(&spec.shape, found.len()).is_some()).then_some((first.1, last.1))
 }

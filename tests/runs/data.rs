@@ -99,6 +99,17 @@ fn all_mistakes_of_a_table_are_reported_at_once() {
 }
 
 #[test]
+fn columns_that_are_numbered_by_the_field_are_offered() {
+    let folder = folder();
+    let source = csv(&folder, "k,x_0,x_1,x_2,t2,t3,u_0,u_2\n1,2,3,4,5,6,7,8\n");
+    let help = |name: &str, shape: &[usize]| mistake(&source, &[float(name, shape)]).2;
+    assert!(help("x", &[3]).contains("say so: `columns: { x: x_0..x_2 }`"), "{}", help("x", &[3]));
+    assert!(help("t", &[2, 1]).contains("`columns: { t: t2..t3 }`"));
+    // Another number of columns than a row has, and a number that is left out.
+    assert!(!help("x", &[4]).contains("x_0..") && !help("u", &[2]).contains("u_0.."));
+}
+
+#[test]
 fn empty_cells_are_missing_values_of_optional_fields() {
     let folder = folder();
     let source = csv(&folder, "age,digit\n30,1\n,\n");
