@@ -36,7 +36,7 @@ pub(super) struct Rows {
     pub blocks: Vec<Block>,
     /// The cells of the columns that are read as texts.
     pub texts: Vec<Vec<String>>,
-    /// The line on which each row that was asked for begins, from 1.
+    /// The line on which each row that was asked for begins, from 1; the number of the row where it is on none.
     pub lines: Vec<u64>,
     /// Rows of the file up to here: in the whole of it, when all was read.
     pub total: usize,
@@ -49,12 +49,15 @@ pub(super) struct Table<R: Read> {
     reader: ::csv::Reader<R>,
     /// rows that were read
     row: usize,
+    /// whether lines are said of rows, and not their numbers
+    by_line: bool,
     pub header: Vec<String>,
 }
 
 impl<R: Read> Table<R> {
-    /// Reads the header line. The error is a reason in words.
-    pub(super) fn open(reader: R) -> Result<Self, String> {
+    /// Reads the header line; `by_line`: rows are known by the lines on which they begin, else by their numbers from 0. The error is a
+    /// reason in words.
+    pub(super) fn open(reader: R, by_line: bool) -> Result<Self, String> {
         let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(reader);
         let record = reader.byte_headers().map_err(|error| reason(&error))?;
         let mut header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -66,7 +69,7 @@ impl<R: Read> Table<R> {
         if header.iter().all(String::is_empty) {
             return Err("it has no header line".into());
         }
-        Ok(Self { reader, row: 0, header })
+        Ok(Self { reader, row: 0, by_line, header })
     }
 
     /// Reads the rows `start..stop` (all when `None`) of each group of column indices.
@@ -95,7 +98,10 @@ impl<R: Read> Table<R> {
             if row < start || row >= stop {
                 continue;
             }
-            let line = record.position().map_or(0, ::csv::Position::line);
+            let line = match self.by_line {
+                true => record.position().map_or(0, ::csv::Position::line),
+                false => row as u64,
+            };
             rows.lines.push(line);
             for (group, block) in groups.iter().zip(&mut rows.blocks) {
                 for &column in group {
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn groups_of_columns_become_blocks() {
         let text = "\u{feff}a, b,name,c\n1,2.5,x,\n-3,1e-3,\"y\nz\",4\n5,nan,w,6\n";
-        let mut table = Table::open(text.as_bytes()).unwrap();
+        let mut table = Table::open(text.as_bytes(), true).unwrap();
         assert_eq!(table.header, ["a", "b", "name", "c"]);
         let rows = table.read(&[vec![0, 3], vec![1]], Some((1, 3))).unwrap();
         assert_eq!((rows.total, &rows.lines[..]), (3, &[3, 5][..]));
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn blocks_and_texts_are_those_of_the_whole() {
         let text = "id,a\nx1,1\nx2,2\n,3\n007,4\nx5,5\n";
-        let mut table = Table::open(text.as_bytes()).unwrap();
+        let mut table = Table::open(text.as_bytes(), true).unwrap();
         let mut block = |most| table.read_block(&[vec![1]], &[0], Some((1, 4)), most).unwrap();
         let first = block(2);
         assert_eq!(
@@ -175,17 +181,19 @@ mod tests {
 
     #[test]
     fn text_and_uneven_lines_are_reported_with_their_line() {
-        let rows = Table::open("a\n1\nred\n".as_bytes()).unwrap().read(&[vec![0]], None).unwrap();
+        let rows = Table::open("a\n1\nred\n".as_bytes(), true).unwrap().read(&[vec![0]], None).unwrap();
         assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, column: 0, text: "red".into() }]);
-        let uneven = Table::open("a,b\n1,2\n3\n".as_bytes()).unwrap().read(&[], None);
+        let uneven = Table::open("a,b\n1,2\n3\n".as_bytes(), true).unwrap().read(&[], None);
+        let by_number = Table::open("a\n1\nred\n".as_bytes(), false).unwrap().read(&[vec![0]], Some((1, 2))).unwrap();
+        assert_eq!((by_number.lines, by_number.blocks[0].bad_cells[0].line), (vec![1], 1));
         assert_eq!(uneven.unwrap_err(), "line 3 has 1 cell, the header has 2");
-        assert_eq!(Table::open(&b""[..]).err().as_deref(), Some("it has no header line"));
+        assert_eq!(Table::open(&b""[..], true).err().as_deref(), Some("it has no header line"));
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(mut table) = Table::open(bytes.as_slice()) {
+            if let Ok(mut table) = Table::open(bytes.as_slice(), true) {
                 let _ = table.read_block(&[vec![0], vec![1, 0]], &[0, 7], Some((1, 5)), 2);
                 let _ = table.read(&[vec![0], vec![1, 0]], Some((1, 5)));
             }

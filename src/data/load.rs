@@ -4,7 +4,6 @@
 //! checks the values of the fields that are right so far. All mistakes are reported together. [`load_reviewed`] has the
 //! whole dataset looked at by who knows more of it, while the places of its values in the file are still known.
 
-use std::io::BufReader;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -74,9 +73,7 @@ fn rows_by_header(
 ) -> Result<Option<usize>, Diagnostic> {
     let (format, file, len) = locator.open()?;
     if format == Format::Csv {
-        let table = csv::Table::open(BufReader::new(file));
-        let header = table.map_err(|reason| locator.broken(NpyError::Broken(reason)))?.header;
-        locator.columns(&header, fields, found);
+        locator.columns(&locator.table(file)?.header, fields, found);
         return Ok(locator.source.rows.map(|(first, stop)| stop - first));
     }
     let lone = fields.first().map(|field| field.name.as_str());
@@ -91,8 +88,8 @@ pub(super) enum Places {
     Rows { first: usize, shape: Vec<usize> },
     /// in no file
     Fed,
-    /// in a table, in these columns, a line for each row
-    Cells { columns: Vec<String>, lines: Rc<Vec<u64>> },
+    /// in a table, in these columns, a line for each row, which is said so
+    Cells { columns: Vec<String>, lines: Rc<Vec<u64>>, is_of_lines: bool },
 }
 
 impl Places {
@@ -103,10 +100,11 @@ impl Places {
                 let row_len = shape.iter().product::<usize>().max(1);
                 element_place(first + at / row_len, at % row_len, shape)
             }
-            Self::Cells { columns, lines } => {
+            Self::Cells { columns, lines, is_of_lines } => {
                 let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
                 let line = lines.get(row).copied().unwrap_or(0);
-                format!("line {line}, column `{}`", columns.get(column).map_or("", String::as_str))
+                let noun = if *is_of_lines { "line" } else { "row" };
+                format!("{noun} {line}, column `{}`", columns.get(column).map_or("", String::as_str))
             }
         }
     }
@@ -156,7 +154,7 @@ impl<'a> Loading<'a> {
     fn read(&mut self, fields: &[FieldSpec]) -> Result<(), Diagnostic> {
         let (format, file, len) = self.locator.open()?;
         if format == Format::Csv {
-            return self.read_csv(BufReader::new(file), fields);
+            return self.read_csv(file, fields);
         }
         let lone = fields.first().map(|field| field.name.as_str());
         let file = ArrayFile::open(format, file, len, lone).map_err(|error| self.locator.broken(error))?;
@@ -192,9 +190,8 @@ impl<'a> Loading<'a> {
         }
     }
 
-    fn read_csv(&mut self, reader: BufReader<std::fs::File>, fields: &[FieldSpec]) -> Result<(), Diagnostic> {
-        let broken = |reason| self.locator.broken(NpyError::Broken(reason));
-        let mut table = csv::Table::open(reader).map_err(broken)?;
+    fn read_csv(&mut self, file: std::fs::File, fields: &[FieldSpec]) -> Result<(), Diagnostic> {
+        let mut table = self.locator.table(file)?;
         let located = self.locator.columns(&table.header, fields, &mut self.diagnostics);
         let groups: Vec<Vec<usize>> = located.iter().map(|field| field.columns.clone()).collect();
         let rows = table
@@ -223,7 +220,8 @@ impl<'a> Loading<'a> {
                 continue;
             }
             let columns = columns.iter().map(|column| header[*column].clone()).collect();
-            let places = Places::Cells { columns, lines: Rc::clone(&lines) };
+            let is_of_lines = self.locator.is_of_lines();
+            let places = Places::Cells { columns, lines: Rc::clone(&lines), is_of_lines };
             self.keep(spec, shape.to_vec(), places, Numbers::F64(block.values));
         }
     }

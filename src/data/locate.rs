@@ -25,6 +25,8 @@ pub(super) enum Format {
     Csv,
     Npy,
     Npz,
+    /// read as the CSV of the same rows
+    Parquet,
 }
 
 impl Format {
@@ -34,6 +36,7 @@ impl Format {
             "csv" => Some(Self::Csv),
             "npy" => Some(Self::Npy),
             "npz" => Some(Self::Npz),
+            "parquet" if cfg!(feature = "parquet") => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -143,14 +146,32 @@ pub(super) struct Locator<'s> {
 }
 
 impl Locator<'_> {
-    /// Opens the file, whose format its name says.
+    /// Opens the file, whose format its name says; one of rows in another format as CSV.
     pub(super) fn open(&self) -> Result<(Format, File, u64), Diagnostic> {
+        let (format, file, len) = self.open_as_it_is()?;
+        #[cfg(feature = "parquet")]
+        if format == Format::Parquet {
+            let (file, len) = super::parquet::as_csv(file).map_err(|error| self.broken(error))?;
+            return Ok((Format::Csv, file, len));
+        }
+        Ok((format, file, len))
+    }
+
+    fn open_as_it_is(&self) -> Result<(Format, File, u64), Diagnostic> {
         let path = &self.source.path;
         let Some(format) = Format::of(path) else {
             let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
-            let diagnostic = Diagnostic::error(Code::E0601, format!("the format of `{}` is not known", path.display()))
-                .with_note(format!("found: the extension `{extension}`"))
-                .with_note("expected: `.csv`, `.npy` or `.npz`");
+            let mut diagnostic =
+                Diagnostic::error(Code::E0601, format!("the format of `{}` is not known", path.display()))
+                    .with_note(format!("found: the extension `{extension}`"))
+                    .with_note(match cfg!(feature = "parquet") {
+                        true => "expected: `.csv`, `.npy`, `.npz` or `.parquet`",
+                        false => "expected: `.csv`, `.npy` or `.npz`",
+                    });
+            if extension == "parquet" {
+                let help = "build anabranch with `cargo install --features parquet` to read it";
+                diagnostic = diagnostic.with_help(help);
+            }
             return Err(place_of(diagnostic, self.source, None));
         };
         let (file, len) = open_regular(path).map_err(|error| {
@@ -160,15 +181,35 @@ impl Locator<'_> {
         Ok((format, file, len))
     }
 
+    /// Opens what [`Locator::open`] gave as CSV.
+    ///
+    /// # Errors
+    /// `E0601` when it has no header.
+    pub(super) fn table(&self, file: File) -> Result<csv::Table<BufReader<File>>, Diagnostic> {
+        let table = csv::Table::open(BufReader::new(file), self.is_of_lines());
+        table.map_err(|reason| self.broken(NpyError::Broken(reason)))
+    }
+
+    /// Whether the rows of a table stand on lines that its reader can look at; else they are counted from 0.
+    pub(super) fn is_of_lines(&self) -> bool {
+        Format::of(&self.source.path) == Some(Format::Csv)
+    }
+
+    /// A row of a table, by what [`csv::Rows::lines`] has of it.
+    pub(super) fn row_text(&self, line: u64) -> String {
+        format!("{} {line}", if self.is_of_lines() { "line" } else { "row" })
+    }
+
     /// The names of its columns or arrays; none of a `.npy` file, whose array has no name.
     pub(super) fn names(&self) -> Result<(Format, Vec<String>), Diagnostic> {
-        let (format, file, len) = self.open()?;
+        let (format, file, len) = self.open_as_it_is()?;
         let names = match format {
             Format::Npy => Vec::new(),
-            Format::Csv => {
-                let table = csv::Table::open(BufReader::new(file));
-                table.map_err(|reason| self.broken(NpyError::Broken(reason)))?.header
-            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => super::parquet::names(file).map_err(|error| self.broken(error))?,
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => Vec::new(),
+            Format::Csv => self.table(file)?.header,
             Format::Npz => {
                 let archive = ArrayFile::open(format, file, len, None).map_err(|error| self.broken(error))?;
                 archive.keys().to_vec()
@@ -247,8 +288,9 @@ impl Locator<'_> {
 
     /// What is wrong with cells that are no numbers.
     pub(super) fn bad_cells(&self, spec: &FieldSpec, header: &[String], block: &csv::Block) -> Diagnostic {
-        let place =
-            |cell: &csv::BadCell| format!("`{}` at line {}, column `{}`", cell.text, cell.line, header[cell.column]);
+        let place = |cell: &csv::BadCell| {
+            format!("`{}` at {}, column `{}`", cell.text, self.row_text(cell.line), header[cell.column])
+        };
         let places: Vec<String> = block.bad_cells.iter().map(place).collect();
         super::check::wrong_values(block.bad_cell_count, &places.join(", "), places.len(), spec, self.source)
     }
@@ -262,7 +304,11 @@ impl Locator<'_> {
     }
 
     pub(super) fn broken(&self, error: NpyError) -> Diagnostic {
-        let diagnostic = Diagnostic::error(Code::E0601, format!("{} is broken", self.file()));
+        let headline = match &error {
+            NpyError::Broken(_) => format!("{} is broken", self.file()),
+            NpyError::Unsupported(_) => format!("cannot read {}", self.file()),
+        };
+        let diagnostic = Diagnostic::error(Code::E0601, headline);
         place_of(diagnostic.with_note(format!("found: {}", error.reason())), self.source, None)
     }
 

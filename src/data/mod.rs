@@ -29,6 +29,8 @@ mod npy;
 mod npz;
 #[cfg(feature = "files")]
 pub mod params;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[cfg(feature = "files")]
 mod stream;
 #[cfg(feature = "files")]

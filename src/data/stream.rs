@@ -192,8 +192,7 @@ fn open_table<'s>(
     keep: &[String],
     found: &mut Vec<Diagnostic>,
 ) -> Result<(Body<'s>, Vec<Kept>), Diagnostic> {
-    let broken = |reason| locator.broken(NpyError::Broken(reason));
-    let table = csv::Table::open(BufReader::new(file)).map_err(broken)?;
+    let table = locator.table(file)?;
     let fields = locator.columns(&table.header, fields, found);
     let mut texts = Vec::new();
     for name in keep {
@@ -212,7 +211,7 @@ fn kinds_of(locator: Locator<'_>, header: &[String], columns: &[usize]) -> Resul
     if !columns.is_empty() {
         let broken = |reason| locator.broken(NpyError::Broken(reason));
         let (_, file, _) = locator.open()?;
-        let mut table = csv::Table::open(BufReader::new(file)).map_err(broken)?;
+        let mut table = locator.table(file)?;
         loop {
             let rows = table.read_block(&[], columns, locator.source.rows, BLOCK_VALUES >> 8).map_err(broken)?;
             if rows.lines.is_empty() {

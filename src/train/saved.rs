@@ -170,7 +170,9 @@ impl SavedProgram {
             .with_suggestion(unknown, fields.iter().copied()));
         }
         let names = names_in(path)?;
-        let is_table = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let is_table = path
+            .extension()
+            .is_some_and(|extension| ["csv", "parquet"].iter().any(|table| extension.eq_ignore_ascii_case(table)));
         let prefix = self.prefix.as_deref().filter(|_| !is_table).unwrap_or_default();
         for form in self.inputs.iter().chain(targets).filter(|form| fields.contains(&form.name.as_str())) {
             if !columns.contains_key(&form.name) {

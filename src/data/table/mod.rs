@@ -1,4 +1,4 @@
-//! Rows that are written as they come, in a format that the file's name says: `.npz`, `.csv` or `.jsonl`.
+//! Rows that are written as they come, in a format that the file's name says: `.npz`, `.csv`, `.jsonl` or `.parquet`.
 //!
 //! [`write_table`] opens a [`Sink`] for some [`Column`]s and lets its caller give blocks of rows; memory holds one block. The file
 //! appears whole, when the last row is written, or not at all.
@@ -6,6 +6,8 @@
 mod csv;
 mod jsonl;
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use super::files::{Existing, cannot_write, write_whole};
 use super::{Kept, KeptKind, KeptValues, Numbers, NumbersRef};
@@ -20,6 +22,8 @@ pub enum TableFormat {
     Npz,
     Csv,
     Jsonl,
+    /// where this is built with the feature `parquet`
+    Parquet,
 }
 
 impl TableFormat {
@@ -29,11 +33,18 @@ impl TableFormat {
     /// E0605 for a name that says none, or one that this build does not write.
     pub fn of(path: &Path) -> Result<Self, Diagnostic> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-        let expected = "expected: a name that ends in `.npz`, `.csv` or `.jsonl`";
+        let expected = match cfg!(feature = "parquet") {
+            true => "expected: a name that ends in `.npz`, `.csv`, `.jsonl` or `.parquet`",
+            false => "expected: a name that ends in `.npz`, `.csv` or `.jsonl`",
+        };
         match extension.as_deref() {
             Some("npz") => Ok(Self::Npz),
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
+            Some("parquet") if cfg!(feature = "parquet") => Ok(Self::Parquet),
+            Some("parquet") => Err(cannot_write(path, "a format that this build of anabranch does not write")
+                .with_note(expected)
+                .with_help("build it with `cargo install --features parquet`")),
             Some(other) => Err(cannot_write(path, format!("the extension `{other}`")).with_note(expected)),
             None => Err(cannot_write(path, "a name without an extension").with_note(expected)),
         }
@@ -41,7 +52,7 @@ impl TableFormat {
 
     /// Whether it has cells of one value only, so that a row of several is several columns.
     fn is_flat(self) -> bool {
-        matches!(self, Self::Csv)
+        matches!(self, Self::Csv | Self::Parquet)
     }
 }
 
@@ -225,6 +236,10 @@ fn open<'o>(
         TableFormat::Npz => Box::new(npz::NpzSink::new(path, columns, out)?),
         TableFormat::Csv => Box::new(csv::CsvSink::new(columns, out)?),
         TableFormat::Jsonl => Box::new(jsonl::JsonlSink::new(columns, out)),
+        #[cfg(feature = "parquet")]
+        TableFormat::Parquet => Box::new(parquet::ParquetSink::new(columns, out)?),
+        #[cfg(not(feature = "parquet"))]
+        TableFormat::Parquet => return Err(io::Error::from(ErrorKind::Unsupported)),
     })
 }
 
