@@ -131,7 +131,8 @@ pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> R
     let lower = |wanted: &[lower::Direction]| lower::lower(&loaded.spec, &loaded.used, library, options, wanted);
     let Directed { module, findings, derivatives } = directions::choose(lower)?;
     let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
-    let at_training = accumulate(&resolve_training(&module.graph), &module.batch_metrics);
+    let stepped = analyse::observed(&module, options.observe);
+    let at_training = accumulate(&resolve_training(&stepped), &module.batch_metrics);
     let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
     let at_prediction = resolve_prediction(&module.graph, reported, &module.stand_ins);
     // A metric of what comes after a step takes the step's gradients.

@@ -12,6 +12,7 @@ pub mod interval;
 mod leaks;
 mod lints;
 mod live;
+mod observed;
 mod opened;
 mod points;
 pub mod ranges;
@@ -29,6 +30,7 @@ pub use drawing::flow_svg;
 pub use flow::{Cell, Coefficient, FlowRow, FlowTable, flow};
 pub use leaks::target_leaks;
 pub use lints::{LINTS, Lint, Policy, lint, lints};
+pub use observed::observed;
 pub use statistics::{RunningValue, running_values, single_row, unsettled};
 pub use verdicts::{Answer, Verdicts, verdicts};
 

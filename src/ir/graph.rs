@@ -70,6 +70,8 @@ pub enum Role {
     State,
     /// a gradient kept visible for inspection
     Gradient,
+    /// what a run asks to see of a training step: the weight of a loss, the length of its gradient
+    Observed,
 }
 
 impl Role {
@@ -84,6 +86,7 @@ impl Role {
             Self::Param => "param",
             Self::State => "state",
             Self::Gradient => "gradient",
+            Self::Observed => "observed",
         }
     }
 }

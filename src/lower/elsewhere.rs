@@ -28,7 +28,7 @@ pub(super) struct After {
 }
 
 /// What became of nodes.
-pub(super) type Copies = BTreeMap<NodeId, NodeId>;
+pub(crate) type Copies = BTreeMap<NodeId, NodeId>;
 
 pub(super) fn at(
     l: &mut Lowering,
@@ -303,7 +303,7 @@ fn is_rows(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// Copies what `roots` are computed by as far as it depends on replaced nodes. Gives what became of the nodes that do.
-pub(super) fn copy_slice(graph: &mut Graph, roots: &[NodeId], replaced: &Copies) -> Copies {
+pub(crate) fn copy_slice(graph: &mut Graph, roots: &[NodeId], replaced: &Copies) -> Copies {
     let needed = graph.slice_back(roots.iter().copied());
     let ids: Vec<NodeId> = graph.ids().filter(|id| needed[id.index()]).collect();
     let mut copies = Copies::new();

@@ -36,8 +36,19 @@ pub(crate) struct Graphs {
     pub afters: Vec<After>,
     /// the values that gradients were taken by as bundles, by the names of the bundles' members
     pub places: IndexMap<Arc<str>, NodeId>,
+    /// the gradients of single losses that bundles are made of: which of its losses each is of
+    pub loss_of_gradient: BTreeMap<NodeId, usize>,
+    /// the weighted sums of bundles
+    pub combined: Vec<Combined>,
     /// which way each `grad` is to be taken, in order
     pub directions: Vec<Direction>,
+}
+
+/// `combine(bundles, weights)`, by the nodes of the bundles' members.
+pub(crate) struct Combined {
+    pub members: Vec<NodeId>,
+    pub bundles: Vec<Vec<NodeId>>,
+    pub weights: Vec<NodeId>,
 }
 
 impl Graphs {
@@ -54,6 +65,8 @@ impl Graphs {
             taken: BTreeMap::new(),
             afters: Vec::new(),
             places: IndexMap::new(),
+            loss_of_gradient: BTreeMap::new(),
+            combined: Vec::new(),
             directions,
         }
     }

@@ -47,6 +47,7 @@ mod value;
 
 pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use elsewhere::VALIDATION_PREFIX;
+pub(crate) use elsewhere::{Copies, copy_slice};
 pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
     Better, Constraint, Contract, DataInfo, DerivativeInfo, Direction, DirectionInfo, Meaning, MeantAs, Module,
@@ -78,6 +79,39 @@ pub struct Options {
     pub watched: Option<Watched>,
     /// Params that are not trained, whatever the spec's `train` block says.
     pub frozen: Vec<Frozen>,
+    /// What the training step reports of how its losses are combined.
+    pub observe: Observe,
+}
+
+/// What a run asks to see of how losses are combined. What is not asked for has no node in any program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observe {
+    /// by how much each loss counts in its total
+    pub weights: bool,
+    /// the length of each loss's gradient by the params that losses share
+    pub norms: bool,
+    /// the cosine of each pair of these gradients
+    pub cosines: bool,
+    /// lengths and cosines of each layer too
+    pub layers: bool,
+    /// the weights that are fixed numbers too
+    pub fixed: bool,
+}
+
+impl Observe {
+    /// What a run reports unless its config says otherwise.
+    pub const WEIGHTS: Self = Self { weights: true, norms: false, cosines: false, layers: false, fixed: false };
+
+    /// Each with the name by which configs know it.
+    pub fn named(&mut self) -> [(&'static str, &mut bool); 4] {
+        let Self { weights, norms, cosines, layers, fixed: _ } = self;
+        [("weights", weights), ("norms", norms), ("cosines", cosines), ("layers", layers)]
+    }
+
+    /// The names of what is asked for.
+    pub fn names(mut self) -> Vec<&'static str> {
+        self.named().into_iter().filter(|(_, is_asked)| **is_asked).map(|(name, _)| name).collect()
+    }
 }
 
 /// A pattern of param paths, as `over` and `for` have them in a spec.

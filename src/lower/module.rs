@@ -100,6 +100,9 @@ pub struct DirectionInfo {
     pub reported: NodeId,
     /// whose gradients it is made of
     pub losses: Vec<NodeId>,
+    /// The numbers that each of them is weighed by, where the bundle is a sum `combine(bundles, weights)` of what each loss's own
+    /// gradient became.
+    pub weights: Option<Vec<NodeId>>,
 }
 
 /// One `minimize`.
@@ -216,11 +219,12 @@ impl Module {
             .chain(self.contracts.iter_mut().map(|contract| &mut contract.subject))
             .chain(self.derivatives.iter_mut().flat_map(|info| info.nodes.iter_mut().chain([&mut info.of])))
             .chain(self.objectives.iter_mut().map(|objective| &mut objective.node))
-            .chain(
-                self.directions
+            .chain(self.directions.iter_mut().flat_map(|info| {
+                info.losses
                     .iter_mut()
-                    .flat_map(|info| info.losses.iter_mut().chain([&mut info.node, &mut info.reported])),
-            )
+                    .chain(info.weights.iter_mut().flatten())
+                    .chain([&mut info.node, &mut info.reported])
+            }))
             .chain(self.gramians.iter_mut().chain(self.values.values_mut()))
             .chain(self.meant.iter_mut().flat_map(|meant| meant.label.iter_mut().chain([&mut meant.value])));
         for node in nodes {

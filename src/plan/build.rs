@@ -299,7 +299,14 @@ fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
         let kind = match output.role {
             Role::Param => InputKind::Param,
             Role::State => InputKind::State,
-            Role::Output | Role::Loss | Role::Metric | Role::Weight | Role::Sum | Role::Objective | Role::Gradient => {
+            Role::Output
+            | Role::Loss
+            | Role::Metric
+            | Role::Weight
+            | Role::Sum
+            | Role::Objective
+            | Role::Gradient
+            | Role::Observed => {
                 alive.push(planned.buffer);
                 continue;
             }

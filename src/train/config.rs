@@ -10,6 +10,7 @@
 mod checkpoint;
 mod fields;
 mod monitor;
+mod observe;
 mod params;
 mod places;
 mod write;
@@ -24,7 +25,7 @@ use super::run::better_of;
 use super::start_from::StartSource;
 use crate::data::{DataSource, Field, FieldSpec, NamedArray, Numbers, open_regular, whole_fields};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
-use crate::lower::{Frozen, Setting};
+use crate::lower::{Frozen, Observe, Setting};
 use crate::pipeline::Compiled;
 
 use fields::Reader;
@@ -157,6 +158,8 @@ pub struct RunConfig {
     /// Epochs from one after which validation and test rows are evaluated to the next, at least 1.
     pub evaluate_every: u32,
     pub on_nan: OnNan,
+    /// What is reported of how losses are combined.
+    pub observe: Observe,
 }
 
 /// A run config is a page of text; a longer one is a mistake such as a data file in its place.

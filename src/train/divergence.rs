@@ -51,7 +51,10 @@ pub(super) fn origin<T: Element>(
 fn first_of(graph: &Graph, is_finite: &[bool]) -> Option<NodeId> {
     let is_bad = |id: NodeId| !is_finite[id.index()];
     let mut reached = vec![false; graph.len()];
-    let outputs = graph.outputs.iter().filter(|output| !matches!(output.role, Role::Metric | Role::Sum | Role::Weight));
+    let outputs = graph
+        .outputs
+        .iter()
+        .filter(|output| !matches!(output.role, Role::Metric | Role::Sum | Role::Weight | Role::Observed));
     let mut stack: Vec<NodeId> = outputs.map(|output| output.node).filter(|id| is_bad(*id)).collect();
     let mut first: Option<NodeId> = None;
     while let Some(id) = stack.pop() {

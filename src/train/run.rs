@@ -52,7 +52,8 @@ impl RunData {
 pub fn overrides(config: &RunConfig, command_line: Options) -> Options {
     let watched = config.monitor.as_ref().map(super::config::Monitor::watched);
     let frozen = config.frozen.iter().chain(&command_line.frozen).cloned().collect();
-    let mut options = Options { deny: command_line.deny, watched, frozen, ..Options::default() };
+    let mut options =
+        Options { deny: command_line.deny, watched, frozen, observe: config.observe, ..Options::default() };
     for (name, value) in &config.set {
         let setting = match &value.value {
             ConstValue::Int(number) => Setting::Number(*number as f64),

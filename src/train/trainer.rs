@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// A loss weight with more elements than this is not shown: it is a table, not a trade-off.
 const MOST_WEIGHTS_SHOWN: usize = 8;
 
-/// Something that a step reports: a loss, a metric, an objective that is neither.
+/// Something that a step reports: a loss, a metric, an objective that is neither, what the run asked to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
     pub role: Role,
@@ -523,11 +523,11 @@ pub(super) fn fold_seed(seed: u64) -> i32 {
     ((seed >> 32) as u32 ^ seed as u32) as i32
 }
 
-/// The losses, metrics and those objectives that are not losses by name.
+/// The losses, metrics, what is observed and those objectives that are not losses by name.
 pub(super) fn reported(graph: &Graph) -> Vec<Reported> {
     let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
     let outputs = graph.outputs.iter().filter(|output| match output.role {
-        Role::Loss | Role::Metric => true,
+        Role::Loss | Role::Metric | Role::Observed => true,
         Role::Objective => !is_loss(&output.name),
         _ => false,
     });
@@ -548,7 +548,7 @@ pub(super) fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, v
     let fetches = executor.fetches();
     let is_loss = |name: &str| fetches.iter().any(|fetch| fetch.role == Role::Loss && &*fetch.name == name);
     let shown = fetches.iter().enumerate().filter(|(_, fetch)| match fetch.role {
-        Role::Loss | Role::Metric => true,
+        Role::Loss | Role::Metric | Role::Observed => true,
         Role::Objective => !is_loss(&fetch.name),
         _ => false,
     });

@@ -61,7 +61,11 @@ impl Run {
     }
 
     pub fn with_files(text: &str, files: &[(&str, &str)]) -> Self {
-        let (sources, compiled) = compile(text, files, &Options::default());
+        Self::with_options(text, files, &Options::default())
+    }
+
+    pub fn with_options(text: &str, files: &[(&str, &str)], options: &Options) -> Self {
+        let (sources, compiled) = compile(text, files, options);
         let compiled = compiled.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.0, &sources)));
         let mut store = Store::new();
         let init = &compiled.simplified.init;

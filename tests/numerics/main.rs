@@ -11,6 +11,7 @@ mod keras_oracle;
 mod layers_oracle;
 mod library_oracle;
 mod metrics;
+mod observed;
 mod oracle;
 mod random_specs;
 mod recurrent_state;

@@ -11,6 +11,7 @@ mod hostile;
 mod logs;
 mod memory;
 mod mutations;
+mod observe;
 mod parquet;
 mod predict;
 mod projects;

@@ -52,7 +52,9 @@ impl Reporting {
             .map(|output| output.name.to_string())
             .collect();
         let others = objectives.iter().filter(|name| !evaluated.contains(name));
-        let trained: Vec<String> = evaluated.iter().chain(others).cloned().collect();
+        let observed = compiled.train.outputs.iter().filter(|output| output.role == Role::Observed);
+        let observed = observed.map(|output| output.name.to_string());
+        let trained: Vec<String> = evaluated.iter().chain(others).cloned().chain(observed).collect();
         let parts = [
             ("train", config.epochs > 0),
             ("validation", config.validation.is_some()),

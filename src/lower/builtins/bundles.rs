@@ -9,6 +9,7 @@ use crate::ir::{Dim, Graph, NodeId};
 use crate::lower::arguments::{Arguments, Matched};
 use crate::lower::elsewhere::copy_slice;
 use crate::lower::emit::Emitter;
+use crate::lower::graphs::Combined;
 use crate::lower::value::{Frame, Group, TensorValue, Value, Which};
 use crate::lower::{DirectionInfo, Lowered, Lowering, Module, Reported};
 use crate::ops::{self, Flow};
@@ -152,6 +153,9 @@ fn gradients(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matche
     }
     let nodes: Vec<NodeId> = places.iter().map(|(_, node)| *node).collect();
     let found = each_gradient(l, &losses, &nodes);
+    for (of, nodes) in found.iter().enumerate() {
+        l.graphs.loss_of_gradient.extend(nodes.iter().map(|node| (*node, of)));
+    }
     let bundle = |nodes: Vec<NodeId>| {
         let tensors = nodes.into_iter().map(|node| TensorValue { node, which: Which::Step });
         Value::Group(Arc::new(Group { members: places.iter().map(|(name, _)| name.clone()).zip(tensors).collect() }))
@@ -291,7 +295,36 @@ fn combine(l: &mut Emitter<'_>, frame: &Frame, m: &Matched) -> Lowered<Value> {
         let values: Vec<TensorValue> = bundles.iter().map(|bundle| bundle.members[at].1).collect();
         members.push((name.clone(), weighted_sum(l, frame, m.span, &weights, &values)?));
     }
+    let nodes = |bundle: &[(Arc<str>, TensorValue)]| bundle.iter().map(|(_, tensor)| tensor.node).collect();
+    l.graphs.combined.push(Combined {
+        members: nodes(&members),
+        bundles: bundles.iter().map(|bundle| nodes(&bundle.members)).collect(),
+        weights: weights.iter().map(|weight| weight.node).collect(),
+    });
     Ok(Value::Group(Arc::new(Group { members })))
+}
+
+/// The weights of a sum of bundles, each of which is made of the gradient of one loss, the i-th of the i-th.
+fn weights_by_loss(l: &Emitter<'_>, members: &[NodeId], n_losses: usize) -> Option<Vec<NodeId>> {
+    let graphs = &*l.graphs;
+    let combined = graphs.combined.iter().rev().find(|combined| combined.members == members)?;
+    let is_of = |(at, bundle): (usize, &Vec<NodeId>)| {
+        let mut seen = BTreeSet::new();
+        let mut stack = bundle.clone();
+        while let Some(id) = stack.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match graphs.loss_of_gradient.get(&id) {
+                Some(of) if *of != at => return false,
+                Some(_) => {}
+                None => stack.extend(graphs.step.operands(id)),
+            }
+        }
+        true
+    };
+    let is_one_each = combined.bundles.len() == n_losses && combined.bundles.iter().enumerate().all(is_of);
+    is_one_each.then(|| combined.weights.clone())
 }
 
 fn each(l: &mut Lowering, frame: &mut Frame, m: &Matched) -> Lowered<Value> {
@@ -331,6 +364,8 @@ fn direction(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matche
         };
         along.push((place, tensor.node));
     }
+    let members: Vec<NodeId> = along.iter().map(|(_, direction)| *direction).collect();
+    let weights = weights_by_loss(l, &members, losses.len());
     along.extend(heads(l, module, frame, m, &losses, &along)?);
     let reported = match m.get(3).cloned() {
         Some((value, at)) => {
@@ -346,7 +381,7 @@ fn direction(l: &mut Emitter<'_>, module: &mut Module, frame: &Frame, m: &Matche
     let mut b = l.builder(frame, m.span);
     let stop = b.emit(ops::StopGradient, &[reported]);
     let node = along.into_iter().fold(stop, |node, (x, d)| b.emit(ops::Directed, &[node, x, d]));
-    module.directions.push(DirectionInfo { node, reported: stop, losses });
+    module.directions.push(DirectionInfo { node, reported: stop, losses, weights });
     Ok(Value::Tensor(TensorValue { node, which: Which::Step }))
 }
 

@@ -241,7 +241,14 @@ fn carried_kind(role: Role) -> Option<InputKind> {
     match role {
         Role::Param => Some(InputKind::Param),
         Role::State => Some(InputKind::State),
-        Role::Output | Role::Loss | Role::Metric | Role::Weight | Role::Sum | Role::Objective | Role::Gradient => None,
+        Role::Output
+        | Role::Loss
+        | Role::Metric
+        | Role::Weight
+        | Role::Sum
+        | Role::Objective
+        | Role::Gradient
+        | Role::Observed => None,
     }
 }
 

@@ -33,6 +33,7 @@ const TOP_KEYS: &[&str] = &[
     "log_every",
     "evaluate_every",
     "on_nan",
+    "observe",
 ];
 
 /// Steps from one that is logged to the next, unless said.
@@ -140,6 +141,7 @@ impl Reader {
         let log_every = top.get("log_every").and_then(|value| self.whole(top, "log_every", value)).unwrap_or(LOG_EVERY);
         let evaluate_every = top.get("evaluate_every").and_then(|value| self.count(top, "evaluate_every", value));
         let on_nan = self.on_nan(top);
+        let observe = self.observe(top);
         let (Some(spec), Some(batch_size), Some(epochs), true) =
             (spec, batch_size, epochs, self.diagnostics.is_empty())
         else {
@@ -171,6 +173,7 @@ impl Reader {
             log_every,
             evaluate_every: evaluate_every.unwrap_or(1),
             on_nan,
+            observe,
         })
     }
 
@@ -429,6 +432,10 @@ impl Reader {
     pub(super) fn mistake(&mut self, path: &[&str], headline: &str, label: impl Into<String>, note: &str) {
         let span = self.value_span(path);
         self.diagnostics.push(Diagnostic::error(Code::E0602, headline).at(span, label).with_note(note));
+    }
+
+    pub(super) fn report(&mut self, finding: Diagnostic) {
+        self.diagnostics.push(finding);
     }
 
     fn key_span(&self, path: &[&str]) -> Span {

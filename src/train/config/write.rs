@@ -42,6 +42,7 @@ impl RunConfig {
             log_every,
             evaluate_every,
             on_nan,
+            observe,
         } = self;
         let mut data = Mapping::new();
         for (part, source) in [("train", train.as_ref()), ("validation", validation.as_ref()), ("test", test.as_ref())]
@@ -88,6 +89,8 @@ impl RunConfig {
             OnNan::HalveLr => "halve-lr",
         };
         put(&mut top, "on_nan", on_nan);
+        let observed = observe.names().into_iter().map(Value::from).collect();
+        put(&mut top, "observe", Value::Sequence(observed));
         serde_yaml::to_string(&Value::Mapping(top)).unwrap_or_default()
     }
 }

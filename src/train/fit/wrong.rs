@@ -89,7 +89,7 @@ impl<T: Element> Fitting<'_, T> {
             return;
         }
         for ((reported, value), first) in self.trainer.reported().iter().zip(values).zip(&self.progress.first) {
-            let has_risen = reported.role != Role::Metric && *first != 0.0 && value.abs() > RISEN * first.abs();
+            let has_risen = is_trained(reported) && *first != 0.0 && value.abs() > RISEN * first.abs();
             if has_risen && self.progress.risen.insert(reported.name.clone()) {
                 let (epoch, step) = (self.trainer.n_epochs() + 1, self.trainer.n_steps());
                 let headline = format!(
@@ -119,9 +119,14 @@ impl<T: Element> Fitting<'_, T> {
     }
 }
 
+/// Whether training goes by a value: a metric or what is observed may be anything.
+fn is_trained(reported: &Reported) -> bool {
+    !matches!(reported.role, Role::Metric | Role::Observed)
+}
+
 /// A loss or objective that is not finite after a step.
 pub(super) fn bad_value<T: Element>(trainer: &Trainer<T>) -> Option<(Reported, f64)> {
     let reported = trainer.reported().iter().zip(trainer.last_values().0);
-    let mut bad = reported.filter(|(reported, value)| reported.role != Role::Metric && !value.is_finite());
+    let mut bad = reported.filter(|(reported, value)| is_trained(reported) && !value.is_finite());
     bad.next().map(|(reported, value)| (reported.clone(), *value))
 }
