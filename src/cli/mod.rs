@@ -27,6 +27,7 @@ mod runs;
 mod signals;
 mod spec;
 mod std;
+mod suggest;
 mod sweep;
 mod table;
 mod tensorboard;
@@ -69,6 +70,8 @@ enum Command {
     Compile(compile::Arguments),
     /// Train by a run config and write the run's folder
     Run(run::Arguments),
+    /// Train a few hundred steps and say how the losses could be weighed better
+    Suggest(suggest::Arguments),
     /// Predict by a run's folder, without the spec
     Predict(predict::Arguments),
     /// Tell the losses and metrics of data by a run's folder, without the spec
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(arguments, &mut session),
         Command::Compile(arguments) => compile::run(arguments, &mut session),
         Command::Run(arguments) => run::run(arguments, &mut session),
+        Command::Suggest(arguments) => suggest::run(arguments, &mut session),
         Command::Predict(arguments) => predict::run(arguments, &mut session),
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut session),
         Command::Compare(arguments) => compare::run(arguments, &mut session),

@@ -7,6 +7,8 @@
 //!
 //! Results depend on the spec, the config and the data alone, so no time of day is kept in any of them.
 
+#[cfg(feature = "files")]
+mod advice;
 mod beside;
 #[cfg(feature = "files")]
 pub mod checkpoint;
@@ -54,6 +56,8 @@ mod sums;
 mod trainer;
 mod watch;
 
+#[cfg(feature = "files")]
+pub use advice::{Advice, LossFigures, OBSERVED, PairFigures, Seen, SeenStep, Trouble, advise, look};
 #[cfg(feature = "files")]
 pub use checkpointing::{Checkpointing, Every};
 #[cfg(feature = "files")]

@@ -22,6 +22,7 @@ mod session;
 mod stages;
 mod start;
 mod statistics;
+mod suggest;
 mod support;
 mod sweep;
 mod watch;
