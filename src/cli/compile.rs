@@ -1,7 +1,7 @@
 //! `anabranch compile`
 
 use super::files::{ReplaceArgument, write_texts};
-use super::spec::{SpecArguments, compile_spec};
+use super::spec::{SpecArguments, compile_texts, read_text};
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::export;
@@ -16,6 +16,7 @@ Examples:
   anabranch compile model.anb                        a summary
   anabranch compile model.anb --emit predict,train   the two programs as text
   anabranch compile model.anb --emit dot -o graphs   graphs/predict.dot and graphs/train.dot
+  anabranch compile model.anb --emit json -o out     out/programs.json: all programs and what they read and give
   anabranch compile model.anb --emit ir --set width=64";
 
 #[derive(Debug, Args)]
@@ -58,21 +59,26 @@ enum Stage {
     Yaml,
     /// the programs that run, as Graphviz drawings
     Dot,
+    /// all programs and their interface, as JSON that reads back
+    Json,
 }
 
 /// A file name and its text.
 type Part = (&'static str, String);
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
-    let compiled = compile_spec(session, &arguments.spec)?;
+    let spec = read_text(session, &arguments.spec.spec, None)?;
+    let options = arguments.spec.set.options();
+    let (compiled, texts) = compile_texts(session, &arguments.spec.spec, spec, &options)?;
     if arguments.emit.is_empty() && arguments.output.is_none() {
         session.console.print(&summary(&compiled))?;
         return Ok(());
     }
+    let spec_hash = texts.hash();
     let mut parts: Vec<Part> = Vec::new();
     let stages = if arguments.emit.is_empty() { Stage::value_variants() } else { &arguments.emit };
     for stage in stages {
-        parts.extend(stage_parts(*stage, &compiled, &arguments.sizes)?);
+        parts.extend(stage_parts(*stage, &compiled, &spec_hash, &arguments.sizes)?);
     }
     match &arguments.output {
         None => {
@@ -89,7 +95,12 @@ fn size(text: &str) -> Result<(String, usize), String> {
     Ok((name.trim().to_string(), extent.trim().parse().map_err(|_| format!("`{extent}` is not a size"))?))
 }
 
-fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> Result<Vec<Part>, Diagnostics> {
+fn stage_parts(
+    stage: Stage,
+    compiled: &Compiled,
+    spec_hash: &str,
+    sizes: &[(String, usize)],
+) -> Result<Vec<Part>, Diagnostics> {
     let simplified = &compiled.simplified;
     // Where the derivatives of the spec stand, their directions are said.
     let noted = |graph: &Graph, title: &str| compiled.derivative_notes() + &ir::print(graph, title);
@@ -119,6 +130,7 @@ fn stage_parts(stage: Stage, compiled: &Compiled, sizes: &[(String, usize)]) -> 
             ("predict.dot", export::dot(&simplified.predict, "predict")),
             ("train.dot", export::dot(&simplified.train, "train")),
         ],
+        Stage::Json => vec![("programs.json", export::Programs::of(compiled, spec_hash).to_json())],
     })
 }
 

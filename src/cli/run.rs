@@ -4,21 +4,19 @@ use super::data::fed;
 use super::first_config::first_config;
 use super::progress::{LogArguments, LogForm, Progress, Reporting, number, value_or_dash};
 use super::signals::Signals;
-use super::spec::{SetArguments, read_text, read_used};
+use super::spec::{SetArguments, compile_texts, read_text};
 use super::sweep::{self, SweepArguments};
 use super::tensorboard::EventFile;
 use super::{Outcome, Session, memory};
 use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ops::Element;
-use crate::pipeline::compile_with;
 use crate::train::config::{self, Fed, Precision, RunConfig};
 use crate::train::{
-    DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, SpecTexts, Status, Verified, load_data,
-    overrides, run_into, verify_resume, weights_shown,
+    DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, Status, Verified, load_data, overrides, run_into,
+    verify_resume, weights_shown,
 };
 use clap::{Args, ValueEnum};
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -208,16 +206,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     };
     let options = overrides(&config, arguments.set.options());
     let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let texts = SpecTexts::new(&config.spec, &*session.sources.file(source).text);
-    let texts = RefCell::new(texts);
-    let read = |path: &str| {
-        let text = read_used(path)?;
-        texts.replace_with(|texts| std::mem::take(texts).with(path, text.as_str()));
-        Ok(text)
-    };
-    let compiled = compile_with(&mut session.sources, source, &options, &read)?;
-    session.console.findings(&compiled.findings, &session.sources);
-    let (texts, options) = (texts.into_inner(), arguments.execution.options(0));
+    let (compiled, texts) = compile_texts(session, &config.spec, source, &options)?;
+    let options = arguments.execution.options(0);
     let plan = Plan { compiled: &compiled, config: &config, texts: &texts, options: &options };
     match config.precision {
         Precision::F32 => run_as::<f32>(arguments, &plan, folder, session),

@@ -5,7 +5,9 @@ use crate::diag::{Diagnostics, SourceId, Span};
 use crate::lower::{Options, Setting};
 pub(super) use crate::model::read_used;
 use crate::pipeline::{Compiled, check_with, compile_with};
+use crate::train::SpecTexts;
 use clap::Args;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// `--set` and `--deny`, for every command that compiles.
@@ -79,7 +81,26 @@ pub(super) fn check_spec(session: &mut Session, arguments: &SpecArguments) -> Re
 /// Those of reading and compiling.
 pub(super) fn compile_spec(session: &mut Session, arguments: &SpecArguments) -> Result<Compiled, Diagnostics> {
     let spec = read_text(session, &arguments.spec, None)?;
-    let compiled = compile_with(&mut session.sources, spec, &arguments.set.options(), &read_used)?;
+    Ok(compile_texts(session, &arguments.spec, spec, &arguments.set.options())?.0)
+}
+
+/// Compiles a spec that was read from a path; warnings are shown. Gives the texts also, with those of the files that it uses.
+///
+/// # Errors
+/// Those of compiling.
+pub(super) fn compile_texts(
+    session: &mut Session,
+    path: &Path,
+    spec: SourceId,
+    options: &Options,
+) -> Result<(Compiled, SpecTexts), Diagnostics> {
+    let texts = RefCell::new(SpecTexts::new(path, &*session.sources.file(spec).text));
+    let read = |path: &str| {
+        let text = read_used(path)?;
+        texts.replace_with(|texts| std::mem::take(texts).with(path, text.as_str()));
+        Ok(text)
+    };
+    let compiled = compile_with(&mut session.sources, spec, options, &read)?;
     session.console.findings(&compiled.findings, &session.sources);
-    Ok(compiled)
+    Ok((compiled, texts.into_inner()))
 }

@@ -1,12 +1,16 @@
-//! Graphs in other forms: a document that reads back ([`program`]), YAML of it, and DOT for drawing.
+//! Graphs in other forms: a document that reads back ([`program`]), all programs of a spec ([`programs`]), YAML, and DOT for
+//! drawing.
 //!
 //! Writers take any graph that satisfies [`verify`](crate::ir::verify) and change nothing; the same graph gives the
 //! same bytes.
 
 mod dot;
+pub mod interface;
 pub mod program;
+pub mod programs;
 
 pub use dot::dot;
+pub use programs::Programs;
 
 use crate::ir::Graph;
 

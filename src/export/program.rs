@@ -40,6 +40,6 @@ impl Document {
     }
 }
 
-fn broken(reason: String) -> Diagnostic {
+pub(super) fn broken(reason: String) -> Diagnostic {
     Diagnostic::error(Code::E0608, "the saved program is not valid").with_note(format!("found: {reason}"))
 }

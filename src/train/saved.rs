@@ -8,10 +8,10 @@ use super::outputs::Precision;
 use crate::data::{ColumnSpec, DataSource, names_in};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::Clock;
+pub use crate::export::interface::{AcceptForm, ProductForm};
 use crate::export::program::Document;
 use crate::ir::{DType, Graph, Role, TensorType};
 use crate::ops::{InputKind, Op};
-use crate::passes::Product;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -45,32 +45,6 @@ pub struct EvaluationForm {
     pub finals: Document,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub products: Vec<ProductForm>,
-}
-
-/// A sum of products that batches give without `left * right / count`, all four of them names of sums.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProductForm {
-    pub sum: String,
-    pub left: String,
-    pub right: String,
-    pub count: String,
-}
-
-impl From<&Product> for ProductForm {
-    fn from(product: &Product) -> Self {
-        let [sum, left, right, count] =
-            [&product.sum, &product.left, &product.right, &product.count].map(ToString::to_string);
-        Self { sum, left, right, count }
-    }
-}
-
-impl From<&ProductForm> for Product {
-    fn from(form: &ProductForm) -> Self {
-        let [sum, left, right, count] =
-            [&form.sum, &form.left, &form.right, &form.count].map(|name| name.as_str().into());
-        Self { sum, left, right, count }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,17 +85,6 @@ pub struct InputForm {
     /// The whole numbers that it may hold, for who reads this file without the means to derive them from the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepts: Vec<AcceptForm>,
-}
-
-/// The whole numbers that some elements of a row may be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptForm {
-    /// by the axes of a row: start, extent and stride, or none for all of it
-    pub elements: Vec<Option<(usize, usize, usize)>>,
-    /// closed intervals
-    pub intervals: Vec<(i64, i64)>,
-    pub role: String,
 }
 
 impl SavedProgram {

@@ -3,6 +3,7 @@
 
 pub mod every_op;
 pub mod numpy;
+pub mod programs;
 pub mod random_graph;
 pub mod random_views;
 pub mod run;

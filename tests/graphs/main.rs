@@ -12,6 +12,7 @@ mod graph_laws;
 mod ops;
 mod plan;
 mod plan_mutations;
+mod program_format;
 mod properties;
 mod scan;
 mod simplify;

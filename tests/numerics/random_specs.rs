@@ -5,6 +5,7 @@
 //! library is found here; where none of them fits it and nothing else in the library calls it, a test fails and asks for one.
 
 use crate::common::every_op::Draws;
+use crate::common::programs::reads_back;
 use crate::common::values::{executor, floats, initial};
 use anabranch::diag::SourceMap;
 use anabranch::exec::{Clock, Mode};
@@ -353,6 +354,10 @@ fn random_specs_run_as_defined() {
         let Some(text) = composition(&std, &mut Draws(seed)) else { continue };
         let compiled = std.compiled(&text).expect("it did");
         agree(&text, &compiled).unwrap_or_else(|error| panic!("{error}"));
+        // All programs are simplified for it, which takes longer than to run one.
+        if seed % 8 == 0 {
+            reads_back(&compiled).unwrap_or_else(|error| panic!("{error}\nin\n{text}"));
+        }
         n_found += 1;
     }
     assert!(2 * n_found >= cases, "{n_found} of {cases} compositions make a spec");

@@ -57,12 +57,7 @@ pub(super) fn saved_evaluation(compiled: &Compiled, config: &RunConfig) -> Evalu
 fn field_forms(fields: &IndexMap<Arc<str>, DataInfo>, ranges: &Ranges, config: &RunConfig) -> Vec<InputForm> {
     let accepts = |name: &str| {
         let demands = ranges.demands().iter().filter(|demand| *demand.field == *name);
-        let form = |demand: &crate::analyse::ranges::Demand| AcceptForm {
-            elements: demand.region.clone(),
-            intervals: demand.accepted.intervals().to_vec(),
-            role: demand.role.clone(),
-        };
-        demands.map(form).collect()
+        demands.map(AcceptForm::from).collect()
     };
     let columns = |name: &str| config.any_source().and_then(|source| source.columns.get(name));
     let form = |(name, info): (&Arc<str>, &DataInfo)| InputForm {

@@ -28,7 +28,8 @@ impl SpecTexts {
         self.0.first().map_or("", |(_, text)| text)
     }
 
-    pub(super) fn hash(&self) -> String {
+    /// The hash by which a run's record knows them.
+    pub fn hash(&self) -> String {
         hash_texts(self.0.iter().map(|(_, text)| text.as_str()))
     }
 
