@@ -13,6 +13,7 @@ mod console;
 mod data;
 mod evaluate;
 mod explain;
+mod export;
 mod files;
 mod first_config;
 mod flow;
@@ -74,6 +75,8 @@ enum Command {
     Suggest(suggest::Arguments),
     /// Predict by a run's folder, without the spec
     Predict(predict::Arguments),
+    /// Write a run's program for other runtimes
+    Export(export::Arguments),
     /// Tell the losses and metrics of data by a run's folder, without the spec
     Evaluate(evaluate::Arguments),
     /// Compare runs: configs, last values, curves
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &mut session),
         Command::Suggest(arguments) => suggest::run(arguments, &mut session),
         Command::Predict(arguments) => predict::run(arguments, &mut session),
+        Command::Export(arguments) => export::run(arguments, &mut session),
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut session),
         Command::Compare(arguments) => compare::run(arguments, &mut session),
         Command::Runs(arguments) => runs::run(arguments, &mut session),

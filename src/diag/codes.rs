@@ -1,7 +1,7 @@
 //! Every diagnostic code, its title and its explanation (`anabranch explain CODE`).
 //!
 //! Codes are stable: a code is never given a second meaning. `E01` syntax, `E02` names, `E03` types and shapes,
-//! `E04` definitions and items, `E05` split, gradients and contracts, `E06` run configuration and data, `E07` limits;
+//! `E04` definitions and items, `E05` split, gradients and contracts, `E06` run configuration and data, `E07` limits, and what has no form elsewhere;
 //! `L0` lints.
 
 macro_rules! codes {
@@ -115,6 +115,8 @@ codes! {
         "The spec asks for more than the compiler accepts: nodes, expansion depth, elements of a tensor, or memory.";
     E0702 "program does not fit in memory"
         "A program's values, params, states, inputs and results need more memory than there is: what the machine has left, what its\ncontrol groups and `ulimit -v` allow. All programs of a run count together, with the data and the copies of params that are\nkept. This is found before anything is allocated; the notes say what takes how much and name the largest tensors. Take a smaller batch or a smaller model.";
+    E0703 "no form in another runtime"
+        "A value is computed by an operation that the format of an export has no form for, such as a random draw or a matrix\ndecomposition in ONNX. The label stands at the value. Export the outputs that do not need it, or begin behind it:\n`--outputs NAMES`, `--from NAMES`. docs/export.md lists these operations.";
     L0001 "weight-collapse"
         "A trained weight only multiplies losses, as in `alpha * a + (1 - alpha) * b`. Descent lowers that by weighing down the\nlarger loss until the weight rests at its bound and the loss is switched off. Stop the weight in the weighted sum and\ntrain it by a loss of its own (`balanced`), or give it a counterweight (`uncertainty`).";
     L0002 "loss-can-rise"

@@ -6,6 +6,7 @@
 
 mod dot;
 pub mod interface;
+pub mod onnx;
 pub mod program;
 pub mod programs;
 

@@ -218,6 +218,16 @@ impl Dim {
         self.evaluate(sizes).map_or_else(|| self.clone(), Self::known)
     }
 
+    /// The terms that it is the sum of: a coefficient, and factors, each to be divided by a number and rounded down.
+    pub fn terms(&self) -> Vec<(i64, Vec<(Dim, i64)>)> {
+        let factor = |atom: &Atom| match atom {
+            Atom::Symbol(name) => (Self::symbol(name), 1),
+            Atom::Floor(inner, divisor) => (Self::from_poly((**inner).clone()), *divisor),
+        };
+        let terms = self.to_poly().into_iter();
+        terms.map(|(monomial, coefficient)| (coefficient, monomial.iter().map(factor).collect())).collect()
+    }
+
     /// The run-time names in it.
     pub fn symbols(&self) -> Vec<Arc<str>> {
         fn collect(poly: &Poly, names: &mut Vec<Arc<str>>) {

@@ -22,6 +22,8 @@ mod divergence;
 #[cfg(feature = "files")]
 mod evaluation;
 mod evaluator;
+#[cfg(feature = "files")]
+mod exported;
 mod fields;
 mod fit;
 #[cfg(feature = "files")]
@@ -64,6 +66,8 @@ pub use checkpointing::{Checkpointing, Every};
 pub use condition::Condition;
 #[cfg(feature = "files")]
 pub use evaluation::Evaluation;
+#[cfg(feature = "files")]
+pub use exported::Exported;
 pub use fields::Fields;
 pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Running, Settings, fit};
 #[cfg(feature = "files")]

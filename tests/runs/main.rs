@@ -5,6 +5,7 @@ mod cli;
 mod data;
 mod divergence;
 mod examples;
+mod export;
 mod files;
 mod formulas;
 mod hostile;

@@ -1,0 +1,155 @@
+//! `anabranch export`: programs for other runtimes.
+
+use super::files::{ReplaceArgument, check_file};
+use super::spec::{compile_texts, read_text};
+use super::{Outcome, Session};
+use crate::data::files::{cannot_write, write_whole};
+use crate::diag::{Code, Diagnostics, Span};
+use crate::exec::{Clock, StoreKind, Values};
+use crate::export::onnx::{Constant, Elements, Source, onnx};
+use crate::ir::{DType, Graph, TensorType};
+use crate::ops::{InputKind, Op};
+use crate::train::{Exported, Part, SavedProgram, config, overrides, replayed};
+use clap::{Args, Subcommand};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    form: Form,
+}
+
+#[derive(Debug, Subcommand)]
+enum Form {
+    /// The prediction program of a run as an ONNX model
+    Onnx(OnnxArguments),
+}
+
+const ONNX_NOTES: &str = "\
+The model has the run's params in it and open run-time dims, the batch among them; it computes in f32. Its inputs and outputs have
+the names of the spec. A value that ONNX has no form for is a finding at its line. docs/export.md says which those are.
+
+Examples:
+  anabranch export onnx runs/digits -o digits.onnx
+  anabranch export onnx runs/vae --from code --outputs drawing -o decoder.onnx";
+
+#[derive(Debug, Args)]
+#[command(after_help = ONNX_NOTES)]
+struct OnnxArguments {
+    /// The folder that `anabranch run` wrote
+    #[arg(value_name = "RUN_DIR")]
+    folder: PathBuf,
+
+    /// Where to write the model
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    replace: ReplaceArgument,
+
+    /// Give these outputs only, or other values that the spec names with `let`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    outputs: Vec<String>,
+
+    /// Begin at these values instead of the inputs: the model reads them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    from: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
+    match &arguments.form {
+        Form::Onnx(arguments) => export_onnx(arguments, session),
+    }
+}
+
+fn export_onnx(arguments: &OnnxArguments, session: &mut Session) -> Outcome {
+    let OnnxArguments { folder, output, replace, outputs, from } = arguments;
+    check_file(output, *replace, &SavedProgram::files(folder))?;
+    let source = session.sources.add(folder.display().to_string(), "");
+    let span = Span::new(source, 0, 0);
+    let saved = SavedProgram::read(folder)?;
+    let part = Part { from: from.clone(), outputs: outputs.clone() };
+    let exported = Exported::open(folder, &saved, &part, span)?;
+    let program: &Graph = &exported.program;
+    let mut inputs: Vec<(String, TensorType)> =
+        saved.inputs.iter().map(|input| (input.name.clone(), input.ty.clone())).collect();
+    for id in program.ids() {
+        let name = &program.node(id).provenance.name;
+        if let Op::Input(leaf) = program.op(id)
+            && leaf.kind == InputKind::Input
+            && !inputs.iter().any(|(known, _)| **known == **name)
+        {
+            inputs.push((name.to_string(), leaf.ty.clone()));
+        }
+    }
+    let name = folder.file_name().map_or_else(|| "predict".into(), |name| name.to_string_lossy());
+    let stored = |kind: InputKind, name: &str| stored(&exported, kind, name);
+    let made = |place: &dyn Fn(&str, &str) -> Option<Span>| {
+        let inputs = inputs.iter().map(|(name, ty)| (name.as_str(), ty)).collect();
+        onnx(program, &Source { name: &name, inputs, stored: &stored, metadata: metadata(folder, &saved), place })
+    };
+    let bytes = match made(&|_, _| None) {
+        Err(findings) if findings.0.iter().any(|finding| finding.code == Code::E0703) => {
+            // The saved program knows no lines; the spec beside it does.
+            let Ok(graph) = spec_of(folder, session) else { return Err(findings) };
+            return Err(made(&|name, op| place(&graph, name, op)).err().unwrap_or(findings));
+        }
+        made => made?,
+    };
+    write_whole(output, replace.existing(), |out| out.write_all(&bytes))
+        .map_err(|error| cannot_write(output, error))?;
+    Ok(())
+}
+
+/// The elements of a param or state, or a number of the clock as it stood at the end of the run.
+fn stored(exported: &Exported, kind: InputKind, name: &str) -> Option<Constant> {
+    let Clock { step, epoch, epoch_end, seed, epochs, steps_per_epoch } = exported.clock;
+    let kind = match kind {
+        InputKind::Param => StoreKind::Param,
+        InputKind::State => StoreKind::State,
+        InputKind::Step => return Some(Constant::int(step)),
+        InputKind::Epoch => return Some(Constant::int(epoch)),
+        InputKind::EpochEnd => return Some(Constant::int(epoch_end.into())),
+        InputKind::Epochs => return Some(Constant::int(epochs)),
+        InputKind::StepsPerEpoch => return Some(Constant::int(steps_per_epoch)),
+        InputKind::TotalSteps => return Some(Constant::int(exported.clock.total_steps())),
+        InputKind::Seed => return Some(Constant::int(seed)),
+        InputKind::Input | InputKind::Target | InputKind::Port(_) => return None,
+    };
+    let entry = exported.store.entries().find(|entry| entry.kind() == kind && **entry.name() == *name)?;
+    let elements = match (entry.values(), entry.dtype()) {
+        (Values::Float(values), _) => Elements::Float(values.clone()),
+        (Values::Int(values), DType::Bool) => Elements::Bool(values.iter().map(|value| *value != 0).collect()),
+        (Values::Int(values), _) => Elements::Int(values.clone()),
+    };
+    Some(Constant { shape: entry.shape().to_vec(), elements })
+}
+
+/// What the model says of itself: the spec's hash, and by which columns training read each input.
+fn metadata(folder: &Path, saved: &SavedProgram) -> Vec<(String, String)> {
+    let mut metadata = Vec::new();
+    if let Ok((_, record)) = replayed(folder) {
+        metadata.push(("anabranch.spec_hash".to_string(), record.hashes.spec));
+    }
+    for input in saved.inputs.iter().filter(|input| !input.columns.is_empty()) {
+        metadata.push((format!("anabranch.columns.{}", input.name), input.columns.join(",")));
+    }
+    metadata
+}
+
+/// The prediction program of the spec that a run keeps in its folder, with the lines of its values.
+fn spec_of(folder: &Path, session: &mut Session) -> Result<Graph, Diagnostics> {
+    let (path, _) = replayed(folder)?;
+    let config = config::read(&path, &mut session.sources)?;
+    let spec = read_text(session, &config.spec, Some(config.spec_span))?;
+    let (compiled, _) = compile_texts(session, &config.spec, spec, &overrides(&config, Default::default()))?;
+    Ok(compiled.module.graph)
+}
+
+/// Where a spec says the value of a name, by an op where several nodes have the name.
+fn place(graph: &Graph, name: &str, op: &str) -> Option<Span> {
+    let nodes = || graph.ids().filter(|id| *graph.node(*id).provenance.name == *name);
+    let found = nodes().find(|id| graph.op(*id).name() == op).or_else(|| nodes().next_back())?;
+    Some(graph.node(found).provenance.span)
+}
