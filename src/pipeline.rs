@@ -13,9 +13,12 @@ pub use simple::Simple;
 
 use crate::analyse::{self, Policy};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap};
-use crate::ir::{Graph, Output, Role, verify};
+use crate::ir::{Graph, NodeId, Output, Role, verify};
 use crate::lower::{self, Library, Module, Options};
-use crate::passes::{Product, Split, accumulate, differentiate, prune, resolve_prediction, resolve_training, split};
+use crate::passes::{
+    Addends, Product, Split, Told, Totals, accumulate, differentiate, parts_of_term, prune, resolve_prediction,
+    resolve_training, split, with_terms,
+};
 use crate::syntax::{Loaded, Reader, ast, load, words};
 use directions::Directed;
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub struct Compiled {
     /// The training step, with its derivatives written out.
     pub train: Graph,
     pub simplified: Simplified,
+    /// What adds up to each total that is made of losses, by the names of what a run reports.
+    pub addends: Addends,
     /// The direction that was chosen for each `grad` of the spec.
     pub derivatives: Vec<Derivative>,
     /// Warnings and notes.
@@ -131,28 +136,57 @@ pub fn compile_loaded(loaded: Loaded, library: &Library, options: &Options) -> R
     let lower = |wanted: &[lower::Direction]| lower::lower(&loaded.spec, &loaded.used, library, options, wanted);
     let Directed { module, findings, derivatives } = directions::choose(lower)?;
     let Analysed { module, split, findings, policy } = examine(&loaded, (module, findings), options)?;
-    let stepped = analyse::observed(&module, options.observe);
-    let at_training = accumulate(&resolve_training(&stepped), &module.batch_metrics);
-    let reported = |output: &Output| matches!(output.role, Role::Loss | Role::Metric | Role::Weight);
-    let at_prediction = resolve_prediction(&module.graph, reported, &module.stand_ins);
+    let Told { graph: told, addends } = with_terms(&analyse::observed(&module, options.observe), &totals(&module));
+    let at_training = accumulate(&resolve_training(&told), &module.batch_metrics);
+    let reported = |output: &Output| match output.role {
+        Role::Loss | Role::Metric | Role::Weight => true,
+        // Of a total that is evaluated.
+        Role::Term => {
+            parts_of_term(&output.name).is_some_and(|(total, _)| module.graph.output(Role::Loss, total).is_some())
+        }
+        _ => false,
+    };
+    let at_prediction = resolve_prediction(&told, reported, &module.stand_ins);
     // A metric of what comes after a step takes the step's gradients.
     let at_prediction = differentiate(&at_prediction);
     let at_prediction = accumulate(&at_prediction, &module.batch_metrics);
     let whole = differentiate(&at_training.graph);
     check(&whole, "differentiate");
-    let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
+    let train = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient | Role::Term));
+    let told = prune(&whole, |output| !matches!(output.role, Role::Output | Role::Gradient));
     let simplified = Simplified {
         init: Simple::of(module.init.clone()),
         predict: Simple::of(differentiate(&split.predict)),
         evaluate: Simple::of(at_prediction.graph),
         evaluate_metrics: Simple::of(at_prediction.finals),
         evaluate_products: at_prediction.products,
-        train: Simple::of(train.clone()),
+        train: Simple::of(told),
         train_metrics: Simple::of(at_training.finals),
         train_products: at_training.products,
         gradients: Simple::of(prune(&whole, |output| output.role == Role::Gradient)),
     };
-    Ok(Compiled { tree: loaded.spec, module, predict: split.predict, train, simplified, derivatives, findings, policy })
+    let (tree, predict) = (loaded.spec, split.predict);
+    Ok(Compiled { tree, module, predict, train, simplified, addends, derivatives, findings, policy })
+}
+
+/// The losses and objectives of a spec, any of which may be made of other losses.
+fn totals(module: &Module) -> Totals {
+    let graph = &module.graph;
+    let losses = graph.outputs.iter().filter(|output| output.role == Role::Loss);
+    let mut totals: Vec<(Arc<str>, NodeId)> = losses.map(|output| (output.name.clone(), output.node)).collect();
+    for objective in &module.objectives {
+        if !totals.iter().any(|(name, _)| *name == objective.name) {
+            totals.push((objective.name.clone(), objective.node));
+        }
+    }
+    let masked = graph.outputs.iter().filter(|output| output.role == Role::Weight);
+    Totals {
+        totals,
+        losses: module.losses.iter().map(|(name, (node, _))| (name.clone(), *node)).collect(),
+        masked: masked.map(|output| output.name.clone()).collect(),
+        // A direction counts by what it reports.
+        reported: module.directions.iter().map(|info| (info.node, graph.operands(info.reported)[0])).collect(),
+    }
 }
 
 /// A spec that is sound.

@@ -5,7 +5,8 @@ mod columns;
 use super::console::Console;
 use super::tensorboard::EventFile;
 use crate::diag::{Diagnostic, SourceMap};
-use crate::train::{EpochRecord, Event, PartRecord, Running};
+use crate::ir::Role;
+use crate::train::{EpochRecord, Event, PartRecord, Reported, Running, parts_of_term};
 use clap::{Args, ValueEnum};
 use columns::Columns;
 use indexmap::IndexMap;
@@ -229,14 +230,23 @@ fn short(value: f64) -> String {
     }
 }
 
-/// `epoch  3/20 | train total 0.84936 … | test total 0.85120 … | total.alpha 0.53002`
+/// `epoch  3/20 | train total 0.84936 error 1.20340 (0.60170 in total) … | test total 0.85120 … | total.alpha 0.53002`
 fn epoch_line(record: &EpochRecord, n_epochs: u32) -> String {
     let width = n_epochs.to_string().len();
     let mut line = format!("epoch {:>width$}/{n_epochs}", record.epoch);
     for part in &record.parts {
         let _ = write!(line, " | {}", part.part);
         for (reported, value) in &part.values {
+            // What a total has of a loss stands beside the loss.
+            if loss_of(part, reported).is_some() {
+                continue;
+            }
             let _ = write!(line, " {} {}", reported.name, value_or_dash(*value));
+            let own = part.values.iter().filter(|(term, _)| loss_of(part, term) == Some(&*reported.name));
+            for (term, value) in own {
+                let total = parts_of_term(&term.name).map_or("", |(total, _)| total);
+                let _ = write!(line, " ({} in {total})", value_or_dash(*value));
+            }
         }
     }
     if !record.weights.is_empty() {
@@ -248,6 +258,12 @@ fn epoch_line(record: &EpochRecord, n_epochs: u32) -> String {
     }
     line.push('\n');
     line
+}
+
+/// The loss of the same part that a term is of.
+fn loss_of<'r>(part: &PartRecord, reported: &'r Reported) -> Option<&'r str> {
+    let (_, loss) = parts_of_term(&reported.name).filter(|_| reported.role == Role::Term)?;
+    part.values.iter().any(|(other, _)| &*other.name == loss).then_some(loss)
 }
 
 #[derive(serde::Serialize)]

@@ -10,17 +10,22 @@ use super::tensorboard::EventFile;
 use super::{Outcome, Session, memory};
 use crate::diag::Diagnostics;
 use crate::exec::{ExecutorOptions, Mode};
+use crate::ir::Role;
 use crate::ops::Element;
 use crate::train::config::{self, Fed, Precision, RunConfig};
 use crate::train::{
-    DataChange, Earlier, Finished, History, Keeping, Plan, RunFolder, Status, Verified, load_data, overrides, run_into,
-    verify_resume, weights_shown,
+    Addends, DataChange, Earlier, Finished, History, Keeping, PartRecord, Plan, RunFolder, Status, Verified, load_data,
+    overrides, parts_of_term, run_into, verify_resume, weights_shown,
 };
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Characters of a line.
+const WIDTH: usize = 80;
 
 const NOTES: &str = "\
 The output folder is written while the run goes on, with checkpoints that it can be gone on from. Where a run is there
@@ -314,6 +319,7 @@ fn train_and_save<T: Element>(
         return Ok(());
     }
     let mut text = summary(&run.history, run.n_epochs);
+    text += &explained(&run.history, run.n_epochs, &plan.compiled.addends);
     text += &verdict(&run);
     let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.steps_run, path.display());
     session.console.print(&text)?;
@@ -334,7 +340,7 @@ fn summary(history: &History, kept: u32) -> String {
     let (Some(first), Some(last)) = (history.epochs.first(), last) else { return String::new() };
     let mut text = String::new();
     for part in last.parts.iter().filter(|part| part.part != "train") {
-        for (reported, value) in &part.values {
+        for (reported, value) in part.values.iter().filter(|(reported, _)| reported.role != Role::Term) {
             let before = first.get(part.part, &reported.name);
             let fall = before.zip(*value).map_or_else(String::new, |(before, after)| fall(before, after));
             let name = format!("{} {}", part.part, reported.name);
@@ -344,6 +350,44 @@ fn summary(history: &History, kept: u32) -> String {
             }
             let _ = writeln!(text, "{name}: {} -> {}{fall}", value_or_dash(before), value_or_dash(*value));
         }
+    }
+    text
+}
+
+/// What the totals of the epoch whose params are kept were made of, in the last part that has them:
+/// `validation total 0.84936 = 0.60170 of error (1.20340) + 0.24766 of sorted (0.49532)`. Nothing of a total that is the sum of losses as
+/// they are reported.
+fn explained(history: &History, kept: u32, addends: &Addends) -> String {
+    let mut text = String::new();
+    let Some(record) = history.epoch(kept) else { return text };
+    for (total, own) in addends.iter().filter(|(_, own)| own.iter().any(|name| parts_of_term(name).is_some())) {
+        let has_all = |part: &&PartRecord| own.iter().chain([total]).all(|name| part.get(name).is_some());
+        let Some(part) = record.parts.iter().rfind(has_all) else { continue };
+        let value = |name: &str| value_or_dash(part.get(name));
+        // Its sign stands before it.
+        let size = |name: &str| value_or_dash(part.get(name).map(f64::abs));
+        let addend = |name: &Arc<str>| match parts_of_term(name) {
+            None => format!("{} of {name}", size(name)),
+            Some((_, loss)) if part.get(loss).is_none() => format!("{} of the rest", size(name)),
+            Some((_, loss)) => format!("{} of {loss} ({})", size(name), value(loss)),
+        };
+        let mut line = format!("{} {total} {} =", part.part, value(total));
+        for (at, name) in own.iter().enumerate() {
+            let is_negative = part.get(name).is_some_and(|value| value < 0.0);
+            let (addend, sign) = match (at, is_negative) {
+                (0, false) => (addend(name), ""),
+                (_, false) => (addend(name), "+ "),
+                (_, true) => (addend(name), "- "),
+            };
+            if line.chars().count() + sign.len() + addend.chars().count() >= WIDTH {
+                text += &line;
+                text.push('\n');
+                line = "   ".to_owned();
+            }
+            line += &format!(" {sign}{addend}");
+        }
+        text += &line;
+        text.push('\n');
     }
     text
 }

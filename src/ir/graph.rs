@@ -64,6 +64,8 @@ pub enum Role {
     Sum,
     /// the value that training minimises
     Objective,
+    /// what a loss has of a total that is made of losses, `term/TOTAL/LOSS`
+    Term,
     /// a param's next value (in the initial program: its first)
     Param,
     /// a state's next value (in the initial program: its first)
@@ -83,6 +85,7 @@ impl Role {
             Self::Weight => "weight",
             Self::Sum => "sum",
             Self::Objective => "objective",
+            Self::Term => "term",
             Self::Param => "param",
             Self::State => "state",
             Self::Gradient => "gradient",

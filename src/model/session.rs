@@ -202,9 +202,9 @@ fn precision<T: Element>() -> Precision {
     if size_of::<T>() == size_of::<f64>() { Precision::F64 } else { Precision::F32 }
 }
 
-/// Values by name; those that no sample has are left out.
+/// Losses, objectives and metrics by name; those that no sample has are left out.
 fn named(reported: &[Reported], values: &[Option<f64>]) -> IndexMap<String, f64> {
-    let values = reported.iter().zip(values);
+    let values = reported.iter().zip(values).filter(|(reported, _)| reported.role != Role::Term);
     values.filter_map(|(reported, value)| Some((reported.name.to_string(), (*value)?))).collect()
 }
 

@@ -10,6 +10,7 @@ mod rest;
 mod rows;
 pub mod simplify;
 mod split;
+mod terms;
 
 pub use accumulate::{Accumulated, accumulate};
 pub use cost::{Cost, cost};
@@ -21,3 +22,4 @@ pub use rest::{Rest, rest};
 pub use rows::{Paths, Rows, rows};
 pub use simplify::{Applied, simplify, simplify_reporting};
 pub use split::{Split, StandIns, resolve_prediction, resolve_training, split, split_values};
+pub use terms::{Addends, Told, Totals, parts_of_term, with_terms};

@@ -2,9 +2,9 @@
 //! total that it shows.
 //!
 //! Takes a graph, the totals and the losses. Follows each total back to the losses that are nearest to it, and gives the graph
-//! with an output of role [`Role::Term`] for each, `TOTAL:LOSS`: the sum over `x` of `∂total/∂x · x`, `x` the loss as written. Where
+//! with an output of role [`Role::Term`] for each, `term/TOTAL/LOSS`: the sum over `x` of `∂total/∂x · x`, `x` the loss as written. Where
 //! a total is a weighted sum of its losses these add up to it, whatever samples are missing and whoever moves the weights; what is
-//! left of any other total is `TOTAL:rest`. A direction that is handed in counts by what it reports, as in `weights_of`.
+//! left of any other total is `term/TOTAL/rest`. A direction that is handed in counts by what it reports, as in `weights_of`.
 //!
 //! A term that is always its loss's batch mean, and a rest that is always 0, say nothing and are left out. That is found by
 //! evaluating the total's own formula at random values.
@@ -13,12 +13,13 @@ use super::{differentiate, resolve_training};
 use crate::autodiff::derivative_provenance;
 use crate::ir::{Builder, Dim, DimSizes, Graph, Node, NodeId, Role, TensorType, bind, check_bound};
 use crate::ops::{self, Element, Flow, Gradient, Input, InputKind, Op, Tensor, reference};
+use indexmap::IndexMap;
 use ndarray::{ArrayD, IxDyn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What stands between the names of a total and of a loss in it.
-const OF: char = ':';
+/// How the name of a term begins.
+const TERM: &str = "term/";
 
 /// The totals of a graph and what they are made of.
 #[derive(Clone, Debug, Default)]
@@ -35,28 +36,62 @@ pub struct Totals {
 
 /// The total and the loss that a term's name speaks of.
 pub fn parts_of_term(name: &str) -> Option<(&str, &str)> {
-    name.split_once(OF)
+    name.strip_prefix(TERM)?.split_once('/')
 }
 
+/// A graph with terms.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub graph: Graph,
+    /// what adds up to each total that is made of losses, by the names of terms and of losses that enter it as they are
+    pub addends: Addends,
+}
+
+/// Names of values by the name of the total that they add up to.
+pub type Addends = IndexMap<Arc<str>, Vec<Arc<str>>>;
+
 /// The graph with the terms of all totals as outputs.
-pub fn with_terms(graph: &Graph, totals: &Totals) -> Graph {
+pub fn with_terms(graph: &Graph, totals: &Totals) -> Told {
     let mut target = graph.clone();
+    let mut addends = Addends::new();
+    let holds = holding(graph, totals);
     for (name, root) in &totals.totals {
-        let cone = Cone::of(graph, *root, name, totals);
+        let cone = Cone::of(graph, *root, name, totals, &holds);
         if cone.leaves.is_empty() {
             continue;
         }
         let Some(shown) = cone.telling(graph, totals) else { continue };
         let Some(split) = cone.copy(graph, &mut target, totals, &mut |_, id| id) else { continue };
         let (terms, rest) = split.terms(&mut target);
-        for (loss, term) in terms.into_iter().filter(|(loss, _)| shown.losses.contains(loss)) {
-            target.add_output(Role::Term, format!("{name}{OF}{loss}"), term);
-        }
-        if shown.rest {
-            target.add_output(Role::Term, format!("{name}{OF}{}", rest_name(totals)), rest);
+        let own = addends.entry(name.clone()).or_default();
+        let rest = shown.rest.then(|| (rest_name(totals).into(), rest));
+        for (loss, term) in terms.into_iter().chain(rest) {
+            if shown.plain.contains(&loss) {
+                own.push(loss);
+                continue;
+            }
+            let term_name: Arc<str> = format!("{TERM}{name}/{loss}").into();
+            target.add_output(Role::Term, term_name.clone(), term);
+            own.push(term_name);
         }
     }
-    target
+    Told { graph: target, addends }
+}
+
+/// The losses, and what a loss has a way to.
+fn holding(graph: &Graph, totals: &Totals) -> Vec<bool> {
+    let mut holds = vec![false; graph.len()];
+    for (_, node) in &totals.losses {
+        holds[node.index()] = true;
+    }
+    for id in graph.ids().filter(|_| !totals.losses.is_empty()) {
+        let holds_one = match totals.reported.get(&id) {
+            Some(other) => holds[other.index()],
+            None => open(graph, id).into_iter().flatten().any(|operand| holds[operand.index()]),
+        };
+        holds[id.index()] |= holds_one;
+    }
+    holds
 }
 
 /// `rest`, as long as no loss is named so.
@@ -79,7 +114,8 @@ struct Cone {
 
 /// Which terms are worth an output.
 struct Telling {
-    losses: BTreeSet<Arc<str>>,
+    /// the losses whose terms are not, since they enter the total as they are
+    plain: BTreeSet<Arc<str>>,
     rest: bool,
 }
 
@@ -90,12 +126,12 @@ struct Split {
 }
 
 impl Cone {
-    fn of(graph: &Graph, root: NodeId, name: &str, totals: &Totals) -> Self {
+    fn of(graph: &Graph, root: NodeId, name: &str, totals: &Totals, holds: &[bool]) -> Self {
         let own = totals.losses.iter().find(|(loss, _)| **loss == *name).map_or(root, |(_, node)| *node);
         let mut cone = Self { root, nodes: BTreeSet::new(), leaves: BTreeMap::new() };
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {
-            if !cone.nodes.insert(id) {
+            if !holds[id.index()] || !cone.nodes.insert(id) {
                 continue;
             }
             if let Some(other) = totals.reported.get(&id) {
@@ -148,7 +184,7 @@ impl Cone {
 
     /// Which terms say more than their losses; none where the total is no function of its losses.
     fn telling(&self, graph: &Graph, totals: &Totals) -> Option<Telling> {
-        let mut alone = Alone { source: graph, target: Graph::new(), copies: BTreeMap::new() };
+        let mut alone = Alone { source: graph, copies: BTreeMap::new() };
         let mut target = Graph::new();
         let split = self.copy(graph, &mut target, totals, &mut |target, id| alone.outside(target, id))?;
         let (terms, rest) = split.terms(&mut target);
@@ -159,9 +195,8 @@ impl Cone {
             target.add_output(Role::Term, name.clone(), *term);
         }
         target.add_output(Role::Objective, "total", split.root);
-        target.add_output(Role::Term, format!("{OF}"), rest);
-        let all = || Telling { losses: names().collect(), rest: true };
-        let Some(points) = evaluated(&target) else { return Some(all()) };
+        target.add_output(Role::Term, "rest", rest);
+        let Some(points) = evaluated(&target) else { return Some(Telling { plain: BTreeSet::new(), rest: true }) };
         let is_same = |a: f64, b: f64, scale: f64| (a - b).abs() <= 1e-9 * scale;
         let n_losses = split.losses.len();
         let tells = |at: usize| {
@@ -171,13 +206,13 @@ impl Cone {
             };
             points.iter().any(differs)
         };
-        let losses = names().enumerate().filter(|(at, name)| totals.masked.contains(name) || tells(*at));
+        let plain = names().enumerate().filter(|(at, name)| !totals.masked.contains(name) && !tells(*at));
         let has_rest = |point: &Vec<f64>| {
             let scale: f64 = (0..n_losses).map(|at| point[2 * at + 1].abs()).sum();
             let (total, rest) = (point[2 * n_losses], point[2 * n_losses + 1]);
             !is_same(rest, 0.0, scale + total.abs())
         };
-        Some(Telling { losses: losses.map(|(_, name)| name).collect(), rest: points.iter().any(has_rest) })
+        Some(Telling { plain: plain.map(|(_, name)| name).collect(), rest: points.iter().any(has_rest) })
     }
 }
 
@@ -221,7 +256,6 @@ struct Alone<'g> {
     source: &'g Graph,
     /// what became of nodes outside of the cone, in the one target that all calls have
     copies: BTreeMap<NodeId, NodeId>,
-    target: Graph,
 }
 
 impl Alone<'_> {
@@ -261,8 +295,7 @@ const MOST_ELEMENTS: usize = 1 << 18;
 fn evaluated(graph: &Graph) -> Option<Vec<Vec<f64>>> {
     let program = differentiate(&resolve_training(graph));
     let symbols = |ty: &TensorType| ty.shape.iter().flat_map(Dim::symbols).collect::<Vec<_>>();
-    let sizes: DimSizes =
-        program.ids().flat_map(|id| symbols(program.ty(id))).map(|symbol| (symbol, EXTENT)).collect();
+    let sizes: DimSizes = program.ids().flat_map(|id| symbols(program.ty(id))).map(|symbol| (symbol, EXTENT)).collect();
     let program = bind(&program, &sizes);
     check_bound(&program).ok()?;
     let mut n_elements = 0_usize;

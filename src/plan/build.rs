@@ -305,6 +305,7 @@ fn carry(graph: &Graph, plan: &mut Plan) -> Vec<BufferId> {
             | Role::Weight
             | Role::Sum
             | Role::Objective
+            | Role::Term
             | Role::Gradient
             | Role::Observed => {
                 alive.push(planned.buffer);

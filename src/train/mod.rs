@@ -58,6 +58,7 @@ mod sums;
 mod trainer;
 mod watch;
 
+pub use crate::passes::{Addends, parts_of_term};
 #[cfg(feature = "files")]
 pub use advice::{Advice, LossFigures, OBSERVED, PairFigures, Seen, SeenStep, Trouble, advise, look};
 #[cfg(feature = "files")]

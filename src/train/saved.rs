@@ -202,7 +202,7 @@ impl EvaluationForm {
         let fields: Vec<&InputForm> = inputs.iter().chain(&self.targets).collect();
         let program = self.program.graph(span)?;
         check_leaves(&program, &fields)?;
-        let is_of_rows = |role: Role| matches!(role, Role::Loss | Role::Metric | Role::Weight | Role::Sum);
+        let is_of_rows = |role: Role| matches!(role, Role::Loss | Role::Metric | Role::Term | Role::Weight | Role::Sum);
         if let Some(output) = program.outputs.iter().find(|output| !is_of_rows(output.role)) {
             return Err(broken(format!("it gives the {} `{}`", output.role.as_str(), output.name)).into());
         }

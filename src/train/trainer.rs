@@ -28,6 +28,7 @@ use crate::lower::Owner;
 use crate::ops::Element;
 #[cfg(feature = "files")]
 use crate::ops::{InputKind, Op, Tensor};
+use crate::passes::parts_of_term;
 use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -523,11 +524,11 @@ pub(super) fn fold_seed(seed: u64) -> i32 {
     ((seed >> 32) as u32 ^ seed as u32) as i32
 }
 
-/// The losses, metrics, what is observed and those objectives that are not losses by name.
+/// The losses, metrics, terms, what is observed and those objectives that are not losses by name.
 pub(super) fn reported(graph: &Graph) -> Vec<Reported> {
     let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
     let outputs = graph.outputs.iter().filter(|output| match output.role {
-        Role::Loss | Role::Metric | Role::Observed => true,
+        Role::Loss | Role::Metric | Role::Term | Role::Observed => true,
         Role::Objective => !is_loss(&output.name),
         _ => false,
     });
@@ -548,14 +549,15 @@ pub(super) fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, v
     let fetches = executor.fetches();
     let is_loss = |name: &str| fetches.iter().any(|fetch| fetch.role == Role::Loss && &*fetch.name == name);
     let shown = fetches.iter().enumerate().filter(|(_, fetch)| match fetch.role {
-        Role::Loss | Role::Metric | Role::Observed => true,
+        Role::Loss | Role::Metric | Role::Term | Role::Observed => true,
         Role::Objective => !is_loss(&fetch.name),
         _ => false,
     });
     for (((at, fetch), value), count) in shown.zip(values).zip(counts) {
         *value = executor.scalar(at).unwrap_or(f64::NAN);
-        // A value of a target that may be missing comes with the number of rows that have it.
-        let weight = executor.fetch(Role::Weight, &fetch.name).and_then(|fetch| executor.scalar(fetch));
+        // A value of a target that may be missing comes with the number of rows that have it; a term counts as its total does.
+        let counted = parts_of_term(&fetch.name).map_or(&*fetch.name, |(total, _)| total);
+        let weight = executor.fetch(Role::Weight, counted).and_then(|fetch| executor.scalar(fetch));
         *count = weight.unwrap_or(n_rows as f64);
     }
 }

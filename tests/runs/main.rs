@@ -26,4 +26,5 @@ mod statistics;
 mod suggest;
 mod support;
 mod sweep;
+mod terms;
 mod watch;

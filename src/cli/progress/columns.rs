@@ -5,8 +5,8 @@
 
 use crate::ir::Role;
 use crate::pipeline::Compiled;
-use crate::train::EpochRecord;
 use crate::train::config::RunConfig;
+use crate::train::{EpochRecord, parts_of_term};
 use std::fmt::Write as _;
 
 /// Characters of a line.
@@ -15,6 +15,8 @@ const WIDTH: usize = 80;
 const MESSAGE: usize = 36;
 /// A number: `-1.2345e-12` would need more, and is cut to fewer digits.
 const NUMBER: usize = 9;
+/// One of two numbers that share a column, a loss and what its total has of it: `1.2034/0.6017`.
+const HALF: usize = 6;
 /// Longer names are cut.
 const LONGEST_NAME: usize = 12;
 /// Time, rows a second, time left.
@@ -26,6 +28,8 @@ pub(in crate::cli) struct Reporting {
     /// parts and values, in order
     values: Vec<(&'static str, String)>,
     objectives: Vec<String>,
+    /// losses and terms that a total is made of
+    addends: Vec<String>,
     metrics: Vec<String>,
     /// `PART/NAME`
     watched: Option<(String, String)>,
@@ -54,7 +58,13 @@ impl Reporting {
         let others = objectives.iter().filter(|name| !evaluated.contains(name));
         let observed = compiled.train.outputs.iter().filter(|output| output.role == Role::Observed);
         let observed = observed.map(|output| output.name.to_string());
-        let trained: Vec<String> = evaluated.iter().chain(others).cloned().chain(observed).collect();
+        let mut trained: Vec<String> = evaluated.iter().chain(others).cloned().chain(observed).collect();
+        let own = compiled.addends.values().flatten().filter(|name| parts_of_term(name).is_some());
+        let terms: Vec<String> = own.map(<_>::to_string).collect();
+        let is_evaluated =
+            |term: &&String| parts_of_term(term).is_some_and(|(total, _)| evaluated.iter().any(|name| name == total));
+        let evaluated: Vec<String> = evaluated.iter().chain(terms.iter().filter(is_evaluated)).cloned().collect();
+        trained.extend(terms);
         let parts = [
             ("train", config.epochs > 0),
             ("validation", config.validation.is_some()),
@@ -65,7 +75,24 @@ impl Reporting {
             names.iter().map(move |name| (part, name.clone())).collect::<Vec<_>>()
         });
         let watched = config.monitor.as_ref().map(|monitor| (monitor.part.clone(), monitor.name.clone()));
-        Self { values: values.collect(), objectives, metrics, watched, weights, n_rows }
+        let addends = compiled.addends.values().flatten().map(<_>::to_string).collect();
+        Self { values: values.collect(), objectives, addends, metrics, watched, weights, n_rows }
+    }
+
+    /// The loss that a term stands beside: that of which only one total of the part has a term.
+    fn partner<'n>(&self, part: &str, term: &'n str) -> Option<&'n str> {
+        let (_, loss) = parts_of_term(term)?;
+        let mut own = self
+            .values
+            .iter()
+            .filter(|(other, name)| *other == part && parts_of_term(name).is_some_and(|(_, of)| of == loss));
+        let is_there = self.values.iter().any(|(other, name)| *other == part && name == loss);
+        (is_there && own.next().is_some() && own.next().is_none()).then_some(loss)
+    }
+
+    /// Whether a total is made of a loss, as it is or by a term beside it.
+    fn is_addend(&self, part: &str, name: &str) -> bool {
+        self.addends.iter().any(|addend| addend == name || self.partner(part, addend) == Some(name))
     }
 
     /// How much a value is wanted; the least comes first.
@@ -79,8 +106,9 @@ impl Reporting {
             ("weight", ..) => 3,
             ("validation", _, true) => 4,
             ("test", _, true) => 5,
-            ("train", _, false) => 6,
-            _ => 7,
+            ("train", _, false) if self.is_addend(part, name) => 6,
+            ("train", _, false) if parts_of_term(name).is_none() => 7,
+            _ => 8,
         }
     }
 }
@@ -90,6 +118,8 @@ impl Reporting {
 struct Column {
     part: String,
     name: String,
+    /// what a total has of this loss, beside it
+    term: Option<String>,
     /// of a weight with several elements
     element: usize,
     width: usize,
@@ -117,11 +147,24 @@ impl Columns {
         let column = |part: &str, name: &str, element: usize, shown: &str| Column {
             part: part.to_string(),
             name: name.to_string(),
+            term: None,
             element,
             width: cut(shown).chars().count().max(NUMBER),
         };
         for (part, name) in &reporting.values {
-            all.push((reporting.rank(part, name), column(part, name, 0, name)));
+            if reporting.partner(part, name).is_some() {
+                continue;
+            }
+            let term = reporting
+                .values
+                .iter()
+                .find(|(other, term)| other == part && reporting.partner(part, term) == Some(name));
+            let mut column = column(part, name, 0, name);
+            if let Some((_, term)) = term {
+                column.term = Some(term.clone());
+                column.width = column.width.max(2 * HALF + 1);
+            }
+            all.push((reporting.rank(part, name), column));
         }
         for (name, n) in &reporting.weights {
             for element in 0..*n {
@@ -166,10 +209,13 @@ impl Columns {
         for (name, width) in TAIL {
             let _ = write!(names, "  {name:>width$}");
         }
-        let note = match self.n_left_out {
+        let mut note = match self.n_left_out {
             0 => String::new(),
             n => format!("({n} more values are in history.csv; `--log plain` prints all)\n"),
         };
+        if self.columns.iter().any(|column| column.term.is_some()) {
+            note += "(a/b: a loss, and what the total has of it)\n";
+        }
         format!("{note}{}\n{}\n", parts.trim_end(), names.trim_end())
     }
 
@@ -179,7 +225,7 @@ impl Columns {
         let mut line = format!("{:>epoch$}", format!("{}/{n_epochs}", record.epoch));
         for column in &self.columns {
             let width = column.width;
-            let cell = column.value(record).map_or_else(|| "-".to_string(), compact);
+            let cell = column.cell(record);
             let _ = write!(line, "  {cell:>width$}");
         }
         for (cell, (_, width)) in tail.iter().zip(TAIL) {
@@ -204,6 +250,16 @@ impl Columns {
 }
 
 impl Column {
+    fn cell(&self, record: &EpochRecord) -> String {
+        let number = |value: Option<f64>, shown: fn(f64) -> String| value.map_or_else(|| "-".to_string(), shown);
+        match &self.term {
+            None => number(self.value(record), compact),
+            Some(term) => {
+                format!("{}/{}", number(self.value(record), half), number(record.get(&self.part, term), half))
+            }
+        }
+    }
+
     fn value(&self, record: &EpochRecord) -> Option<f64> {
         if self.part == "weight" {
             let weight = record.weights.iter().find(|weight| *weight.name == *self.name)?;
@@ -232,6 +288,17 @@ fn compact(value: f64) -> String {
     if text.chars().count() > NUMBER { format!("{value:.0e}") } else { text }
 }
 
+/// A number in at most six characters.
+fn half(value: f64) -> String {
+    let magnitude = value.abs();
+    let places = match magnitude {
+        _ if value == 0.0 || (1e-3..1e5).contains(&magnitude) => (0..=4).rev(),
+        _ => return format!("{value:.0e}"),
+    };
+    let mut texts = places.map(|places| format!("{value:.places$}"));
+    texts.find(|text| text.chars().count() <= HALF).unwrap_or_else(|| format!("{value:.0e}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +312,7 @@ mod tests {
         Reporting {
             values: values.collect(),
             objectives: vec!["total".into()],
+            addends: Vec::new(),
             metrics: vec!["accuracy".into()],
             watched: Some(("validation".into(), "accuracy".into())),
             weights: vec![("total.alpha".into(), 1), ("total.log_var".into(), 2)],

@@ -247,6 +247,7 @@ fn carried_kind(role: Role) -> Option<InputKind> {
         | Role::Weight
         | Role::Sum
         | Role::Objective
+        | Role::Term
         | Role::Gradient
         | Role::Observed => None,
     }

@@ -119,9 +119,9 @@ impl<T: Element> Fitting<'_, T> {
     }
 }
 
-/// Whether training goes by a value: a metric or what is observed may be anything.
+/// Whether training goes by a value: a metric, a term or what is observed may be anything.
 fn is_trained(reported: &Reported) -> bool {
-    !matches!(reported.role, Role::Metric | Role::Observed)
+    !matches!(reported.role, Role::Metric | Role::Term | Role::Observed)
 }
 
 /// A loss or objective that is not finite after a step.

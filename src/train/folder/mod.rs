@@ -345,6 +345,11 @@ fn new_record(plan: &Plan<'_>, data: &RunData, files: Vec<String>) -> RunRecord 
         best: None,
         diverged: None,
         resumed: Vec::new(),
+        totals: compiled
+            .addends
+            .iter()
+            .map(|(total, own)| (total.to_string(), own.iter().map(<_>::to_string).collect()))
+            .collect(),
         last: indexmap::IndexMap::new(),
         files,
     }

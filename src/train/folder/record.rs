@@ -73,6 +73,9 @@ pub struct RunRecord {
     /// where it was gone on with
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Resumed>,
+    /// the values of a part that add up to each total in it
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub totals: IndexMap<String, Vec<String>>,
     /// `PART/NAME` and `weight/PATH` of the saved params
     #[serde(default)]
     pub last: IndexMap<String, serde_json::Value>,
