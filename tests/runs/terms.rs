@@ -35,7 +35,7 @@ fn project(total: &str) -> Project {
     let project = Project::new(&spec(total), CONFIG);
     let x = ramp(40);
     let row = |at: usize| {
-        let age = if at % 3 == 0 { (0.1 + x[at]).to_string() } else { String::new() };
+        let age = if at.is_multiple_of(3) { (0.1 + x[at]).to_string() } else { String::new() };
         format!("{},{},{},{age}\n", x[2 * at], 1.0 - x[2 * at + 1], x[at])
     };
     project.write("data.csv", &("x_0,x_1,y,age\n".to_owned() + &(0..20).map(row).collect::<String>()));
