@@ -166,7 +166,7 @@ impl Programs {
             Ok(graph)
         };
         const DATA: [&str; 6] = ["input", "target", "param", "state", "clock", "seed"];
-        const REPORTED: [Role; 4] = [Role::Loss, Role::Metric, Role::Weight, Role::Sum];
+        const REPORTED: [Role; 6] = [Role::Loss, Role::Metric, Role::Weight, Role::Sum, Role::Term, Role::Observed];
         let carried = [Role::Param, Role::State];
         let forms = &self.programs;
         let graphs = Graphs {

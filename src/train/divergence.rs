@@ -54,7 +54,7 @@ fn first_of(graph: &Graph, is_finite: &[bool]) -> Option<NodeId> {
     let outputs = graph
         .outputs
         .iter()
-        .filter(|output| !matches!(output.role, Role::Metric | Role::Sum | Role::Weight | Role::Observed));
+        .filter(|output| !matches!(output.role, Role::Metric | Role::Sum | Role::Weight | Role::Term | Role::Observed));
     let mut stack: Vec<NodeId> = outputs.map(|output| output.node).filter(|id| is_bad(*id)).collect();
     let mut first: Option<NodeId> = None;
     while let Some(id) = stack.pop() {
