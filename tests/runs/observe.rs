@@ -78,7 +78,7 @@ fn what_is_asked_for_is_in_the_history_and_in_the_log_of_steps() {
 fn weights_are_seen_unless_they_are_not_wanted() {
     let project = project(CONFIG);
     project.succeeds(&["run", "run.yaml"]);
-    let observed = |header: Vec<String>| header.into_iter().filter(|column| column.contains("/total/")).collect();
+    let observed = |header: Vec<String>| header.into_iter().filter(|column| column.contains("weight/total/")).collect();
     let found: Vec<String> = observed(header(&project));
     assert_eq!(found, ["train/weight/total/a", "train/weight/total/b"]);
     let program = project.read("runs/model/graphs/simplified-train.txt");
