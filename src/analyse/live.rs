@@ -1,13 +1,15 @@
 //! What objectives train in fact: a path of gradients is dead where a value on it is one number whatever its operands are, as
-//! `0 * a` and `b - b`, or where the derivative by a loss is always 0.
+//! `0 * a`, where it cancels, as in `b - b` and `a + b - b`, or where the derivative by a loss is always 0.
 
 use super::facts::Facts;
 use super::interval::Intervals;
+use super::linear::{Sums, first_equals};
 use super::study::Study;
 use crate::ir::{Dim, DimSizes, NodeId, Role, bind, check_bound};
 use crate::ops::reference::evaluate;
 use crate::ops::{Flow, Op, Tensor};
 use crate::passes::prune;
+use std::collections::BTreeMap;
 
 /// What run-time dims are where constants are worked out.
 const SOME_SIZE: usize = 8;
@@ -15,6 +17,8 @@ const SOME_SIZE: usize = 8;
 /// The nodes that a gradient of an objective reaches and is not always 0 at.
 pub(super) struct Live {
     reached: Vec<bool>,
+    /// for each node the first that computes the same
+    equals: Vec<NodeId>,
 }
 
 impl Live {
@@ -23,28 +27,36 @@ impl Live {
         let objectives = || graph.outputs.iter().filter(|output| output.role == Role::Objective).map(|o| o.node);
         let asked = graph.slice_back(objectives());
         let bounds = Intervals::with_stops(graph, &asked).refined(&facts.known, Some(&asked), |_, found, _| found);
-        let counts = |node: NodeId| {
-            let mut branches =
-                studies.iter().flat_map(|study| study.branches.iter().map(move |branch| (study, branch)));
-            let mut of_node = branches.by_ref().filter(|(_, branch)| branch.node == node).peekable();
-            of_node.peek().is_none() || of_node.any(|(study, branch)| !is_always_zero(study, branch.coefficient))
+        let equals = first_equals(graph);
+        let mut counts: BTreeMap<NodeId, bool> = BTreeMap::new();
+        for (study, branch) in studies.iter().flat_map(|study| study.branches.iter().map(move |branch| (study, branch))) {
+            *counts.entry(equals[branch.node.index()]).or_default() |= !is_always_zero(study, branch.coefficient);
+        }
+        let sums = Sums { graph, equals, bounds };
+        let is_live = |node: NodeId| {
+            !sums.bounds[node.index()].is_point() && counts.get(&node).is_none_or(|counts| *counts)
         };
-        let mut reached = vec![false; graph.len()];
+        let [mut reached, mut summed, mut passed] = [(); 3].map(|()| vec![false; graph.len()]);
         let mut open: Vec<NodeId> = objectives().collect();
         while let Some(id) = open.pop() {
-            if bounds[id.index()].is_point() || reached[id.index()] || !counts(id) {
+            if std::mem::replace(&mut summed[sums.equals[id.index()].index()], true) {
                 continue;
             }
-            reached[id.index()] = true;
-            let operands = graph.operands(id);
-            let passes = |slot: usize| graph.op(id).flow(slot) == Flow::Differentiable;
-            open.extend((0..operands.len()).filter(|slot| passes(*slot)).map(|slot| operands[slot]));
+            for part in sums.parts(id, is_live) {
+                reached[part.node.index()] = true;
+                if !part.is_term || std::mem::replace(&mut passed[part.node.index()], true) {
+                    continue;
+                }
+                let operands = graph.operands(part.node);
+                let passes = |slot: usize| graph.op(part.node).flow(slot) == Flow::Differentiable;
+                open.extend((0..operands.len()).filter(|slot| passes(*slot)).map(|slot| operands[slot]));
+            }
         }
-        Self { reached }
+        Self { reached, equals: sums.equals }
     }
 
     pub fn reaches(&self, id: NodeId) -> bool {
-        self.reached[id.index()]
+        self.reached[self.equals[id.index()].index()]
     }
 }
 

@@ -10,6 +10,7 @@ mod flow;
 mod free;
 pub mod interval;
 mod leaks;
+mod linear;
 mod lints;
 mod live;
 mod observed;
