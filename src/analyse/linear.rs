@@ -24,7 +24,8 @@ pub(super) fn first_equals(graph: &Graph) -> Vec<NodeId> {
         // Two inputs of one type are two values. A bias that is added to two scores is gone from their difference by design, as
         // in a critic: each use of it counts.
         let is_leaf = |id: NodeId| matches!(graph.op(id), Op::Input(_));
-        let is_use = matches!(graph.op(id), Op::Broadcast(_) | Op::Reshape(_)) && operands.iter().all(|id| is_leaf(*id));
+        let is_use =
+            matches!(graph.op(id), Op::Broadcast(_) | Op::Reshape(_)) && operands.iter().all(|id| is_leaf(*id));
         let is_alone = is_itself[id.index()] || is_leaf(id) || is_use;
         first.push(if is_alone { id } else { *known.entry((graph.op(id), operands)).or_insert(id) });
     }
@@ -63,7 +64,8 @@ impl Sums<'_> {
     /// What a node adds up, each with its factor; nothing where it is no sum.
     fn addends(&self, node: NodeId) -> Vec<(NodeId, f64)> {
         let operands = self.graph.operands(node);
-        let number = |id: NodeId| Some(self.bounds[id.index()]).filter(|bounds| bounds.is_point()).map(|bounds| bounds.low);
+        let number =
+            |id: NodeId| Some(self.bounds[id.index()]).filter(|bounds| bounds.is_point()).map(|bounds| bounds.low);
         match (self.graph.op(node), operands.as_slice()) {
             (Op::Add(_), [x, y]) => vec![(*x, 1.0), (*y, 1.0)],
             (Op::Sub(_), [x, y]) => vec![(*x, 1.0), (*y, -1.0)],

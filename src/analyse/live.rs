@@ -29,13 +29,13 @@ impl Live {
         let bounds = Intervals::with_stops(graph, &asked).refined(&facts.known, Some(&asked), |_, found, _| found);
         let equals = first_equals(graph);
         let mut counts: BTreeMap<NodeId, bool> = BTreeMap::new();
-        for (study, branch) in studies.iter().flat_map(|study| study.branches.iter().map(move |branch| (study, branch))) {
+        for (study, branch) in studies.iter().flat_map(|study| study.branches.iter().map(move |branch| (study, branch)))
+        {
             *counts.entry(equals[branch.node.index()]).or_default() |= !is_always_zero(study, branch.coefficient);
         }
         let sums = Sums { graph, equals, bounds };
-        let is_live = |node: NodeId| {
-            !sums.bounds[node.index()].is_point() && counts.get(&node).is_none_or(|counts| *counts)
-        };
+        let is_live =
+            |node: NodeId| !sums.bounds[node.index()].is_point() && counts.get(&node).is_none_or(|counts| *counts);
         let [mut reached, mut summed, mut passed] = [(); 3].map(|()| vec![false; graph.len()]);
         let mut open: Vec<NodeId> = objectives().collect();
         while let Some(id) = open.pop() {

@@ -2,10 +2,10 @@
 
 use super::files::{ReplaceArgument, write_texts};
 use super::spec::{SpecArguments, compile_texts, read_text};
-use super::{Outcome, Session};
+use super::{Outcome, Session, summary};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::export;
-use crate::ir::{self, BATCH, DimSizes, Graph, Output, Role};
+use crate::ir::{self, BATCH, DimSizes, Graph};
 use crate::pipeline::{self, Compiled};
 use crate::syntax;
 use clap::{Args, ValueEnum};
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let options = arguments.spec.set.options();
     let (compiled, texts) = compile_texts(session, &arguments.spec.spec, spec, &options)?;
     if arguments.emit.is_empty() && arguments.output.is_none() {
-        session.console.print(&summary(&compiled))?;
+        session.console.print(&summary::text(&compiled))?;
         return Ok(());
     }
     let spec_hash = texts.hash();
@@ -156,38 +156,4 @@ fn write_parts(folder: &Path, parts: &[Part], arguments: &Arguments) -> Outcome 
     })?;
     let files: Vec<(PathBuf, &str)> = parts.iter().map(|(name, text)| (folder.join(name), text.as_str())).collect();
     Ok(write_texts(&files, arguments.replace, &arguments.spec.spec)?)
-}
-
-/// What the spec is, in a few lines.
-fn summary(compiled: &Compiled) -> String {
-    let module = &compiled.module;
-    let mut lines = Vec::new();
-    for (what, infos) in [("input", &module.inputs), ("target", &module.targets)] {
-        lines.extend(infos.iter().map(|(name, info)| format!("{what:<9}{name}: {}", info.ty)));
-    }
-    for output in &compiled.predict.outputs {
-        lines.push(format!("output   {}: {}", output.name, compiled.predict.ty(output.node)));
-    }
-    let of_role = |role: Role| module.graph.outputs.iter().filter(move |output| output.role == role);
-    let is_by_batch = |output: &Output| {
-        let finals = &compiled.simplified.evaluate_metrics;
-        module.batch_metrics.contains(&output.name) && finals.output(Role::Metric, &output.name).is_none()
-    };
-    for (what, role) in [("loss", Role::Loss), ("metric", Role::Metric), ("minimize", Role::Objective)] {
-        lines.extend(of_role(role).map(|output| {
-            let note = if role == Role::Metric && is_by_batch(output) { " (the mean of its batches)" } else { "" };
-            format!("{what:<9}{}{note}", output.name)
-        }));
-    }
-    let n_elements: usize =
-        module.params.values().filter_map(|info| Some(info.ty.known_shape()?.iter().product::<usize>())).sum();
-    let tensors = if module.params.len() == 1 { "tensor" } else { "tensors" };
-    lines.push(format!("params   {} {tensors}, {n_elements} numbers", module.params.len()));
-    lines.push(format!(
-        "nodes    {} lowered, {} in predict, {} in train",
-        module.graph.len(),
-        compiled.simplified.predict.len(),
-        compiled.simplified.train.len()
-    ));
-    lines.join("\n") + "\n"
 }

@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
 
-    /// Also draw gradient paths and stops on the graph, as SVG
+    /// Also draw the model with the gradients of its losses and where they stop, as `anabranch graph` does
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
         }
     }
     if let Some(path) = &arguments.svg {
-        let drawing = analyse::flow_svg(&compiled.module);
+        let drawing = analyse::model_svg(&compiled.module);
         write_texts(&[(path.clone(), &drawing)], arguments.replace, &arguments.spec.spec)?;
     }
     Ok(())

@@ -18,6 +18,7 @@ mod files;
 mod first_config;
 mod flow;
 mod fmt;
+mod graph;
 mod memory;
 mod new;
 mod predict;
@@ -29,6 +30,7 @@ mod signals;
 mod spec;
 mod std;
 mod suggest;
+mod summary;
 mod sweep;
 mod table;
 mod tensorboard;
@@ -87,8 +89,12 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Find the first step of a run at which a condition became true
     Bisect(replay::BisectArguments),
+    /// Print a model's layers: shapes, params, arithmetic, and which loss trains each
+    Summary(summary::Arguments),
     /// Print which loss trains which param
     Flow(flow::Arguments),
+    /// Draw a model: layers, losses, and the gradients between them
+    Graph(graph::Arguments),
     /// Compile a spec and report what is found, nothing else
     Check(check::Arguments),
     /// Format specs in place
@@ -130,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::replay(arguments, &mut session),
         Command::Bisect(arguments) => replay::bisect(arguments, &mut session),
         Command::Flow(arguments) => flow::run(arguments, &mut session),
+        Command::Summary(arguments) => summary::run(arguments, &mut session),
+        Command::Graph(arguments) => graph::run(arguments, &mut session),
         Command::Check(arguments) => check::run(arguments, &mut session),
         Command::Fmt(arguments) => fmt::run(arguments, &mut session),
         Command::Explain(arguments) => explain::run(arguments, &mut session),

@@ -52,9 +52,14 @@ impl Add for Cost {
 
 /// The cost of a graph: that of all its nodes.
 pub fn cost(graph: &Graph) -> Cost {
-    let mut sizes = DimSizes::new();
+    costs(graph, &DimSizes::new()).into_iter().fold(Cost::default(), Cost::add)
+}
+
+/// The cost of each node; a run-time dim that `sizes` does not know counts as [`NOMINAL_SIZE`].
+pub fn costs(graph: &Graph, sizes: &DimSizes) -> Vec<Cost> {
+    let mut sizes = sizes.clone();
     for name in graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(Dim::symbols)) {
-        sizes.insert(name, NOMINAL_SIZE);
+        sizes.entry(name).or_insert(NOMINAL_SIZE);
     }
     let extents: Vec<Vec<usize>> = graph.ids().map(|id| extents(&graph.ty(id).shape, &sizes)).collect();
     let elements = |id: NodeId| extents[id.index()].iter().map(|extent| *extent as f64).product::<f64>();
@@ -95,7 +100,7 @@ pub fn cost(graph: &Graph) -> Cost {
             }
         }
     };
-    graph.ids().map(of).fold(Cost::default(), Cost::add)
+    graph.ids().map(of).collect()
 }
 
 fn extents(shape: &[Dim], sizes: &DimSizes) -> Vec<usize> {

@@ -13,7 +13,7 @@ mod split;
 mod terms;
 
 pub use accumulate::{Accumulated, accumulate};
-pub use cost::{Cost, cost};
+pub use cost::{Cost, cost, costs};
 pub use covariance::Product;
 pub use differentiate::{differentiate, gradients};
 pub use forward::{Coordinates, coordinates, forward_gradient};

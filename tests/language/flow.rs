@@ -1,7 +1,7 @@
 //! What `flow` shows: which loss trains which param, and by how much each loss counts.
 
 use crate::common::run::Run;
-use anabranch::analyse::{flow, flow_svg, weight_steps};
+use anabranch::analyse::{SummaryRow, flow, model_html, model_svg, summary, weight_steps};
 
 const MODEL: &str = "input x: f32[batch, 3]\ntarget t: f32[batch, 2]\ntarget u: f32[batch, 4]
     layer trunk = dense(units=3, bias=false)
@@ -69,17 +69,73 @@ fn inner_products_of_gradients_are_called_by_their_name() {
 
 #[test]
 fn the_drawing_shows_paths_and_stops() {
-    let run = Run::new(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
-    let svg = flow_svg(&run.compiled.module);
+    let svg_of = |total: &str| {
+        let run = Run::new(&format!("{MODEL}loss total = {total}\ntrain {{ minimize total optimizer sgd }}"));
+        let module = &run.compiled.module;
+        assert_eq!(model_svg(module), model_svg(module));
+        (model_svg(module), model_html(module, "a <model>"))
+    };
+    let (svg, page) = svg_of("balanced(a, b)");
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    for name in ["trunk.kernel", "y.dense.kernel", "total.alpha", ">a<", ">b<", ">total<", "(1 - total.alpha) / batch"]
+    assert!(page.contains("<title>a &lt;model&gt;</title>") && page.contains(&svg));
+    for name in
+        [">trunk<", ">y.dense<", ">z.dense<", ">a<", ">b<", ">total<", "gradient of a,", "f32[batch, 3] · 9 params"]
     {
-        assert!(svg.contains(name), "{name}");
+        assert!(svg.contains(name), "{name}:\n{svg}");
     }
-    // The second branch's way to the trunk is stopped, and so are those of the two values that contracts speak of:
-    // `alpha_loss` to the three kernels, `model_loss` to alpha.
-    assert_eq!(svg.matches("stroke-dasharray").count(), 5);
-    assert_eq!(svg, flow_svg(&run.compiled.module));
+    // `b` ends at the stop before `z`; `alpha_loss` takes both losses as they are, `model_loss` alpha.
+    assert!(svg.contains("no gradient of b passes"), "{svg}");
+    let (open, _) = svg_of("a + b");
+    assert_eq!(open.matches("class=\"stop\"").count(), 2, "one and its legend:\n{open}");
+    assert!(svg.matches("class=\"stop\"").count() > 2);
+}
+
+/// Boxes of a model's layers, as `summary` and the drawing fold them.
+fn rows(text: &str) -> Vec<(String, usize, Vec<String>)> {
+    let run = Run::new(text);
+    let programs = [&*run.compiled.simplified.predict, &*run.compiled.simplified.train];
+    let summary = summary(&run.compiled.module, programs, usize::MAX);
+    let row = |row: &SummaryRow| {
+        let trained_by = row.trained_by.iter().map(|loss| loss.to_string()).collect();
+        (row.name.to_string(), row.n_params, trained_by)
+    };
+    summary.rows.iter().map(row).collect()
+}
+
+#[test]
+fn a_summary_says_which_loss_trains_which_layer() {
+    let found = rows(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
+    let row = |name: &str, n: usize, by: &[&str]| {
+        (name.to_string(), n, by.iter().map(|by| by.to_string()).collect::<Vec<_>>())
+    };
+    // The trunk is called twice: the second time its params are those of the first.
+    let expected = [
+        row("x", 0, &[]),
+        row("trunk", 9, &["a"]),
+        row("y.dense", 6, &["a"]),
+        row("trunk", 0, &["a"]),
+        row("z.dense", 12, &["b"]),
+    ];
+    assert_eq!(found.iter().filter(|row| row.0 != "z.stop").cloned().collect::<Vec<_>>(), expected);
+    let frozen = rows(&format!("{MODEL}train {{ minimize a over trunk.* optimizer sgd }}"));
+    assert_eq!(frozen[2], row("y.dense", 6, &[]));
+}
+
+#[test]
+fn a_summary_counts_params_and_arithmetic() {
+    let run = Run::new(&format!("{MODEL}loss total = balanced(a, b)\ntrain {{ minimize total optimizer sgd }}"));
+    let programs = [&*run.compiled.simplified.predict, &*run.compiled.simplified.train];
+    let found = summary(&run.compiled.module, programs, usize::MAX);
+    // 3 x 3, 3 x 2, 3 x 4 and alpha; a product of m, k, n takes 2 m k n.
+    assert_eq!((found.n_params, found.n_fixed), (9 + 6 + 12 + 1, 0));
+    let flops: f64 = found.rows.iter().map(|row| row.flops).sum();
+    assert_eq!(flops, 2.0 * (9.0 + 6.0 + 9.0 + 12.0));
+    let losses: Vec<_> = found.losses.iter().map(|loss| (&*loss.name, loss.n_trained, loss.n_alone)).collect();
+    assert_eq!(losses, [("a", 15, 15), ("b", 12, 12)]);
+    assert_eq!(found.elsewhere.iter().map(|(path, n, _)| (&**path, *n)).collect::<Vec<_>>(), [("total.alpha", 1)]);
+    assert!(found.train.flops() > found.predict.flops());
+    let shallow = summary(&run.compiled.module, programs, 1);
+    assert_eq!(shallow.rows.iter().map(|row| &*row.name).filter(|name| name.contains("dense")).count(), 0);
 }
 
 #[test]

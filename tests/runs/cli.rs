@@ -358,7 +358,27 @@ fn the_flow_is_drawn() {
     succeeds(folder, &["flow", "line.anb", "--svg", "flow.svg"]);
     let drawing = std::fs::read_to_string(folder.join("flow.svg")).unwrap();
     assert!(drawing.starts_with("<svg") && drawing.trim_end().ends_with("</svg>"), "{drawing}");
-    assert!(drawing.contains("guess.dense.kernel"), "{drawing}");
+    assert!(drawing.contains("guess.dense"), "{drawing}");
+    succeeds(folder, &["graph", "line.anb", "-o", "line.svg"]);
+    assert_eq!(std::fs::read_to_string(folder.join("line.svg")).unwrap(), drawing);
+    succeeds(folder, &["graph", "line.anb", "-o", "line.html"]);
+    let page = std::fs::read_to_string(folder.join("line.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("<title>line</title>"), "{page}");
+    succeeds(folder, &["graph", "line.anb", "-o", "line.dot"]);
+    let messages = fails(folder, &["graph", "line.anb", "-o", "line.png"]);
+    assert!(messages.contains("E0605") && messages.contains("expected: .svg, .html or .dot"), "{messages}");
+}
+
+#[test]
+fn a_summary_is_a_table_or_json() {
+    let project = project();
+    let folder = project.path();
+    let table = succeeds(folder, &["summary", "line.anb"]);
+    assert!(table.contains("trained by") && table.contains("guess.dense"), "{table}");
+    assert_eq!(succeeds(folder, &["compile", "line.anb"]), table);
+    let json: serde_json::Value =
+        serde_json::from_str(&succeeds(folder, &["summary", "line.anb", "--format", "json"])).unwrap();
+    assert!(json["layers"].as_array().is_some_and(|layers| layers.iter().any(|layer| layer["layer"] == "guess.dense")));
 }
 
 #[test]
