@@ -2,7 +2,7 @@
 
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic, SourceMap};
-use crate::lower::{Entry, Library, counterpart_help, library_index};
+use crate::lower::{Entry, LAWS, Library, counterpart_help, laws_of, library_index};
 use crate::syntax::ast::{Statement, StatementKind};
 use clap::Args;
 
@@ -11,6 +11,7 @@ Examples:
   anabranch std               all names, by file, then the built-in functions
   anabranch std dense         a definition with its comment
   anabranch std softmax       a built-in function
+  anabranch std --combiner non-conflicting   the combiners along whose direction no loss rises
   anabranch std --find norm   what has `norm` in its name, its parameters or its description
   anabranch std cumsum        what another library's name is called here";
 
@@ -24,12 +25,18 @@ pub(super) struct Arguments {
     /// List what has this word in its name, its parameters or its description
     #[arg(long, value_name = "WORD", conflicts_with = "name")]
     find: Option<String>,
+
+    /// List the combiners of which this law holds: permutation-equivariant, scale-invariant, non-conflicting, strongly-stationary or
+    /// accumulation-invariant; of several, those of which all hold
+    #[arg(long, value_name = "LAW", value_delimiter = ',', conflicts_with_all = ["name", "find"])]
+    combiner: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let library = Library::whole(&mut session.sources)?;
     let entries = library_index(&library);
     let text = match (&arguments.name, &arguments.find) {
+        _ if !arguments.combiner.is_empty() => lawful(&entries, &arguments.combiner)?,
         (Some(name), _) => one(&library, &entries, name.trim_matches(['"', '\'', '`']), &session.sources)?,
         (None, Some(word)) => found(&entries, word)?,
         (None, None) => list(entries.iter().map(|entry| (entry, String::new()))),
@@ -70,12 +77,26 @@ fn found(entries: &[Entry], word: &str) -> Result<String, Diagnostic> {
     let has = |text: &str| text.to_lowercase().contains(&wanted);
     let named = entries.iter().filter(|entry| has(&entry.name));
     let described = entries.iter().filter(|entry| !has(&entry.name) && (has(&entry.signature) || has(&entry.doc)));
-    let line = |entry: &Entry| {
-        let first = entry.doc.lines().next().unwrap_or_default();
-        if first.is_empty() { String::new() } else { format!("    # {first}") }
-    };
-    let text = list(named.chain(described).map(|entry| (entry, line(entry))));
+    let text = list(named.chain(described).map(|entry| (entry, first_line(entry))));
     if text.is_empty() { Err(unknown(entries, word)) } else { Ok(text) }
+}
+
+/// The combiners of which some laws hold, each with the first sentence of its description.
+fn lawful(entries: &[Entry], wanted: &[String]) -> Result<String, Diagnostic> {
+    if let Some(unknown) = wanted.iter().find(|law| !LAWS.contains(&law.as_str())) {
+        let finding = Diagnostic::error(Code::E0304, format!("no law of combiners is called `{unknown}`"));
+        return Err(finding.with_note(format!("expected: {}", LAWS.join(", "))).with_suggestion(unknown, LAWS));
+    }
+    let holds = |entry: &&Entry| wanted.iter().all(|law| laws_of(entry).any(|held| held == law));
+    let found = entries.iter().filter(|entry| entry.kind == "combiner").filter(holds);
+    let text = list(found.map(|entry| (entry, first_line(entry))));
+    Ok(if text.is_empty() { "none\n".to_string() } else { text })
+}
+
+/// What stands behind a signature.
+fn first_line(entry: &Entry) -> String {
+    let first = entry.doc.lines().next().unwrap_or_default();
+    if first.is_empty() { String::new() } else { format!("    # {first}") }
 }
 
 /// Signatures under the names of their files, each with what stands behind it.

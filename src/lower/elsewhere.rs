@@ -9,8 +9,9 @@ use super::graphs::Graphs;
 use super::module::Module;
 use super::value::{Frame, Group, TensorValue, Value, Which};
 use super::{Lowered, Lowering, Reported};
+use crate::autodiff::gradient_reach;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Copier, Graph, NodeId, Provenance, Role};
+use crate::ir::{Builder, Copier, Graph, NodeId, Provenance, Role};
 use crate::ops::{self, Input, InputKind, Op};
 use crate::syntax::ast::{Argument, Expr, Ident};
 use std::collections::BTreeMap;
@@ -19,12 +20,14 @@ use std::sync::Arc;
 /// What stands before the name of a field of the validation data in a program that reads a batch of it.
 pub const VALIDATION_PREFIX: &str = "validation.";
 
-/// A value that stands for another one at the next params.
+/// A value that stands for another one at the next params, or for that one's derivative.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct After {
-    place: NodeId,
-    value: NodeId,
-    span: Span,
+pub(crate) struct After {
+    pub place: NodeId,
+    pub value: NodeId,
+    /// what the derivative is by: a value that the step is computed from
+    pub by: Option<NodeId>,
+    pub span: Span,
 }
 
 /// What became of nodes.
@@ -127,7 +130,7 @@ pub(super) fn after(
     each_tensor(&value, &mut |tensor| {
         let place = l.emit().add(&frame, span, ops::StopGradient, &[tensor])?;
         let span = l.findings.user_span(span);
-        l.graphs.afters.push(After { place: place.node, value: tensor.node, span });
+        l.graphs.afters.push(After { place: place.node, value: tensor.node, by: None, span });
         Ok(place)
     })
 }
@@ -350,9 +353,18 @@ pub(super) fn resolve_after(graphs: &mut Graphs, module: &mut Module, findings: 
     for after in &afters {
         let of = |id: NodeId| copier.get(id).expect("internal: what is not late is copied first");
         let replaced: Copies = next.iter().map(|(param, next)| (of(*param), of(*next))).collect();
-        let value = of(after.value);
+        let (value, by) = (of(after.value), after.by.map(of));
         let copies = copy_slice(&mut copier.target, &[value], &replaced);
-        copier.set(after.place, copies.get(&value).copied().unwrap_or(value));
+        let late = copies.get(&value).copied().unwrap_or(value);
+        let found = match by {
+            None => late,
+            Some(by) => {
+                // Through the whole step: the gradients in it are written out before this one.
+                let provenance = graph.node(after.place).provenance.clone();
+                Builder::new(&mut copier.target, provenance).emit(ops::Gradient, &[late, by])
+            }
+        };
+        copier.set(after.place, found);
     }
     for id in graph.ids().filter(|id| is_late[id.index()]) {
         if copier.get(id).is_none() {
@@ -375,12 +387,21 @@ fn check_after(graph: &Graph, afters: &[After], next: &Copies, findings: &mut Fi
                     .with_help("read `after(…)` in an `update` or a `metric`; an objective takes a state that an `update` sets"),
             ));
         }
-        let needed = graph.slice_back([after.value]);
+        let needed = graph.slice_back([after.value].into_iter().chain(after.by));
         if let Some(inner) = afters.iter().find(|inner| needed[inner.place.index()]) {
             return Err(findings.report(
                 Diagnostic::error(Code::E0404, "`after` of a value that is after the step already")
                     .at(after.span, "around the other")
                     .with_label(inner.span, "the inner one"),
+            ));
+        }
+        if let Some(by) = after.by
+            && !next.iter().any(|(param, next)| needed[param.index()] && gradient_reach(graph, *next)[by.index()])
+        {
+            return Err(findings.report(
+                Diagnostic::error(Code::E0505, "`grad(after(value), x)` where the step does not depend on x")
+                    .at(after.span, "the derivative is zero everywhere")
+                    .with_help("x must take part in what is minimized, and not behind a `stop`"),
             ));
         }
         if !next.keys().any(|param| needed[param.index()]) {

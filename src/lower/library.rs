@@ -32,6 +32,8 @@ standard_files!(
     "losses.anb",
     "metrics.anb",
     "combiners.anb",
+    "gramians.anb",
+    "directions.anb",
     "trunks.anb",
     "optimizers.anb",
     "schedules.anb",

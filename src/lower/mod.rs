@@ -53,7 +53,7 @@ pub use module::{
     Better, Constraint, Contract, DataInfo, DerivativeInfo, Direction, DirectionInfo, Meaning, MeantAs, Module,
     ObjectiveInfo, Owner, ParamInfo, ParamPattern, StateInfo, glob,
 };
-pub use reference::{Entry, counterpart_help, library_index};
+pub use reference::{Entry, LAWS, counterpart_help, laws_of, library_index};
 
 use crate::diag::{Diagnostic, Diagnostics, Span};
 use crate::ir::Role;

@@ -21,6 +21,20 @@ pub struct Entry {
     pub file: &'static str,
 }
 
+/// What can be said of a combiner that does not depend on the losses.
+///
+/// Permutation-equivariant: the order of the losses does not matter. Scale-invariant: a loss that is multiplied leaves the way of the
+/// direction as it is. Non-conflicting: no loss rises along the direction, to first order. Strongly stationary: it stands still only
+/// where a sum of all gradients with positive weights is 0. Accumulation-invariant: a batch's direction is the mean of those of its parts.
+pub const LAWS: [&str; 5] =
+    ["permutation-equivariant", "scale-invariant", "non-conflicting", "strongly-stationary", "accumulation-invariant"];
+
+/// The laws that a combiner's description says hold: its line `Laws: …`, which the tests hold against what it does.
+pub fn laws_of(entry: &Entry) -> impl Iterator<Item = &str> {
+    let line = entry.doc.lines().find_map(|line| line.strip_prefix("Laws: "));
+    line.into_iter().flat_map(|line| line.trim_end_matches('.').split(", ")).filter(|law| *law != "none")
+}
+
 /// Everything a spec can call: the definitions of `library`, then the built-in functions.
 pub fn library_index(library: &Library) -> Vec<Entry> {
     let files = library.files.iter().zip(STANDARD_LIBRARY);

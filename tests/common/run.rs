@@ -49,6 +49,9 @@ fn headlines(compiled: Result<Compiled, Diagnostics>) -> Vec<String> {
 
 pub struct Run {
     pub compiled: Compiled,
+    /// for the number of rows of the last step
+    stepper: Option<(usize, Executor<f64>)>,
+    initial: Store<f64>,
     store: Store<f64>,
     pub clock: Clock,
     floats: BTreeMap<String, Vec<f64>>,
@@ -66,7 +69,10 @@ impl Run {
 
     pub fn with_options(text: &str, files: &[(&str, &str)], options: &Options) -> Self {
         let (sources, compiled) = compile(text, files, options);
-        let compiled = compiled.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.0, &sources)));
+        Self::of(compiled.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.0, &sources))))
+    }
+
+    pub fn of(compiled: Compiled) -> Self {
         let mut store = Store::new();
         let init = &compiled.simplified.init;
         let zero = |_| Tensor::Int(ndarray::ArrayD::zeros(ndarray::IxDyn(&[])));
@@ -81,7 +87,15 @@ impl Run {
             let dtype = init.ty(output.node).dtype;
             store.insert(Carried { kind, name: output.name.clone(), dtype, shape }, values).unwrap();
         }
-        Self { compiled, store, clock: Clock::default(), floats: BTreeMap::new(), ints: BTreeMap::new() }
+        Self {
+            compiled,
+            stepper: None,
+            initial: store.clone(),
+            store,
+            clock: Clock::default(),
+            floats: BTreeMap::new(),
+            ints: BTreeMap::new(),
+        }
     }
 
     pub fn params(&self) -> Vec<String> {
@@ -112,12 +126,31 @@ impl Run {
         self.store.set(StoreKind::Param, name, Values::Float(values.to_vec())).unwrap();
     }
 
+    /// Params, states and clock as they began.
+    pub fn restart(&mut self) {
+        self.store = self.initial.clone();
+        self.clock = Clock::default();
+    }
+
+    /// Params, states and clock.
+    pub fn saved(&self) -> (Store<f64>, Clock) {
+        (self.store.clone(), self.clock)
+    }
+
+    pub fn restore(&mut self, saved: &(Store<f64>, Clock)) {
+        (self.store, self.clock) = saved.clone();
+    }
+
     /// Losses and metrics by name, sample weights as `weight NAME`.
     pub fn step(&mut self, batch: usize) -> BTreeMap<String, f64> {
-        let graph = self.compiled.simplified.train.clone();
-        let out = scalars(self.run(&graph, batch));
+        let executor = match self.stepper.take() {
+            Some((rows, executor)) if rows == batch => executor,
+            _ => self.executor(&self.compiled.simplified.train.clone(), batch),
+        };
+        let (out, executor) = self.run_by(executor);
+        self.stepper = Some((batch, executor));
         self.clock.step += 1;
-        out
+        scalars(out)
     }
 
     pub fn evaluate(&mut self, batch: usize) -> BTreeMap<String, f64> {
@@ -131,9 +164,17 @@ impl Run {
     }
 
     pub fn run(&mut self, graph: &Graph, batch: usize) -> BTreeMap<String, Vec<f64>> {
+        let executor = self.executor(graph, batch);
+        self.run_by(executor).0
+    }
+
+    fn executor(&self, graph: &Graph, batch: usize) -> Executor<f64> {
         let options = ExecutorOptions { mode: Mode::Planned, ..ExecutorOptions::default() };
         let sizes = BTreeMap::from([("batch".into(), batch)]);
-        let mut executor = Executor::<f64>::new(graph, &sizes, &options).expect("fits");
+        Executor::<f64>::new(graph, &sizes, &options).expect("fits")
+    }
+
+    fn run_by(&mut self, mut executor: Executor<f64>) -> (BTreeMap<String, Vec<f64>>, Executor<f64>) {
         for (at, feed) in executor.feeds().to_vec().into_iter().enumerate() {
             if feed.dtype == DType::F32 {
                 let values = &self.floats[&*feed.name];
@@ -152,7 +193,7 @@ impl Run {
             };
             out.insert(name, executor.result(at).unwrap().floats().to_vec());
         }
-        out
+        (out, executor)
     }
 }
 

@@ -7,6 +7,7 @@ mod combiners;
 mod docs;
 mod errors;
 mod flow;
+mod laws;
 mod lints;
 mod options;
 mod oracle;

@@ -3,12 +3,14 @@
 use crate::common::run::{check, compile, each};
 use anabranch::analyse::verdicts;
 use anabranch::diag::{Code, SourceMap, render_plain};
-use anabranch::lower::{Library, Options};
-use anabranch::syntax::ast::{Definition, DefinitionKind, StatementKind};
+use anabranch::ir::NodeId;
+use anabranch::lower::{Library, Module, Options, library_index};
+use anabranch::ops::Op;
+use anabranch::syntax::ast::{Definition, DefinitionKind, DefinitionParameter, StatementKind};
 use std::sync::Arc;
 
 /// The combiners of the library, in the order of its text.
-fn combiners() -> Vec<Arc<Definition>> {
+pub(crate) fn combiners() -> Vec<Arc<Definition>> {
     let library = Library::whole(&mut SourceMap::default()).expect("the library is whole");
     let items = library.files.iter().flat_map(|file| &file.statements);
     let combiner = |kind: &StatementKind| match kind {
@@ -31,15 +33,19 @@ fn argument(name: &str, count: usize) -> String {
     }
 }
 
-/// A call of a combiner with some of these losses, as many as it takes.
-fn call(combiner: &Definition, losses: &[&str]) -> String {
+/// A call of a combiner with some of these losses, as many as it takes, and more options.
+pub(crate) fn call(combiner: &Definition, losses: &[&str], more: &[&str]) -> String {
     let required: Vec<_> = combiner.parameters.iter().filter(|parameter| parameter.default.is_none()).collect();
     let is_loss = |name: &&str| !["weights", "preference", "alpha", "inner"].contains(name);
     let fixed = required.iter().filter(|p| !p.variadic && is_loss(&&*p.name.name)).count();
     let given = if required.iter().any(|p| p.variadic) { losses } else { &losses[..fixed] };
     let options = required.iter().filter(|p| !p.variadic && !is_loss(&&*p.name.name));
+    let is_said =
+        |p: &&&DefinitionParameter| more.iter().any(|option| option.starts_with(&format!("{}=", p.name.name)));
+    let options = options.filter(|p| !is_said(p));
     let options = options.map(|p| format!("{}={}", p.name.name, argument(&p.name.name, given.len())));
-    let arguments: Vec<String> = given.iter().map(ToString::to_string).chain(options).collect();
+    let arguments: Vec<String> =
+        given.iter().map(ToString::to_string).chain(options).chain(more.iter().map(ToString::to_string)).collect();
     format!("{}({})", combiner.name.name, arguments.join(", "))
 }
 
@@ -65,14 +71,34 @@ fn with(text: &str, total: &str) -> String {
     format!("{text}loss total = {total}\ntrain {{\n    minimize total\n    optimizer sgd()\n}}\n")
 }
 
+/// Whether what is minimized is a direction whose weights are none of the total that it reports.
+fn has_own_direction(module: &Module) -> bool {
+    let total = module.losses["total"].0;
+    let direction = module.directions.iter().find(|info| info.node == total);
+    direction.is_some_and(|info| {
+        let reported = module.graph.slice_back([info.reported]);
+        let is_reported = |weight: &NodeId| {
+            let mut whole = *weight;
+            while let [one] = module.graph.operands(whole)[..] {
+                if !matches!(module.graph.op(whole), Op::Reshape(_) | Op::Slice(_) | Op::StopGradient(_)) {
+                    break;
+                }
+                whole = one;
+            }
+            reported[whole.index()]
+        };
+        !info.weights.iter().flatten().any(is_reported)
+    })
+}
+
 /// A row of the table.
 fn row(combiner: &Definition) -> String {
     let losses: &[&str] = if &*combiner.name.name == "krum" { &["a", "b", "c", "d"] } else { &["a", "b", "c"] };
-    let total = call(combiner, losses);
+    let total = call(combiner, losses, &[]);
     let (sources, compiled) = compile(&with(SHARED, &total), &[], &Options::default());
     let compiled = compiled.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.0, &sources)));
     // What is minimized is then a direction that is put together from gradients: there is no formula of losses to ask.
-    let found = if OWN_DIRECTION.contains(&&*combiner.name.name) { Vec::new() } else { verdicts(&compiled.module) };
+    let found = if has_own_direction(&compiled.module) { Vec::new() } else { verdicts(&compiled.module) };
     let unknown = || vec!["unknown".to_string(); 5];
     let cells = found.first().map_or_else(unknown, |one| one.answers().iter().map(|(_, a)| a.to_string()).collect());
     format!("| `{}` | {} |", combiner.name.name, cells.join(" | "))
@@ -174,46 +200,16 @@ fn fault(loss: &str, can_be_negative: bool, combiner: &str, total: &str) -> Opti
     (errors || !expected).then(|| format!("{loss} under {total}: {found:?}\n{}", render_plain(&findings, &sources)))
 }
 
-/// Combiners whose weights come of the losses' gradients by `gram`, whatever losses these are.
-const OF_GRAM: &[&str] = &[
-    "mgda",
-    "pcgrad",
-    "gradvac",
-    "cagrad",
-    "imtl_g",
-    "config",
-    "nash_mtl",
-    "fairgrad",
-    "aligned_mtl",
-    "upgrad",
-    "dualproj",
-];
+/// The file of the library that a combiner stands in says what it looks at.
+fn file_of(combiner: &Definition) -> &'static str {
+    let index = library_index(&Library::whole(&mut SourceMap::default()).expect("the library is whole"));
+    let entry = index.iter().find(|entry| *entry.name == *combiner.name.name);
+    entry.expect("it is in the library").file
+}
 
-/// Those that take gradients of single losses, or the weights of another combiner: what they ask of losses is another's.
-const OF_GRADIENTS: &[&str] = &[
-    "amortised",
-    "smoothed",
-    "gradnorm_ratio",
-    "lr_annealing",
-    "ntk",
-    "excess",
-    "krum",
-    "trimmed_mean",
-    "graddrop",
-    "db_mtl",
-    "moco",
-    "modo",
-    "sdmgrad",
-    "autobalance",
-];
-
-/// Those that step along a direction of their own, and report a plain sum.
-const OWN_DIRECTION: &[&str] = &["trimmed_mean", "graddrop", "db_mtl", "moco", "modo", "sdmgrad", "autobalance"];
-
-/// Whether a combiner is made of the losses' values.
+/// Whether what a combiner asks of losses is its own: it is made of their values, and not of gradients alone or of another's weights.
 fn is_of_values(combiner: &Definition) -> bool {
-    let name = &*combiner.name.name;
-    !OF_GRAM.contains(&name) && !OF_GRADIENTS.contains(&name)
+    file_of(combiner) == "std/combiners.anb" || &*combiner.name.name == "gradnorm"
 }
 
 #[test]
@@ -221,7 +217,7 @@ fn each_loss_under_each_combiner_has_the_right_verdict() {
     let mut pairs = Vec::new();
     for combiner in combiners().iter().filter(|combiner| is_of_values(combiner)) {
         let name = combiner.name.name.to_string();
-        let total = call(combiner, &["a", "b"]);
+        let total = call(combiner, &["a", "b"], &[]);
         for (loss, can_be_negative) in LOSSES {
             // One number for a batch is no loss of samples.
             if name != "balanced_per_sample" || !(loss.starts_with("root_") || loss.starts_with("1 - ")) {
@@ -238,13 +234,13 @@ fn each_loss_under_each_combiner_has_the_right_verdict() {
 #[test]
 fn combiners_of_gradients_do_not_look_at_a_losses_sign() {
     let mut faults = Vec::new();
-    // Of two losses only `aligned_mtl` may raise one.
+    // Of two losses only `aligned_mtl` may raise one; `krum` takes more, `ntk` a root of each loss.
     let is_asked = |combiner: &Definition| {
-        let name = &*combiner.name.name;
-        OF_GRAM.contains(&name) && name != "aligned_mtl"
+        let is_other = ["aligned_mtl", "gradnorm", "krum", "ntk"].contains(&&*combiner.name.name);
+        file_of(combiner) == "std/gramians.anb" && !is_other
     };
     for combiner in combiners().iter().filter(|combiner| is_asked(combiner)) {
-        let total = call(combiner, &["a", "b"]);
+        let total = call(combiner, &["a", "b"], &[]);
         for (loss, _) in LOSSES.iter().filter(|(loss, _)| loss.contains("cosine") || loss.starts_with("huber")) {
             faults.extend(fault(loss, false, &combiner.name.name, &total));
         }

@@ -4,6 +4,7 @@
 mod common;
 
 mod bundles;
+mod combiner_fixtures;
 mod formulas;
 mod gradient_combiners;
 mod gradient_methods;

@@ -145,6 +145,44 @@ fn a_gradient_of_zero_is_finite() {
     assert_eq!((found["norm/total/a"], found["norm/total/b"], found["cosine/total/a/b"]), (2.0, 0.0, 0.0));
 }
 
+/// K losses on a trunk of two layers cost one forward pass and a backward pass each: 2 + K products, then for each loss those by its head's
+/// kernel and input, by either kernel of the trunk and by what is between them. Nothing is differentiated again for the combined gradient.
+#[test]
+fn the_combined_gradient_is_made_of_those_that_are_there() {
+    let spec = |k: usize, call: &str| {
+        let mut text =
+            "input x: f32[batch, 7]\nlet h = x |> dense(units=6, activation=relu) |> dense(units=5, activation=relu)\n"
+                .to_string();
+        for i in 0..k {
+            text += &format!(
+                "target t{i}: f32[batch, 2]\noutput y{i} = h |> dense(units=2)\nloss l{i} = mean_squared_error(t{i}, y{i})\n"
+            );
+        }
+        let losses: Vec<String> = (0..k).map(|i| format!("l{i}")).collect();
+        text + &format!("loss total = {call}\ntrain {{ minimize total optimizer adam() }}")
+            .replace("LOSSES", &losses.join(", "))
+    };
+    let count = |k: usize, call: &str| products(&program(&spec(k, call), Observe::default()));
+    for k in [2, 8] {
+        let plain = (2 + k) + 2 * k + 3;
+        for call in ["unweighted(LOSSES)", "uncertainty(LOSSES)", "log_sum(LOSSES)"] {
+            assert_eq!(count(k, call), plain, "{call} of {k}");
+        }
+        let each = (2 + k) + 5 * k;
+        for call in [
+            "upgrad(LOSSES)",
+            "upgrad(LOSSES, heads=\"weighted\")",
+            "mgda(LOSSES)",
+            "nash_mtl(LOSSES)",
+            "gradnorm(LOSSES)",
+            "excess(LOSSES)",
+            "db_mtl(LOSSES)",
+        ] {
+            assert_eq!(count(k, call), each, "{call} of {k}");
+        }
+    }
+}
+
 fn without_observed(graph: &Graph) -> Graph {
     simplify(&prune(graph, |output| output.role != Role::Observed))
 }

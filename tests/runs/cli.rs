@@ -218,6 +218,13 @@ fn the_library_is_printed_searched_and_found_by_other_names() {
             && all.contains("\n# built-in functions\n")
             && all.contains("\nsolve(matrix, values)\n")
     );
+    let lawful = std(&["--combiner", "non-conflicting"]);
+    assert!(lawful.contains("combiner upgrad(") && lawful.contains("combiner mgda("), "{lawful}");
+    assert!(!lawful.contains("combiner unweighted(") && !lawful.contains("layer "), "{lawful}");
+    let both = std(&["--combiner", "non-conflicting,accumulation-invariant"]);
+    assert!(!both.contains("combiner upgrad("), "{both}");
+    let message = fails(here.path(), &["std", "--combiner", "non-conflict"]);
+    assert!(message.contains("did you mean `non-conflicting`?"), "{message}");
     let found = std(&["--find", "Norm"]);
     assert!(found.contains("layer batch_norm(") && found.contains("random_normal(shape)"), "{found}");
     assert!(!found.contains("layer dense("), "{found}");

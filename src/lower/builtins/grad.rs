@@ -4,10 +4,11 @@ use crate::autodiff::{barrier_span, gradient_path, gradient_reach};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Dim, Graph, NodeId};
 use crate::lower::arguments::Matched;
+use crate::lower::elsewhere::After;
 use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Group, TensorValue, Value, Which};
 use crate::lower::{DerivativeInfo, Direction, Lowered, Module, Reported};
-use crate::ops::Flow;
+use crate::ops::{self, Flow};
 use crate::passes::{coordinates, forward_gradient, gradients};
 use std::sync::Arc;
 
@@ -123,6 +124,10 @@ fn of_one(
     span: Span,
 ) -> Lowered<TensorValue> {
     check_types(l, y, x, span)?;
+    let after = l.graphs.afters.iter().find(|after| y.which == Which::Step && after.place == y.node).copied();
+    if let Some(after) = after {
+        return of_next(l, frame, after, x, span);
+    }
     if y.which == Which::Init || gradient_path(l.graphs.of(y.which), y.node, x.node).is_none() {
         return Err(l.no_gradient(y, x, span));
     }
@@ -133,6 +138,14 @@ fn of_one(
         l.set_mask(result, mask);
     }
     Ok(result)
+}
+
+/// The derivative of a value at the next params: it is written out when these are known, and until then a node stands for it.
+fn of_next(l: &mut Emitter<'_>, frame: &Frame, after: After, x: TensorValue, span: Span) -> Lowered<TensorValue> {
+    let place = l.add(frame, span, ops::StopGradient, &[x])?;
+    let span = l.findings.user_span(span);
+    l.graphs.afters.push(After { place: place.node, by: Some(x.node), span, ..after });
+    Ok(place)
 }
 
 /// Writes a derivative out, in the direction that was asked for as far as it can be taken. Inside a loop it is taken in reverse.
