@@ -107,7 +107,7 @@ impl<'g> Intervals<'g> {
 /// For each node the first node that has the same elements in the same order.
 fn same_values(graph: &Graph, past_stops: bool, asked: Option<&[bool]>) -> Vec<NodeId> {
     let mut first: Vec<NodeId> = Vec::with_capacity(graph.len());
-    let mut seen: FxHashMap<(Op, TensorType, Vec<NodeId>), NodeId> = FxHashMap::default();
+    let mut seen: FxHashMap<(&Op, &TensorType, Vec<NodeId>), NodeId> = FxHashMap::default();
     for id in graph.ids() {
         if asked.is_some_and(|asked| !asked[id.index()]) {
             first.push(id);
@@ -131,7 +131,7 @@ fn same_values(graph: &Graph, past_stops: bool, asked: Option<&[bool]>) -> Vec<N
         } else if is_leaf {
             id
         } else {
-            *seen.entry((op.clone(), graph.ty(id).clone(), operands)).or_insert(id)
+            *seen.entry((op, graph.ty(id), operands)).or_insert(id)
         });
     }
     first

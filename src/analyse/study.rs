@@ -392,13 +392,15 @@ pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, In
     // What is carried from step to step follows losses, which are not negative whatever is carried.
     let mut free = known.clone();
     free.extend(moving.iter().map(|(leaf, _)| (*leaf, Interval::ALL)));
-    let of_any = intervals.given(&free);
+    let whole = whole_losses(module, graph);
+    let of_any = intervals.refined(&free, Some(&graph.slice_back(whole.iter().copied())), |_, found, _| found);
     let losses: Vec<(NodeId, Interval)> =
-        whole_losses(module, graph).into_iter().map(|loss| (loss, not_negative(of_any[loss.index()]))).collect();
+        whole.into_iter().map(|loss| (loss, not_negative(of_any[loss.index()]))).collect();
+    let asked = graph.slice_back(moving.iter().map(|(_, next)| *next));
     loop {
         let mut assumed = known.clone();
         assumed.extend(losses.iter().copied());
-        let bounds = intervals.given(&assumed);
+        let bounds = intervals.refined(&assumed, Some(&asked), |_, found, _| found);
         let mut changed = false;
         for (leaf, next) in &moving {
             let now = known.get(leaf).copied().unwrap_or(Interval::ALL);
