@@ -1,7 +1,7 @@
 //! `anabranch export`: programs for other runtimes.
 
 use super::files::{ReplaceArgument, check_file};
-use super::spec::{compile_texts, read_text};
+use super::spec::{SetArguments, compile_texts, read_text};
 use super::{Outcome, Session};
 use crate::data::files::{cannot_write, write_whole};
 use crate::diag::{Code, Diagnostics, Span};
@@ -9,8 +9,11 @@ use crate::exec::{Clock, StoreKind, Values};
 use crate::export::onnx::{Constant, Elements, Source, onnx};
 use crate::ir::{DType, Graph, TensorType};
 use crate::ops::{InputKind, Op};
-use crate::train::{Exported, Part, SavedProgram, config, overrides, replayed};
-use clap::{Args, Subcommand};
+use crate::train::config::Precision;
+use crate::train::{
+    ArtefactOptions, Exported, Part, SavedProgram, config, load_data, overrides, replayed, write_artefact,
+};
+use clap::{Args, Subcommand, ValueEnum};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +27,8 @@ pub(super) struct Arguments {
 enum Form {
     /// The prediction program of a run as an ONNX model
     Onnx(OnnxArguments),
+    /// The programs of a run config as StableHLO, with params and data, for XLA
+    Xla(XlaArguments),
 }
 
 const ONNX_NOTES: &str = "\
@@ -60,6 +65,72 @@ struct OnnxArguments {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     match &arguments.form {
         Form::Onnx(arguments) => export_onnx(arguments, session),
+        Form::Xla(arguments) => export_xla(arguments, session),
+    }
+}
+
+const XLA_NOTES: &str = "\
+The folder has a module for each size of batch, the first params, the data that the run reads, checked, and a manifest. It trains by
+`python -m anabranch_xla DIR -o RUN` (xla/README.md), and RUN is a folder from which `anabranch predict` works.
+
+Example:
+  anabranch export xla run.yaml -o artefact";
+
+#[derive(Debug, Args)]
+#[command(after_help = XLA_NOTES)]
+struct XlaArguments {
+    /// The run config, a .yaml file
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+
+    /// Where to write the files: a folder
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    replace: ReplaceArgument,
+
+    #[command(flatten)]
+    set: SetArguments,
+
+    /// How exact products of matrices are on devices that have a coarser way
+    #[arg(long, value_enum, default_value = "highest", value_name = "HOW")]
+    matmul: Matmul,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Matmul {
+    /// as exact as the floats are
+    Highest,
+    /// as the device likes it
+    Default,
+}
+
+fn export_xla(arguments: &XlaArguments, session: &mut Session) -> Outcome {
+    let config = config::read(&arguments.config, &mut session.sources)?;
+    let spec = read_text(session, &config.spec, Some(config.spec_span))?;
+    let options = overrides(&config, arguments.set.options());
+    let (compiled, texts) = compile_texts(session, &config.spec, spec, &options)?;
+    let data = load_data(&compiled, &config)?;
+    session.console.findings(&data.findings, &session.sources);
+    let folder = &arguments.output;
+    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+    let sources = [config.train.as_ref(), config.validation.as_ref(), config.test.as_ref()];
+    let mut read: Vec<PathBuf> = sources.into_iter().flatten().map(|source| source.path.clone()).collect();
+    read.extend([arguments.config.clone(), config.spec.clone()]);
+    for file in ["manifest.json", "programs.json", "params.npz", "train.npz", "validation.npz", "test.npz"] {
+        check_file(&folder.join(file), arguments.replace, &read)?;
+    }
+    let existing = arguments.replace.existing();
+    let mut write = |file: &str, bytes: &[u8]| {
+        let path = folder.join(file);
+        check_file(&path, arguments.replace, &read)?;
+        write_whole(&path, existing, |out| out.write_all(bytes)).map_err(|error| cannot_write(&path, error))
+    };
+    let options = ArtefactOptions { is_highest: arguments.matmul == Matmul::Highest, existing };
+    match config.precision {
+        Precision::F32 => write_artefact::<f32>(folder, &compiled, &config, &data, &texts.hash(), options, &mut write),
+        Precision::F64 => write_artefact::<f64>(folder, &compiled, &config, &data, &texts.hash(), options, &mut write),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod interface;
 pub mod onnx;
 pub mod program;
 pub mod programs;
+pub mod xla;
 
 pub use dot::dot;
 pub use programs::Programs;

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "files")]
 mod advice;
+#[cfg(feature = "files")]
+mod artefact;
 mod beside;
 #[cfg(feature = "files")]
 pub mod checkpoint;
@@ -61,6 +63,8 @@ mod watch;
 pub use crate::passes::{Addends, parts_of_term};
 #[cfg(feature = "files")]
 pub use advice::{Advice, LossFigures, OBSERVED, PairFigures, Seen, SeenStep, Trouble, advise, look};
+#[cfg(feature = "files")]
+pub use artefact::{ArtefactOptions, write_artefact};
 #[cfg(feature = "files")]
 pub use checkpointing::{Checkpointing, Every};
 #[cfg(feature = "files")]

@@ -16,4 +16,5 @@ mod program_format;
 mod properties;
 mod scan;
 mod simplify;
+mod stablehlo;
 mod views;

@@ -33,7 +33,7 @@ use crate::ops::Element;
 use crate::pipeline::Compiled;
 use layout::{CONFIG_FILE, GRAPHS, HISTORY_FILE, graph_file};
 use place::{Place, failed};
-use program::{saved_evaluation, saved_program};
+pub(super) use program::{saved_evaluation, saved_program};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// What `predict.json` says of a compiled spec whose params were trained so many steps and epochs, of so many steps an epoch.
-pub(super) fn saved_program(
+pub(in crate::train) fn saved_program(
     compiled: &Compiled,
     config: &RunConfig,
     (n_steps, n_epochs): (u64, u32),
@@ -41,7 +41,7 @@ pub(super) fn saved_program(
 }
 
 /// What `evaluate.json` says.
-pub(super) fn saved_evaluation(compiled: &Compiled, config: &RunConfig) -> EvaluationForm {
+pub(in crate::train) fn saved_evaluation(compiled: &Compiled, config: &RunConfig) -> EvaluationForm {
     let optional = compiled.module.targets.iter().filter(|(_, info)| info.optional).map(|(name, _)| name.clone());
     let ranges = Ranges::of(&compiled.module.graph, optional);
     let simplified = &compiled.simplified;
