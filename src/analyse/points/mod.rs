@@ -84,7 +84,8 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The formula of some nodes, in their order. What depends on `live` nodes is computed, whatever it costs. `None` where
+    /// The formula of some nodes, in their order. What depends on `live` nodes is computed, whatever it costs, and so is what single
+    /// numbers are made into. `None` where
     /// that is too much, or sizes do not fit.
     pub fn formula(&self, wanted: &[NodeId], live: &[NodeId]) -> Option<Formula> {
         let depends = self.depending_on(live, &|_| false);
@@ -93,7 +94,8 @@ impl Question<'_> {
             _ => false,
         };
         let of_data = self.depending_on(&[], &is_data);
-        let (order, leaves) = self.slice(wanted, &depends, &of_data);
+        let kept: Vec<bool> = depends.into_iter().zip(self.of_numbers()).map(|(live, plain)| live || plain).collect();
+        let (order, leaves) = self.slice(wanted, &kept, &of_data);
         let mut work: f64 = 0.0;
         let mut programs = Vec::new();
         for size in SIZES {
@@ -122,8 +124,24 @@ impl Question<'_> {
         depends
     }
 
-    /// The nodes of the slice in order, and its leaves.
-    fn slice(&self, wanted: &[NodeId], depends: &[bool], of_data: &[bool]) -> (Vec<NodeId>, Vec<Leaf>) {
+    /// What is made of constants and single numbers alone, as a learning rate in the shape of a param is: nothing that would be
+    /// cut could hold any number.
+    fn of_numbers(&self) -> Vec<bool> {
+        let mut of_numbers = vec![false; self.graph.len()];
+        for id in self.graph.ids() {
+            let operands = self.graph.operands(id);
+            let is_number = || match self.graph.op(id) {
+                Op::Input(input) => input.ty.rank() == 0,
+                Op::Random(_) | Op::Gradient(_) => false,
+                _ => true,
+            };
+            of_numbers[id.index()] = is_number() && operands.iter().all(|operand| of_numbers[operand.index()]);
+        }
+        of_numbers
+    }
+
+    /// The nodes of the slice in order, and its leaves; what is `kept` is no leaf.
+    fn slice(&self, wanted: &[NodeId], kept: &[bool], of_data: &[bool]) -> (Vec<NodeId>, Vec<Leaf>) {
         let mut found: BTreeSet<NodeId> = BTreeSet::new();
         let mut leaves: Vec<Leaf> = Vec::new();
         let mut open: Vec<NodeId> = wanted.to_vec();
@@ -135,7 +153,7 @@ impl Question<'_> {
                 (Some(domain), _) => Some(domain.clone()),
                 (None, Op::Input(input)) => Some(Domain::of_leaf(input, self.bounds[id.index()])),
                 (None, Op::Gradient(_)) => Some(Domain::Number(Interval::ALL)),
-                (None, _) if !depends[id.index()] && self.is_dear(id, of_data[id.index()]) => {
+                (None, _) if !kept[id.index()] && self.is_dear(id, of_data[id.index()]) => {
                     Some(Domain::of_type(self.graph.ty(id), self.bounds[id.index()]))
                 }
                 _ => None,
