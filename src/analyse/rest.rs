@@ -10,7 +10,7 @@ use super::points::{Domain, Formula, Point, Question, data_domains, elements};
 use super::study::{Branch, Study, Weight, reach};
 use crate::ir::NodeId;
 use crate::lower::{Constraint, Module, Owner};
-use crate::ops::Op;
+use crate::ops::{Op, Tensor};
 use crate::passes::gradients;
 use std::collections::BTreeMap;
 
@@ -148,14 +148,40 @@ struct Slope<'f> {
     is_shared: bool,
 }
 
-/// One coordinate's slope and the sizes of the coefficients, at one position.
+/// One coordinate's slope and the coefficients of what is weighed, at one position.
 struct Position {
     at: f64,
     slope: f64,
-    least: f64,
-    most: f64,
-    /// of the coefficients, by unequal factors: another where one of them is another
-    mixed: f64,
+    /// empty where nothing is said to be weighed: then everything counts
+    coefficients: Vec<f64>,
+}
+
+impl Position {
+    /// The least and the largest of the coefficients that are `weighed`.
+    fn span(&self, weighed: &[bool]) -> (f64, f64) {
+        let chosen = self.coefficients.iter().zip(weighed).filter(|(_, weighed)| **weighed).map(|(x, _)| *x);
+        let span = chosen.fold(None, |span: Option<(f64, f64)>, x| {
+            Some(span.map_or((x, x), |(least, most)| (least.min(x), most.max(x))))
+        });
+        span.unwrap_or((1.0, 1.0))
+    }
+
+    fn span_of_all(&self) -> (f64, f64) {
+        self.span(&vec![true; self.coefficients.len()])
+    }
+}
+
+/// The coefficients that a coordinate moves. Those of other losses say nothing of where it rests: at a point they may be any.
+fn moved(line: &[Position]) -> Vec<bool> {
+    let Some(first) = line.first() else { return Vec::new() };
+    let moves = |at: usize| {
+        let differ = |pair: &[Position]| {
+            let [one, other] = [&pair[0], &pair[1]].map(|position| position.coefficients[at]);
+            (one - other).abs() > 1e-12 * one.abs().max(other.abs())
+        };
+        line.windows(2).any(differ)
+    };
+    (0..first.coefficients.len()).map(moves).collect()
 }
 
 impl Slope<'_> {
@@ -179,15 +205,16 @@ impl Slope<'_> {
                 let point = self.formula.point(draw);
                 let line: Vec<Position> =
                     grid.iter().filter_map(|at| self.position(&point, coordinate, *at, signs)).collect();
-                if is_strict && line.iter().any(|position| position.least < -1e-9 * position.most.abs().max(1.0)) {
+                let spans: Vec<(f64, f64)> = line.iter().map(Position::span_of_all).collect();
+                if is_strict && spans.iter().any(|(least, most)| *least < -1e-9 * most.abs().max(1.0)) {
                     return Rest::Other;
                 }
-                is_weight |= line.iter().any(|position| position.most > 0.0);
-                let size = line.iter().map(|position| position.most.abs()).fold(0.0, f64::max);
+                is_weight |= spans.iter().any(|(_, most)| *most > 0.0);
+                let size = spans.iter().map(|(_, most)| most.abs()).fold(0.0, f64::max);
                 moves |= line.iter().any(|position| position.slope.abs() > 1e-9 * size);
-                let differ = |pair: &[Position]| (pair[0].mixed - pair[1].mixed).abs() > 1e-12 * pair[0].most.abs();
-                weighs |= line.windows(2).any(differ);
-                if self.turns(&point, coordinate, &line, signs) {
+                let weighed = moved(&line);
+                weighs |= weighed.contains(&true);
+                if self.turns(&point, coordinate, &line, (signs, &weighed)) {
                     found = Rest::Inside;
                     break;
                 }
@@ -233,36 +260,24 @@ impl Slope<'_> {
         let values = self.formula.at(&point);
         let slopes = elements(&values[0]);
         let slope = slopes[coordinate] - other.map_or(0.0, |other| slopes[other]);
-        let coefficients = values[1..]
-            .iter()
-            .zip(signs)
-            .flat_map(|(value, sign)| elements(value).into_iter().map(|x| x * sign).collect::<Vec<_>>());
-        // Where nothing is said to be weighed, everything counts.
-        let (mut least, mut most) = if signs.is_empty() { (1.0, 1.0) } else { (f64::INFINITY, f64::NEG_INFINITY) };
-        let mut mixed = 0.0;
-        for (at, coefficient) in coefficients.enumerate() {
-            mixed += coefficient * (1.0 + (at as f64 * 0.618).fract());
-            least = least.min(coefficient);
-            most = most.max(coefficient);
-        }
-        (slope.is_finite() && least.is_finite() && most.is_finite()).then_some(Position {
-            at,
-            slope,
-            least,
-            most,
-            mixed,
-        })
+        let signed =
+            |(value, sign): (&Tensor<f64>, &f64)| elements(value).into_iter().map(|x| x * sign).collect::<Vec<_>>();
+        let coefficients: Vec<f64> = values[1..].iter().zip(signs).flat_map(signed).collect();
+        let is_finite = slope.is_finite() && coefficients.iter().all(|x| x.is_finite());
+        is_finite.then_some(Position { at, slope, coefficients })
     }
 
     /// Whether the slope turns from negative to positive where the weighed losses count.
-    fn turns(&self, point: &Point, coordinate: usize, line: &[Position], signs: &[f64]) -> bool {
+    fn turns(&self, point: &Point, coordinate: usize, line: &[Position], (signs, weighed): (&[f64], &[bool])) -> bool {
         let scale = line.iter().map(|position| position.slope.abs()).fold(0.0, f64::max);
         // What counts is told by where the losses count least without resting: exponentials span many magnitudes.
-        let size = line.iter().map(|position| position.most.abs()).filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
-        let is_steep = |position: &&Position| position.slope.abs() > 1e-9 * position.most.abs();
+        let most = |position: &Position| position.span(weighed).1.abs();
+        let size = line.iter().map(most).filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
+        let is_steep = |position: &&Position| position.slope.abs() > 1e-9 * position.span_of_all().1.abs();
         let steep: Vec<&Position> = line.iter().filter(is_steep).collect();
         // Where coefficients have either sign, as those of a distance, resting is where they vanish.
-        let is_signed = line.iter().any(|position| position.least < -1e-9 * position.most.abs());
+        let is_either = |(least, most): (f64, f64)| least < -1e-9 * most.abs();
+        let is_signed = line.iter().any(|position| is_either(position.span_of_all()));
         steep.windows(2).any(|pair| {
             if !(pair[0].slope < 0.0 && pair[1].slope > 0.0) {
                 return false;
@@ -279,7 +294,8 @@ impl Slope<'_> {
             // Losses that are switched off where it rests do not count; nor does a pole.
             let sides = [low, high].map(|at| self.position(point, coordinate, at, signs));
             sides.iter().flatten().all(|side| {
-                let counts = is_signed || (side.most.abs() > 1e-7 * size && side.least.abs() > 1e-9 * size);
+                let (least, most) = side.span(weighed);
+                let counts = is_signed || (most.abs() > 1e-7 * size && least.abs() > 1e-9 * size);
                 counts && side.slope.abs() <= scale * 1e3
             })
         })

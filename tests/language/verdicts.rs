@@ -231,6 +231,33 @@ fn each_loss_under_each_combiner_has_the_right_verdict() {
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), pairs.len(), faults.join("\n"));
 }
 
+/// The lints of a model of so many heads on a wide trunk, whose losses are combined.
+fn lints_of_many(combiner: &Definition, count: usize) -> Vec<Code> {
+    let names: Vec<String> = (0..count).map(|i| format!("l{i}")).collect();
+    let mut text = "input x: f32[batch, 64]\nlet h = x |> dense(units=512, activation=relu)\n".to_string();
+    for name in &names {
+        text += &format!(
+            "target {name}_t: f32[batch, 10]\noutput {name}_y = h |> dense(units=10)\nloss {name} = mean_squared_error({name}_t, {name}_y)\n"
+        );
+    }
+    let losses: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (_, findings) = check(&with(&text, &call(combiner, &losses, &[])), &Options::default());
+    let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+    codes.sort();
+    codes
+}
+
+#[test]
+fn more_losses_and_wider_layers_change_no_verdict() {
+    let is_variadic = |combiner: &&Arc<Definition>| combiner.parameters.iter().any(|p| p.variadic);
+    let library = combiners();
+    let asked: Vec<_> = library.iter().filter(is_variadic).filter(|combiner| is_of_values(combiner)).collect();
+    let found = each(&asked, |combiner| [3, 8, 12].map(|count| lints_of_many(combiner, count)));
+    let differs = asked.iter().zip(&found).filter(|(_, [few, many, most])| few != many || few != most);
+    let differs: Vec<String> = differs.map(|(combiner, found)| format!("{}: {found:?}", combiner.name.name)).collect();
+    assert!(asked.len() > 15 && differs.is_empty(), "{}:\n{}", asked.len(), differs.join("\n"));
+}
+
 #[test]
 fn combiners_of_gradients_do_not_look_at_a_losses_sign() {
     let mut faults = Vec::new();
