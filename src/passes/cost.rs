@@ -55,7 +55,7 @@ pub fn cost(graph: &Graph) -> Cost {
     costs(graph, &DimSizes::new()).into_iter().fold(Cost::default(), Cost::add)
 }
 
-/// The cost of each node; a run-time dim that `sizes` does not know counts as [`NOMINAL_SIZE`].
+/// The cost of each node; a run-time dim that `sizes` does not know counts as 128.
 pub fn costs(graph: &Graph, sizes: &DimSizes) -> Vec<Cost> {
     let mut sizes = sizes.clone();
     for name in graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(Dim::symbols)) {

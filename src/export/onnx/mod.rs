@@ -4,7 +4,7 @@
 //! IR version 10. Floats are `f32`, whatever the run's precision, since runtimes lack functions in `f64`. An op that has no form is
 //! a finding at the value that uses it. docs/export.md lists what is exact, what is near, and what has no form.
 //!
-//! [`proto`] writes the bytes, [`scope`] holds the nodes, and the files beside it have a row for each op of the table.
+//! `proto` writes the bytes, `scope` holds the nodes, and the files beside it have a row for each op of the table.
 
 mod elementwise;
 mod index;

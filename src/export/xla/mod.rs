@@ -5,7 +5,7 @@
 //! epoch_end, epochs, steps_per_epoch, total_steps, and the seed. Floats are `f32` or `f64` as the module says. Numbers differ from a
 //! run's by rounding alone, and random numbers not at all.
 //!
-//! [`text`] writes lines; the files beside it have a row for each op of the table.
+//! `text` writes lines; the files beside it have a row for each op of the table.
 
 mod dense;
 mod loops;
