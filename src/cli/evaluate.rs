@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "RUN_DIR")]
     folder: PathBuf,
 
-    /// A data file with inputs and targets, .npz, .npy or .csv; several are evaluated apart, under the names that they are given.
+    /// A data file with inputs and targets, a table or arrays; several are evaluated apart, under the names that they are given.
     /// Without it, the parts that the run itself had
     #[arg(long, value_name = "[PART=]FILE")]
     data: Vec<String>,

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "RUN_DIR")]
     folder: PathBuf,
 
-    /// The data file: .npz, .npy or .csv
+    /// The data file: .csv, .tsv, .jsonl, .npz, .npy, .idx or .safetensors, also .gz of them
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 

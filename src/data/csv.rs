@@ -1,11 +1,11 @@
-//! CSV tables: comma-separated, with a header line, numbers in the columns that are asked for.
+//! CSV tables: cells apart by commas, or by what the header line has more of, with a header line, numbers in the columns that are asked for.
 //!
 //! Takes a reader and groups of columns; gives one row-major block of f64 for each group. An empty cell and `nan` are
 //! missing values, NaN here. Any other text that is no number is kept as a [`BadCell`], so that all of them can be
 //! reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm. A table is read at
 //! once or in blocks of rows, and some of its columns as texts.
 
-use std::io::Read;
+use std::io::{self, Chain, Cursor, Read};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
 
@@ -45,8 +45,29 @@ pub(super) struct Rows {
 /// How many cells that are no numbers are kept for the message.
 const BAD_CELLS_KEPT: usize = 5;
 
+/// Bytes that are looked at to find what stands between cells.
+const LOOKED_AT: u64 = 1 << 16;
+
+/// What may stand between cells; the first of those that a header has as many of.
+const DELIMITERS: [u8; 4] = *b",\t;|";
+
+/// What the first line that is not blank has most of, outside of quotes.
+fn delimiter_of(start: &[u8]) -> u8 {
+    let line = start.split(|byte| matches!(byte, b'\n' | b'\r')).find(|line| !line.trim_ascii().is_empty());
+    let mut is_quoted = false;
+    let mut counts = [0_usize; DELIMITERS.len()];
+    for byte in line.unwrap_or_default() {
+        is_quoted ^= *byte == b'"';
+        if let Some(at) = DELIMITERS.iter().position(|delimiter| delimiter == byte).filter(|_| !is_quoted) {
+            counts[at] += 1;
+        }
+    }
+    let most = (0..counts.len()).rev().max_by_key(|at| counts[*at]).unwrap_or(0);
+    DELIMITERS[most]
+}
+
 pub(super) struct Table<R: Read> {
-    reader: ::csv::Reader<R>,
+    reader: ::csv::Reader<Chain<Cursor<Vec<u8>>, R>>,
     /// rows that were read
     row: usize,
     /// whether lines are said of rows, and not their numbers
@@ -55,10 +76,14 @@ pub(super) struct Table<R: Read> {
 }
 
 impl<R: Read> Table<R> {
-    /// Reads the header line; `by_line`: rows are known by the lines on which they begin, else by their numbers from 0. The error is a
+    /// Reads the header line; `delimiter`: what stands between cells, else it is found; `by_line`: rows are known by the lines on which they begin, else by their numbers from 0. The error is a
     /// reason in words.
-    pub(super) fn open(reader: R, by_line: bool) -> Result<Self, String> {
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(reader);
+    pub(super) fn open(mut reader: R, delimiter: Option<u8>, by_line: bool) -> Result<Self, String> {
+        let mut start = Vec::new();
+        reader.by_ref().take(LOOKED_AT).read_to_end(&mut start).map_err(|error: io::Error| error.to_string())?;
+        let delimiter = delimiter.unwrap_or_else(|| delimiter_of(&start));
+        let reader = Cursor::new(start).chain(reader);
+        let mut reader = ReaderBuilder::new().trim(Trim::All).delimiter(delimiter).from_reader(reader);
         let record = reader.byte_headers().map_err(|error| reason(&error))?;
         let mut header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         if let Some(first) = header.first_mut()
@@ -155,7 +180,7 @@ mod tests {
     #[test]
     fn groups_of_columns_become_blocks() {
         let text = "\u{feff}a, b,name,c\n1,2.5,x,\n-3,1e-3,\"y\nz\",4\n5,nan,w,6\n";
-        let mut table = Table::open(text.as_bytes(), true).unwrap();
+        let mut table = Table::open(text.as_bytes(), None, true).unwrap();
         assert_eq!(table.header, ["a", "b", "name", "c"]);
         let rows = table.read(&[vec![0, 3], vec![1]], Some((1, 3))).unwrap();
         assert_eq!((rows.total, &rows.lines[..]), (3, &[3, 5][..]));
@@ -165,9 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_cells_is_found() {
+        let of = |text: &str| delimiter_of(text.as_bytes()) as char;
+        let found =
+            ["a,b", "a\tb", "a;b;c", "\n\n a|b\n1,2,3", "a", "", "a,b;c", "\"a;b;c\",d", "x;y\r\n1,5;2,5"].map(of);
+        assert_eq!(found, [',', '\t', ';', '|', ',', ',', ',', ',', ';']);
+        let mut table = Table::open("x;name\n1.5;a,b\n".as_bytes(), None, true).unwrap();
+        assert_eq!(table.header, ["x", "name"]);
+        assert_eq!(table.read(&[vec![0]], None).unwrap().blocks[0].values, [1.5]);
+        // A comma within a number is no point: the cell is told of.
+        let mut table = Table::open("x;y\n1,5;2\n".as_bytes(), None, true).unwrap();
+        assert_eq!(table.read(&[vec![0]], None).unwrap().blocks[0].bad_cells[0].text, "1,5");
+    }
+
+    #[test]
     fn blocks_and_texts_are_those_of_the_whole() {
         let text = "id,a\nx1,1\nx2,2\n,3\n007,4\nx5,5\n";
-        let mut table = Table::open(text.as_bytes(), true).unwrap();
+        let mut table = Table::open(text.as_bytes(), None, true).unwrap();
         let mut block = |most| table.read_block(&[vec![1]], &[0], Some((1, 4)), most).unwrap();
         let first = block(2);
         assert_eq!(
@@ -181,19 +220,20 @@ mod tests {
 
     #[test]
     fn text_and_uneven_lines_are_reported_with_their_line() {
-        let rows = Table::open("a\n1\nred\n".as_bytes(), true).unwrap().read(&[vec![0]], None).unwrap();
+        let rows = Table::open("a\n1\nred\n".as_bytes(), None, true).unwrap().read(&[vec![0]], None).unwrap();
         assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, column: 0, text: "red".into() }]);
-        let uneven = Table::open("a,b\n1,2\n3\n".as_bytes(), true).unwrap().read(&[], None);
-        let by_number = Table::open("a\n1\nred\n".as_bytes(), false).unwrap().read(&[vec![0]], Some((1, 2))).unwrap();
+        let uneven = Table::open("a,b\n1,2\n3\n".as_bytes(), None, true).unwrap().read(&[], None);
+        let by_number =
+            Table::open("a\n1\nred\n".as_bytes(), None, false).unwrap().read(&[vec![0]], Some((1, 2))).unwrap();
         assert_eq!((by_number.lines, by_number.blocks[0].bad_cells[0].line), (vec![1], 1));
         assert_eq!(uneven.unwrap_err(), "line 3 has 1 cell, the header has 2");
-        assert_eq!(Table::open(&b""[..], true).err().as_deref(), Some("it has no header line"));
+        assert_eq!(Table::open(&b""[..], None, true).err().as_deref(), Some("it has no header line"));
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(mut table) = Table::open(bytes.as_slice(), true) {
+            if let Ok(mut table) = Table::open(bytes.as_slice(), None, true) {
                 let _ = table.read_block(&[vec![0], vec![1, 0]], &[0, 7], Some((1, 5)), 2);
                 let _ = table.read(&[vec![0], vec![1, 0]], Some((1, 5)));
             }

@@ -14,7 +14,7 @@ use crate::diag::{Code, Diagnostic};
 use super::check::place_of;
 use super::npy::{self, Header, NpyError, RowValues, Stored};
 use super::npz::Archive;
-use super::{ColumnSpec, DataSource, FieldSpec, Numbers, counted, csv, open_regular};
+use super::{ColumnSpec, DataSource, FieldSpec, Numbers, counted, csv, open_regular, unpack};
 
 /// How many names of a file a message lists.
 const NAMES_LISTED: usize = 12;
@@ -23,22 +23,52 @@ const NAMES_LISTED: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Csv,
+    /// a table whose cells are apart by tabs
+    Tsv,
+    /// JSON lines, read as the CSV of the same rows
+    Jsonl,
     Npy,
     Npz,
+    /// one array, read as npy
+    Idx,
+    /// arrays by name, read as npz
+    Safetensors,
     /// read as the CSV of the same rows
     Parquet,
 }
 
 impl Format {
-    /// The format that a name's extension says.
+    /// What the names of the files that are read end in.
+    const ENDINGS: &str = if cfg!(feature = "parquet") {
+        "`.csv`, `.tsv`, `.jsonl`, `.parquet`, `.npy`, `.npz`, `.idx` or `.safetensors`, or one of these with `.gz` behind it"
+    } else {
+        "`.csv`, `.tsv`, `.jsonl`, `.npy`, `.npz`, `.idx` or `.safetensors`, or one of these with `.gz` behind it"
+    };
+
+    /// The format that a file's name says, whether it is packed or not.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        // As MNIST's are named: `train-images-idx3-ubyte`.
+        if name.ends_with("-ubyte") {
+            return Some(Self::Idx);
+        }
+        match Path::new(name).extension()?.to_str()? {
             "csv" => Some(Self::Csv),
+            "tsv" => Some(Self::Tsv),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
             "npy" => Some(Self::Npy),
             "npz" => Some(Self::Npz),
+            "idx" => Some(Self::Idx),
+            "safetensors" => Some(Self::Safetensors),
             "parquet" if cfg!(feature = "parquet") => Some(Self::Parquet),
             _ => None,
         }
+    }
+
+    /// Whether it has columns of single values, not arrays.
+    pub(super) fn is_table(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv | Self::Jsonl | Self::Parquet)
     }
 }
 
@@ -146,28 +176,22 @@ pub(super) struct Locator<'s> {
 }
 
 impl Locator<'_> {
-    /// Opens the file, whose format its name says; one of rows in another format as CSV.
+    /// Opens the file as CSV, npy or npz; one in another format by way of a temporary one.
     pub(super) fn open(&self) -> Result<(Format, File, u64), Diagnostic> {
         let (format, file, len) = self.open_as_it_is()?;
-        #[cfg(feature = "parquet")]
-        if format == Format::Parquet {
-            let (file, len) = super::parquet::as_csv(file).map_err(|error| self.broken(error))?;
-            return Ok((Format::Csv, file, len));
-        }
-        Ok((format, file, len))
+        unpack::as_read(format, file, len).map_err(|error| self.broken(error))
     }
 
+    /// Opens the file, unpacked, whose format its name says.
     fn open_as_it_is(&self) -> Result<(Format, File, u64), Diagnostic> {
         let path = &self.source.path;
+        let extension = || path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
         let Some(format) = Format::of(path) else {
-            let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
+            let extension = extension();
             let mut diagnostic =
                 Diagnostic::error(Code::E0601, format!("the format of `{}` is not known", path.display()))
                     .with_note(format!("found: the extension `{extension}`"))
-                    .with_note(match cfg!(feature = "parquet") {
-                        true => "expected: `.csv`, `.npy`, `.npz` or `.parquet`",
-                        false => "expected: `.csv`, `.npy` or `.npz`",
-                    });
+                    .with_note(format!("expected: {}", Format::ENDINGS));
             if extension == "parquet" {
                 let help = "build anabranch with `cargo install --features parquet` to read it";
                 diagnostic = diagnostic.with_help(help);
@@ -178,6 +202,10 @@ impl Locator<'_> {
             let diagnostic = Diagnostic::error(Code::E0601, format!("cannot read `{}`", path.display()));
             place_of(diagnostic.with_note(format!("found: {error}")), self.source, None)
         })?;
+        if extension() == "gz" {
+            let (file, len) = unpack::unpacked(file).map_err(|error| self.broken(error))?;
+            return Ok((format, file, len));
+        }
         Ok((format, file, len))
     }
 
@@ -186,13 +214,19 @@ impl Locator<'_> {
     /// # Errors
     /// `E0601` when it has no header.
     pub(super) fn table(&self, file: File) -> Result<csv::Table<BufReader<File>>, Diagnostic> {
-        let table = csv::Table::open(BufReader::new(file), self.is_of_lines());
+        let delimiter = match Format::of(&self.source.path) {
+            Some(Format::Csv) | None => None,
+            Some(Format::Tsv) => Some(b'\t'),
+            // Of tables that were made here.
+            _ => Some(b','),
+        };
+        let table = csv::Table::open(BufReader::new(file), delimiter, self.is_of_lines());
         table.map_err(|reason| self.broken(NpyError::Broken(reason)))
     }
 
     /// Whether the rows of a table stand on lines that its reader can look at; else they are counted from 0.
     pub(super) fn is_of_lines(&self) -> bool {
-        Format::of(&self.source.path) == Some(Format::Csv)
+        matches!(Format::of(&self.source.path), Some(Format::Csv | Format::Tsv))
     }
 
     /// A row of a table, by what [`csv::Rows::lines`] has of it.
@@ -203,17 +237,20 @@ impl Locator<'_> {
     /// The names of its columns or arrays; none of a `.npy` file, whose array has no name.
     pub(super) fn names(&self) -> Result<(Format, Vec<String>), Diagnostic> {
         let (format, file, len) = self.open_as_it_is()?;
+        #[cfg(feature = "parquet")]
+        if format == Format::Parquet {
+            let names = super::parquet::names(file).map_err(|error| self.broken(error))?;
+            return Ok((format, names));
+        }
+        let (format, file, len) = unpack::as_read(format, file, len).map_err(|error| self.broken(error))?;
         let names = match format {
-            Format::Npy => Vec::new(),
-            #[cfg(feature = "parquet")]
-            Format::Parquet => super::parquet::names(file).map_err(|error| self.broken(error))?,
-            #[cfg(not(feature = "parquet"))]
-            Format::Parquet => Vec::new(),
             Format::Csv => self.table(file)?.header,
             Format::Npz => {
                 let archive = ArrayFile::open(format, file, len, None).map_err(|error| self.broken(error))?;
                 archive.keys().to_vec()
             }
+            // The one array of npy has no name.
+            _ => Vec::new(),
         };
         Ok((format, names))
     }

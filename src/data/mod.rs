@@ -1,4 +1,4 @@
-//! Data files: from `.npz`, `.npy` and `.csv` to named fields, checked against what a program asks for.
+//! Data files: tables (`.csv`, `.tsv`, `.jsonl`) and arrays (`.npz`, `.npy`, `.idx`, `.safetensors`), also packed (`.gz`), to named fields, checked against what a program asks for.
 //!
 //! `load` takes a [`DataSource`] (a file and how to read it) and the [`FieldSpec`]s of a program, and gives a
 //! [`Dataset`] in which every wanted field is there with the wanted shape, one row count for all, finite floats (or
@@ -36,6 +36,8 @@ mod stream;
 #[cfg(feature = "files")]
 pub mod table;
 #[cfg(feature = "files")]
+mod unpack;
+#[cfg(feature = "files")]
 mod write;
 
 #[cfg(feature = "files")]
@@ -64,6 +66,12 @@ pub use stream::{Block, Blocks, Kept, KeptKind, KeptValues};
 pub(crate) use write::safetensors_to;
 #[cfg(feature = "files")]
 pub use write::{NumbersRef, TensorRef, write_npz, write_npz_where, write_safetensors};
+
+/// Whether the name of a data file says that it is a table, whose columns are single values.
+#[cfg(feature = "files")]
+pub fn is_table(path: &Path) -> bool {
+    locate::Format::of(path).is_some_and(locate::Format::is_table)
+}
 
 /// The names of a file's columns or arrays, as [`DataSource::columns`] may name them; none of a `.npy` file.
 ///
@@ -204,7 +212,7 @@ impl FieldSpec {
     }
 }
 
-/// A data file and how to read it. The format follows from the extension: `.npz`, `.npy`, `.csv`.
+/// A data file and how to read it. The format follows from the name: see [`is_table`] and `docs/running.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataSource {
     pub path: PathBuf,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -153,23 +153,26 @@ pub fn write_npz(path: &Path, tensors: &[TensorRef<'_>]) -> Result<(), Diagnosti
 /// As [`write_safetensors`], and `E0605` when a file stands there that is kept.
 pub fn write_npz_where(path: &Path, existing: Existing, tensors: &[TensorRef<'_>]) -> Result<(), Diagnostic> {
     check_consistent(path, tensors)?;
-    whole(path, existing, |out| {
-        let mut archive = NpzWriter::new(out);
-        for tensor in tensors {
-            let shape = IxDyn(tensor.shape);
-            match tensor.values {
-                NumbersRef::F32(values) => add_array(&mut archive, tensor.name, shape, values)?,
-                NumbersRef::F64(values) => add_array(&mut archive, tensor.name, shape, values)?,
-                NumbersRef::I32(values) => add_array(&mut archive, tensor.name, shape, values)?,
-            }
+    whole(path, existing, |out| npz_to(out, tensors))
+}
+
+/// Writes what [`write_npz`] writes, whose names and shapes are right, to anything that can be gone back in.
+pub(super) fn npz_to(out: &mut (impl Write + Seek), tensors: &[TensorRef<'_>]) -> io::Result<()> {
+    let mut archive = NpzWriter::new(out);
+    for tensor in tensors {
+        let shape = IxDyn(tensor.shape);
+        match tensor.values {
+            NumbersRef::F32(values) => add_array(&mut archive, tensor.name, shape, values)?,
+            NumbersRef::F64(values) => add_array(&mut archive, tensor.name, shape, values)?,
+            NumbersRef::I32(values) => add_array(&mut archive, tensor.name, shape, values)?,
         }
-        archive.finish().map_err(io::Error::other)?;
-        Ok(())
-    })
+    }
+    archive.finish().map_err(io::Error::other)?;
+    Ok(())
 }
 
 fn add_array<T: ndarray_npy::WritableElement>(
-    archive: &mut NpzWriter<&mut BufWriter<&mut File>>,
+    archive: &mut NpzWriter<&mut (impl Write + Seek)>,
     name: &str,
     shape: IxDyn,
     values: &[T],

@@ -5,7 +5,7 @@
 use super::config::Fed;
 use super::folder::{EVALUATION_FILE, PROGRAM_FILE, params_of};
 use super::outputs::Precision;
-use crate::data::{ColumnSpec, DataSource, names_in};
+use crate::data::{ColumnSpec, DataSource, is_table, names_in};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::Clock;
 pub use crate::export::interface::{AcceptForm, ProductForm};
@@ -133,9 +133,7 @@ impl SavedProgram {
             .with_suggestion(unknown, fields.iter().copied()));
         }
         let names = names_in(path)?;
-        let is_table = path
-            .extension()
-            .is_some_and(|extension| ["csv", "parquet"].iter().any(|table| extension.eq_ignore_ascii_case(table)));
+        let is_table = is_table(path);
         let prefix = self.prefix.as_deref().filter(|_| !is_table).unwrap_or_default();
         for form in self.inputs.iter().chain(targets).filter(|form| fields.contains(&form.name.as_str())) {
             if !columns.contains_key(&form.name) {

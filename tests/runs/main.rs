@@ -7,6 +7,7 @@ mod divergence;
 mod examples;
 mod export;
 mod files;
+mod formats;
 mod formulas;
 mod hostile;
 mod logs;
