@@ -124,8 +124,10 @@ class Means:
     def add(self, results, n_rows):
         for (kind, name), value in results.items():
             is_named = kind == "objective" and ("loss", name) in results
-            if kind in ("loss", "metric", "objective") and not is_named:
-                weight = float(results.get(("weight", name), n_rows))
+            if kind in ("loss", "metric", "objective", "term", "observed") and not is_named:
+                # A term, `term/TOTAL/LOSS`, counts as its total does.
+                counted = name.split("/")[1] if kind == "term" else name
+                weight = float(results.get(("weight", counted), n_rows))
                 if weight:
                     self.totals[name] = self.totals.get(name, 0.0) + float(value) * weight
                     self.weights[name] = self.weights.get(name, 0.0) + weight
