@@ -155,7 +155,11 @@ fn a_line_of_the_table_has_both_values_of_a_loss() {
 /// Every combiner of the library that needs losses alone, and some with what they need.
 #[test]
 fn the_total_of_every_combiner_is_explained() {
-    let library = include_str!("../../src/std/combiners.anb");
+    let library = concat!(
+        include_str!("../../src/std/combiners.anb"),
+        include_str!("../../src/std/gramians.anb"),
+        include_str!("../../src/std/directions.anb")
+    );
     let heads = library.lines().filter_map(|line| line.strip_prefix("combiner ")?.strip_suffix(") {"));
     let mut n_explained = 0;
     for head in heads {
