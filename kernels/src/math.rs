@@ -276,7 +276,8 @@ fn horner(x: f64, coefficients: &[f64]) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
 }
 
-const ERF_NEAR: [f64; 13] = [
+/// erf x / x by the square of x, up to 1.
+pub const ERF_NEAR: [f64; 13] = [
     std::f64::consts::FRAC_2_SQRT_PI,
     -0.376_126_389_031_837_5,
     0.112_837_916_709_548_82,
@@ -292,7 +293,8 @@ const ERF_NEAR: [f64; 13] = [
     5.958_930_743_134_941e-11,
 ];
 
-const ERF_MIDDLE: [f64; 16] = [
+/// ln(1 - erf x) by x - 1.625, from 1 to 2.25.
+pub const ERF_MIDDLE: [f64; 16] = [
     -3.837_088_703_777_942_6,
     -3.733_125_959_072_617_6,
     -0.901_785_029_657_922_1,
@@ -311,7 +313,8 @@ const ERF_MIDDLE: [f64; 16] = [
     -7.495_169_952_004_496e-10,
 ];
 
-const ERF_FAR: [f64; 16] = [
+/// ln(1 - erf x) by x - 4.125, from 2.25 to 6.
+pub const ERF_FAR: [f64; 16] = [
     -19.032_542_764_467_507,
     -8.479_911_403_957_484,
     -0.974_814_168_152_026_4,

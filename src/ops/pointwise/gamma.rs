@@ -95,10 +95,10 @@ impl Primitive for Polygamma {
 }
 
 /// From here on the asymptotic series have all digits.
-const LARGE: f64 = 15.0;
+pub(crate) const LARGE: f64 = 15.0;
 
 /// The Bernoulli numbers B₂, B₄, … of the series.
-const BERNOULLI: [f64; 10] = [
+pub(crate) const BERNOULLI: [f64; 10] = [
     1.0 / 6.0,
     -1.0 / 30.0,
     1.0 / 42.0,

@@ -18,6 +18,12 @@ mod signs;
 mod trigonometric;
 mod unary;
 
+/// The coefficients of the functions' own formulas, for who writes these in another language.
+pub(crate) mod coefficients {
+    pub(crate) use super::gamma::{BERNOULLI, LARGE};
+    pub(crate) use anabranch_kernels::math::{ERF_FAR, ERF_MIDDLE, ERF_NEAR};
+}
+
 pub use binary::*;
 pub use cast::Cast;
 pub use comparisons::*;
