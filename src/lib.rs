@@ -33,8 +33,8 @@
 mod model;
 
 pub use model::{
-    Best, Better, Compiler, Data, Engine, Epoch, Error, Finding, Fit, History, Model, Monitor, Number, Place,
-    Precision, Session, SessionOptions, Setting, Signature, Tensor,
+    Best, Better, Compiler, Data, Engine, Epoch, Error, Finding, Fit, FitEvent, Flow, FlowCell, History, Model,
+    Monitor, Number, Place, Precision, Running, Session, SessionOptions, Setting, Signature, Stage, Tensor,
 };
 /// The arrays that a [`Tensor`] is made from.
 pub use ndarray;

@@ -3,9 +3,9 @@
 use super::files::{ReplaceArgument, check_file, write_text};
 use super::progress::number;
 use super::runs::{Run, text_of};
-use super::table::Table;
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic};
+use crate::model::Table;
 use clap::Args;
 use indexmap::IndexMap;
 use std::fmt::Write as _;

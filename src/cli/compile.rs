@@ -2,12 +2,10 @@
 
 use super::files::{ReplaceArgument, write_texts};
 use super::spec::{SpecArguments, compile_texts, read_text};
-use super::{Outcome, Session, summary};
-use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::export;
-use crate::ir::{self, BATCH, DimSizes, Graph};
-use crate::pipeline::{self, Compiled};
-use crate::syntax;
+use super::{Outcome, Session};
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Stage, StagePart, summary_of, table_text};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -41,44 +39,29 @@ pub(super) struct Arguments {
     replace: ReplaceArgument,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Stage {
-    /// the syntax tree
-    Ast,
-    /// the lowered graph, derivatives not yet written out
-    Ir,
-    /// the prediction program, as sliced out
-    Predict,
-    /// the training step, with its derivatives
-    Train,
-    /// the programs that run
-    Simplified,
-    /// how the programs run at given sizes: order, fused groups, memory
-    Plan,
-    /// the programs that run, as YAML that reads back
-    Yaml,
-    /// the programs that run, as Graphviz drawings
-    Dot,
-    /// all programs and their interface, as JSON that reads back
-    Json,
-}
+impl ValueEnum for Stage {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-/// A file name and its text.
-type Part = (&'static str, String);
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.about()))
+    }
+}
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let spec = read_text(session, &arguments.spec.spec, None)?;
     let options = arguments.spec.set.options();
     let (compiled, texts) = compile_texts(session, &arguments.spec.spec, spec, &options)?;
     if arguments.emit.is_empty() && arguments.output.is_none() {
-        session.console.print(&summary::text(&compiled))?;
+        session.console.print(&table_text(&compiled, &summary_of(&compiled, usize::MAX)))?;
         return Ok(());
     }
     let spec_hash = texts.hash();
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<StagePart> = Vec::new();
     let stages = if arguments.emit.is_empty() { Stage::value_variants() } else { &arguments.emit };
     for stage in stages {
-        parts.extend(stage_parts(*stage, &compiled, &spec_hash, &arguments.sizes)?);
+        parts.extend(stage.parts(&compiled, &spec_hash, &arguments.sizes)?);
     }
     match &arguments.output {
         None => {
@@ -95,61 +78,7 @@ fn size(text: &str) -> Result<(String, usize), String> {
     Ok((name.trim().to_string(), extent.trim().parse().map_err(|_| format!("`{extent}` is not a size"))?))
 }
 
-fn stage_parts(
-    stage: Stage,
-    compiled: &Compiled,
-    spec_hash: &str,
-    sizes: &[(String, usize)],
-) -> Result<Vec<Part>, Diagnostics> {
-    let simplified = &compiled.simplified;
-    // Where the derivatives of the spec stand, their directions are said.
-    let noted = |graph: &Graph, title: &str| compiled.derivative_notes() + &ir::print(graph, title);
-    Ok(match stage {
-        Stage::Ast => vec![("ast.txt", syntax::print(&compiled.tree))],
-        Stage::Ir => vec![("ir.txt", noted(&compiled.module.graph, "ir"))],
-        Stage::Predict => vec![("predict.txt", ir::print(&compiled.predict, "predict"))],
-        Stage::Train => vec![("train.txt", noted(&compiled.train, "train"))],
-        Stage::Simplified => vec![
-            ("simplified-init.txt", ir::print(&simplified.init, "init")),
-            ("simplified-predict.txt", ir::print(&simplified.predict, "predict")),
-            ("simplified-evaluate.txt", ir::print(&simplified.evaluate, "evaluate")),
-            ("simplified-train.txt", noted(&simplified.train, "train")),
-        ],
-        Stage::Plan => vec![
-            ("predict.plan.txt", plan_text(&simplified.predict, "predict", sizes)?),
-            ("train.plan.txt", plan_text(&simplified.train, "train", sizes)?),
-        ],
-        Stage::Yaml => {
-            let document = |graph: &Graph, title: &str| format!("# {title}\n---\n{}", export::yaml(graph));
-            vec![
-                ("predict.yaml", document(&simplified.predict, "predict")),
-                ("train.yaml", document(&simplified.train, "train")),
-            ]
-        }
-        Stage::Dot => vec![
-            ("predict.dot", export::dot(&simplified.predict, "predict")),
-            ("train.dot", export::dot(&simplified.train, "train")),
-        ],
-        Stage::Json => vec![("programs.json", export::Programs::of(compiled, spec_hash).to_json())],
-    })
-}
-
-/// The plan of a program.
-fn plan_text(graph: &Graph, title: &str, sizes: &[(String, usize)]) -> Result<String, Diagnostics> {
-    let mut known = DimSizes::from([(BATCH.into(), 32)]);
-    known.extend(sizes.iter().map(|(name, extent)| (name.as_str().into(), *extent)));
-    let unknown = graph.ids().flat_map(|id| graph.ty(id).shape.iter().flat_map(crate::ir::Dim::symbols));
-    if let Some(name) = unknown.into_iter().find(|name| !known.contains_key(name)) {
-        let finding = Diagnostic::error(Code::E0305, format!("a plan needs the size of `{name}`"))
-            .with_help(format!("give one: `--size {name}=16`"));
-        return Err(finding.into());
-    }
-    let bound = pipeline::bind(graph, &known)?;
-    pipeline::plan(&bound);
-    Ok(bound.plan_text(title))
-}
-
-fn write_parts(folder: &Path, parts: &[Part], arguments: &Arguments) -> Outcome {
+fn write_parts(folder: &Path, parts: &[StagePart], arguments: &Arguments) -> Outcome {
     std::fs::create_dir_all(folder).map_err(|error| {
         Diagnostic::error(Code::E0605, format!("cannot write the folder `{}`", folder.display()))
             .with_note(format!("found: {error}"))

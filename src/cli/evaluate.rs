@@ -3,11 +3,11 @@
 use super::data::ReadingArguments;
 use super::progress::value_or_dash;
 use super::run::ExecutionArguments;
-use super::table::Table;
 use super::{Outcome, Session};
 use crate::data::{Blocks, DataSource};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::ir::Role;
+use crate::model::Table;
 use crate::ops::Element;
 use crate::train::config::{self, Precision};
 use crate::train::{Evaluation, EvaluationForm, Reported, SavedProgram, replayed};

@@ -32,7 +32,6 @@ mod std;
 mod suggest;
 mod summary;
 mod sweep;
-mod table;
 mod tensorboard;
 
 use ::std::process::ExitCode;

@@ -1,9 +1,9 @@
 //! `anabranch runs`, and what commands read of a run's folder.
 
 use super::progress::number;
-use super::table::Table;
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic};
+use crate::model::Table;
 use crate::train::{RunRecord, is_run};
 use clap::Args;
 use indexmap::IndexMap;

@@ -3,10 +3,10 @@
 use super::progress::number;
 use super::run::ExecutionArguments;
 use super::spec::{SetArguments, read_text, read_used};
-use super::table::Table;
 use super::{Outcome, Session};
 use crate::diag::Diagnostics;
 use crate::lower::Options;
+use crate::model::Table;
 use crate::ops::Element;
 use crate::pipeline::{Compiled, compile_with};
 use crate::train::config::{self, Precision, RunConfig};

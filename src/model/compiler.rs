@@ -3,16 +3,20 @@
 use super::error::{Error, Finding};
 #[cfg(feature = "files")]
 use super::files;
+use super::flow::Flow;
 use super::session::{Session, SessionOptions};
+use super::stage::Stage;
+use super::summary::{json_text, summary_of, table_text};
+use crate::analyse::model_svg;
 use crate::diag::{Diagnostics, SourceId, SourceMap};
 use crate::ir::{self, Graph, Role, TensorType};
 use crate::lower::{Options, Setting};
 use crate::pipeline::{Compiled, compile_with};
 use indexmap::IndexMap;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
-#[cfg(feature = "files")]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How a spec is compiled: constants that are set, lints that are errors, files that it uses.
@@ -76,12 +80,13 @@ impl Compiler {
     /// What is wrong with the spec.
     pub fn compile(&self, text: &str) -> Result<Model, Error> {
         let mut sources = SourceMap::default();
-        let spec = sources.add(self.name.as_deref().unwrap_or("spec.anb"), text);
+        let name = self.name.as_deref().unwrap_or("spec.anb");
+        let spec = sources.add(name, text);
         let given = |path: &str| self.files.get(path).cloned();
         let read = |path: &str| {
             given(path).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such text was given to the compiler"))
         };
-        self.finish(sources, spec, &read)
+        self.finish(sources, (spec, name.as_ref()), &read)
     }
 
     /// Compiles a spec from a file. What it uses is read from files beside it, where no text was given.
@@ -96,19 +101,39 @@ impl Compiler {
             Err(findings) => return Err(Error::new(findings, &Arc::new(sources))),
         };
         let read = |path: &str| self.files.get(path).cloned().map_or_else(|| files::read_used(path), Ok);
-        self.finish(sources, spec, &read)
+        self.finish(sources, (spec, path.as_ref()), &read)
     }
 
-    fn finish(
+    /// A compiler by options that a run config gives.
+    #[cfg(feature = "files")]
+    pub(super) fn of(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Compiles a text that was read; the spec has a place by which the files that it uses are known.
+    pub(super) fn finish(
         &self,
         mut sources: SourceMap,
-        spec: SourceId,
+        (spec, path): (SourceId, &Path),
         read: &dyn Fn(&str) -> io::Result<String>,
     ) -> Result<Model, Error> {
-        let compiled = compile_with(&mut sources, spec, &self.options, read);
-        let sources = Arc::new(sources);
+        let texts = RefCell::new(vec![(path.to_path_buf(), Arc::clone(&sources.file(spec).text))]);
+        let read = |path: &str| {
+            let text = read(path)?;
+            texts.borrow_mut().push((path.into(), text.as_str().into()));
+            Ok(text)
+        };
+        let compiled = compile_with(&mut sources, spec, &self.options, &read);
+        let (sources, texts) = (Arc::new(sources), texts.into_inner());
         match compiled {
-            Ok(compiled) => Ok(Model { compiled: Arc::new(compiled), sources, spec }),
+            Ok(compiled) => Ok(Model {
+                compiled: Arc::new(compiled),
+                sources,
+                spec,
+                texts: texts.into(),
+                #[cfg(feature = "files")]
+                options: self.options.clone(),
+            }),
             Err(findings) => Err(Error::new(findings, &sources)),
         }
     }
@@ -121,7 +146,11 @@ impl Compiler {
 pub struct Model {
     pub(super) compiled: Arc<Compiled>,
     pub(super) sources: Arc<SourceMap>,
-    spec: SourceId,
+    pub(super) spec: SourceId,
+    /// of the spec and of what it uses, by the paths that these were read by
+    pub(super) texts: Arc<[(PathBuf, Arc<str>)]>,
+    #[cfg(feature = "files")]
+    pub(super) options: Options,
 }
 
 /// An input, target, output or param by its name and type.
@@ -239,6 +268,61 @@ impl Model {
         self.text(&self.compiled.simplified.train, "train")
     }
 
+    /// A stage of the compilation as text, by the name that `anabranch compile --emit` has for it: see [`Stage`]. `sizes` are those
+    /// of run-time dims, for a plan; `batch` is 32 unless given.
+    ///
+    /// ```
+    /// let model = anabranch::Model::compile("input x: f32[batch, 2]\noutput y = 2 * x")?;
+    /// assert!(model.stage("ir", &[])?.contains("input x"));
+    /// let error = model.stage("trian", &[]).unwrap_err();
+    /// assert!(error.to_string().contains("did you mean `train`?"));
+    /// # Ok::<(), anabranch::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// E0602 for another name, E0305 for a plan without the size of a dim, E0702 for one that fits in no memory.
+    pub fn stage(&self, name: &str, sizes: &[(String, usize)]) -> Result<String, Error> {
+        let parts = Stage::named(name).map_err(Diagnostics::from);
+        let parts = parts.and_then(|stage| stage.parts(&self.compiled, &self.spec_hash(), sizes));
+        let texts = parts.map_err(|findings| self.error(findings))?.into_iter().map(|(_, text)| text);
+        Ok(texts.collect::<Vec<_>>().join("\n"))
+    }
+
+    #[cfg(feature = "files")]
+    fn spec_hash(&self) -> String {
+        self.spec_texts().hash()
+    }
+
+    /// Without the means to write files there are none to hash.
+    #[cfg(not(feature = "files"))]
+    fn spec_hash(&self) -> String {
+        String::new()
+    }
+
+    /// Which loss trains which param, as a table.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        Flow::of(&self.compiled.module)
+    }
+
+    /// What the spec declares, its layers and what its losses train: a table for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        table_text(&self.compiled, &summary_of(&self.compiled, usize::MAX))
+    }
+
+    /// The summary as JSON.
+    #[must_use]
+    pub fn summary_json(&self) -> String {
+        json_text(&summary_of(&self.compiled, usize::MAX))
+    }
+
+    /// The model as a drawing: layers, losses, the ways of gradients and where they stop.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        model_svg(&self.compiled.module)
+    }
+
     fn text(&self, graph: &Graph, title: &str) -> String {
         self.compiled.derivative_notes() + &ir::print(graph, title)
     }
@@ -247,6 +331,11 @@ impl Model {
     #[must_use]
     pub fn spec(&self) -> &str {
         &self.sources.file(self.spec).text
+    }
+
+    /// The texts that it was compiled from, by the paths that they were read by: the spec's own, then those that it uses.
+    pub fn texts(&self) -> impl ExactSizeIterator<Item = (&Path, &str)> {
+        self.texts.iter().map(|(path, text)| (&**path, &**text))
     }
 
     pub(super) fn error(&self, findings: impl Into<Diagnostics>) -> Error {

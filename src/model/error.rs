@@ -1,6 +1,6 @@
 //! What goes wrong, as one error type that shows its place.
 
-use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap, render_plain};
+use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap, render_plain, to_json_lines};
 use std::fmt;
 use std::sync::Arc;
 
@@ -97,6 +97,12 @@ impl<'a> Finding<'a> {
     #[must_use]
     pub fn notes(&self) -> &'a [String] {
         &self.diagnostic.notes
+    }
+
+    /// All of it as a JSON object, as `anabranch --message-format json` writes it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        to_json_lines(std::slice::from_ref(self.diagnostic), self.sources).trim_end().to_string()
     }
 
     /// Ways out.

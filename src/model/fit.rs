@@ -1,8 +1,9 @@
 //! How a session is fitted, and what is said of its epochs.
 
 use super::data::Data;
+use super::error::Finding;
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::train::{self, Better, EpochRecord};
+use crate::train::{self, Better, EpochRecord, Running};
 use indexmap::IndexMap;
 
 /// How [`Session::fit`](super::Session::fit) goes over the data.
@@ -170,6 +171,21 @@ impl Epoch {
             loss_weights: weights.collect(),
         }
     }
+}
+
+/// What is told of a fitting while it goes on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum FitEvent<'e> {
+    /// it begins; it has so many steps an epoch, up to the epoch of that number
+    #[non_exhaustive]
+    Started { last_epoch: u32, steps_per_epoch: usize },
+    /// a step was made; this is what those of the epoch have come to
+    Step(Running<'e>),
+    /// an epoch ended; the first is the state before training
+    Epoch(&'e Epoch),
+    /// something to know was found
+    Finding(Finding<'e>),
 }
 
 /// What fitting did.

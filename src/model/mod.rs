@@ -9,16 +9,30 @@ mod error;
 #[cfg(feature = "files")]
 mod files;
 mod fit;
+mod flow;
+#[cfg(feature = "files")]
+mod run_folder;
 mod session;
+mod stage;
+mod summary;
+mod table;
 mod tensor;
 
 pub use crate::lower::Setting;
-pub use crate::train::{Better, Precision};
+pub use crate::train::{Better, Precision, Running};
 pub use compiler::{Compiler, Model, Signature};
 pub use data::Data;
 pub use error::{Error, Finding, Place};
 #[cfg(feature = "files")]
 pub(crate) use files::{read_text, read_used};
-pub use fit::{Best, Epoch, Fit, History, Monitor};
+pub use fit::{Best, Epoch, Fit, FitEvent, History, Monitor};
+pub use flow::{Flow, FlowCell};
 pub use session::{Engine, Session, SessionOptions};
+pub use stage::Stage;
+#[cfg(feature = "cli")]
+pub(crate) use stage::StagePart;
+#[cfg(feature = "cli")]
+pub(crate) use summary::{json_text, summary_of, table_text};
+#[cfg(feature = "cli")]
+pub(crate) use table::Table;
 pub use tensor::{Number, Tensor};

@@ -3,17 +3,19 @@
 use super::compiler::Model;
 use super::data::Data;
 use super::error::{Error, Finding};
-use super::fit::{Best, Epoch, Fit, History};
+use super::fit::{Best, Epoch, Fit, FitEvent, History};
 use super::tensor::Tensor;
 use crate::analyse::weight_steps;
+use crate::data::{Numbers, shape_text};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::exec::{ExecutorOptions, Mode, StoreKind};
-use crate::ir::Role;
+use crate::exec::{Entry, ExecutorOptions, Mode, StoreKind, Values};
+use crate::ir::{DType, Role};
 use crate::ops::Element;
 #[cfg(feature = "files")]
 use crate::train::checkpoint;
 use crate::train::{
-    Event, Fields, Finished, Parts, Precision, Program, Ranges, Reported, Trainer, WeightWatch, to_numbers,
+    self, Event, Fields, Finished, Parts, Precision, Program, Ranges, Reported, Settings, Trainer, WeightWatch,
+    to_numbers,
 };
 use indexmap::IndexMap;
 use std::fmt;
@@ -74,13 +76,43 @@ pub struct SessionOptions {
 /// # Ok::<(), anabranch::Error>(())
 /// ```
 pub struct Session {
-    model: Model,
+    pub(super) model: Model,
     seed: u64,
-    typed: Typed,
+    #[cfg(feature = "files")]
+    pub(super) options: ExecutorOptions,
+    pub(super) typed: Typed,
+    pub(super) past: Past,
+}
+
+/// What a session did before.
+#[derive(Default)]
+pub(super) struct Past {
+    /// all epochs, the state before the first one too
+    pub history: train::History,
+    /// of the last fitting
+    pub settings: Option<Settings>,
+    pub best: Option<train::Best>,
+    pub stopped_early: bool,
+    /// of the run that the session goes on with
+    #[cfg(feature = "files")]
+    pub config: Option<Box<train::config::RunConfig>>,
+}
+
+impl Past {
+    /// Adds a fitting that began after the epoch of its first record.
+    fn add(&mut self, settings: Settings, history: train::History) {
+        let begun = history.epochs.first().map_or(0, |record| record.epoch);
+        // Where the best params were kept, what came after them is no part of the model's past.
+        self.history.epochs.retain(|record| record.epoch <= begun);
+        let is_known = |record: &train::EpochRecord| record.epoch == begun;
+        let known = usize::from(self.history.epochs.last().is_some_and(is_known));
+        self.history.epochs.extend(history.epochs.into_iter().skip(known));
+        self.settings = Some(settings);
+    }
 }
 
 /// The float type is chosen at run time.
-enum Typed {
+pub(super) enum Typed {
     F32(Box<Running<f32>>),
     F64(Box<Running<f64>>),
 }
@@ -94,10 +126,12 @@ macro_rules! either {
         }
     };
 }
+#[cfg(feature = "files")]
+pub(super) use either;
 
 /// A trainer, and the program that predicts by what it trains.
-struct Running<T: Element> {
-    trainer: Trainer<T>,
+pub(super) struct Running<T: Element> {
+    pub trainer: Trainer<T>,
     predict: Program<T>,
     inputs: Fields,
     /// of the inputs, as the prediction program demands them
@@ -105,13 +139,8 @@ struct Running<T: Element> {
 }
 
 impl<T: Element> Running<T> {
-    fn new(model: &Model, options: &SessionOptions) -> Result<Box<Self>, Diagnostics> {
-        let mode = match options.engine {
-            Engine::Planned => Mode::Planned,
-            Engine::Reference => Mode::Reference,
-        };
-        let executor = ExecutorOptions { mode, threads: options.threads, ..ExecutorOptions::default() };
-        let trainer = Trainer::new(&model.compiled, options.seed, &executor)?;
+    fn new(model: &Model, seed: u64, options: &ExecutorOptions) -> Result<Box<Self>, Diagnostics> {
+        let trainer = Trainer::new(&model.compiled, seed, options)?;
         let predict = trainer.program(model.compiled.simplified.predict.clone());
         let inputs = trainer.fields().inputs().read_by(predict.graph());
         let ranges = Ranges::of(predict.graph(), inputs.optional());
@@ -122,9 +151,9 @@ impl<T: Element> Running<T> {
         &mut self,
         model: &Model,
         seed: u64,
-        data: &Data,
-        settings: &Fit<'_>,
-        each_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+        past: &mut Past,
+        (data, settings): (&Data, &Fit<'_>),
+        told: &mut dyn FnMut(FitEvent<'_>) -> ControlFlow<()>,
     ) -> Result<History, Diagnostics> {
         trains(model)?;
         let evaluated = self.trainer.evaluated();
@@ -146,13 +175,20 @@ impl<T: Element> Running<T> {
         let mut observe = |event: Event<'_>| match event {
             Event::Epoch(record) => {
                 epochs.push(Epoch::of(record));
-                epochs.last().map_or(ControlFlow::Continue(()), &mut *each_epoch)
+                epochs.last().map_or(ControlFlow::Continue(()), |epoch| told(FitEvent::Epoch(epoch)))
             }
-            _ => ControlFlow::Continue(()),
+            Event::Started { epochs, steps_per_epoch, .. } => {
+                told(FitEvent::Started { last_epoch: epochs, steps_per_epoch })
+            }
+            Event::Step(values) => told(FitEvent::Step(values)),
+            Event::Finding(diagnostic) => told(FitEvent::Finding(Finding { diagnostic, sources: &model.sources })),
+            Event::Begun(_) => ControlFlow::Continue(()),
         };
-        let finished = crate::train::fit(&mut self.trainer, watch, &settings_checked, parts, &mut observe)?;
-        let Finished { store, n_steps, n_epochs, best, stopped_early, diverged, .. } = finished;
-        self.trainer.restore(crate::train::ModelState { store, n_steps, n_epochs });
+        let finished = train::fit(&mut self.trainer, watch, &settings_checked, parts, &mut observe)?;
+        let Finished { store, n_steps, n_epochs, best, stopped_early, diverged, history, .. } = finished;
+        self.trainer.restore(train::ModelState { store, n_steps, n_epochs });
+        past.add(settings_checked, history);
+        (past.best, past.stopped_early) = (best.clone(), stopped_early);
         if let Some(finding) = diverged {
             let note = format!("the model is as it was after step {n_steps}");
             return Err(finding.with_note(note).into());
@@ -180,9 +216,53 @@ impl<T: Element> Running<T> {
         Ok(named(&self.trainer.evaluated(), &values))
     }
 
+    fn gradients(&mut self, model: &Model, data: &Data) -> Result<IndexMap<String, Tensor>, Diagnostics> {
+        trains(model)?;
+        let data = data.checked(&self.trainer.fields().specs())?;
+        let rows: Vec<u32> = (0..u32::try_from(data.rows).unwrap_or(u32::MAX)).collect();
+        let gradients = self.trainer.gradients(&data, &rows)?;
+        let shape = |path: &str| {
+            let param = self.trainer.store().entries().find(|entry| is_param(entry, path));
+            param.map_or_else(Vec::new, |param| param.shape().to_vec())
+        };
+        let tensor = |(path, values): (std::sync::Arc<str>, Vec<f64>)| {
+            let numbers = match precision::<T>() {
+                Precision::F32 => Numbers::F32(values.into_iter().map(|value| value as f32).collect()),
+                Precision::F64 => Numbers::F64(values),
+            };
+            (path.to_string(), Tensor { shape: shape(&path), numbers })
+        };
+        Ok(gradients.into_iter().map(tensor).collect())
+    }
+
+    fn set_param(&mut self, path: &str, tensor: &Tensor) -> Result<(), Diagnostics> {
+        let wrong = |headline: String| Diagnostic::error(Code::E0606, headline);
+        let store = self.trainer.store();
+        let Some(param) = store.entries().find(|entry| is_param(entry, path)) else {
+            let params = || store.entries().filter(|entry| entry.kind() == StoreKind::Param);
+            let names = params().map(|entry| &**entry.name());
+            return Err(wrong(format!("there is no param `{path}`")).with_suggestion(path, names).into());
+        };
+        if param.shape() != tensor.shape() {
+            let finding = wrong(format!("`{path}` has another shape"));
+            let finding = finding.with_note(format!("found: {}", shape_text(tensor.shape())));
+            return Err(finding.with_note(format!("expected: {}", shape_text(param.shape()))).into());
+        }
+        let numbers = (0..tensor.len()).map(|at| tensor.numbers.get(at));
+        let values = match param.dtype() {
+            DType::F32 => Values::Float(numbers.map(T::of).collect()),
+            DType::I32 | DType::Bool => Values::Int(numbers.map(|value| value as i32).collect()),
+        };
+        if let Some(value) = values.floats().iter().find(|value| !value.is_finite()) {
+            let finding = wrong(format!("`{path}` is to have values that are no finite numbers"));
+            return Err(finding.with_note(format!("found: {}", value.as_f64())).into());
+        }
+        Ok(self.trainer.set_param(path, values)?)
+    }
+
     fn param(&self, path: &str) -> Option<Tensor> {
         let mut entries = self.trainer.store().entries();
-        let entry = entries.find(|entry| entry.kind() == StoreKind::Param && **entry.name() == *path)?;
+        let entry = entries.find(|entry| is_param(entry, path))?;
         Some(Tensor { shape: entry.shape().to_vec(), numbers: to_numbers(entry.values(), precision::<T>()) })
     }
 
@@ -196,6 +276,10 @@ impl<T: Element> Running<T> {
         let tensor = |(shape, values)| Tensor { shape, numbers: to_numbers(&values, precision::<T>()) };
         Ok(outputs.into_iter().map(|(name, output)| (name.to_string(), tensor(output))).collect())
     }
+}
+
+fn is_param<T>(entry: &Entry<T>, path: &str) -> bool {
+    entry.kind() == StoreKind::Param && **entry.name() == *path
 }
 
 fn precision<T: Element>() -> Precision {
@@ -220,12 +304,24 @@ fn trains(model: &Model) -> Result<(), Diagnostics> {
 
 impl Session {
     pub(super) fn new(model: &Model, options: &SessionOptions) -> Result<Self, Error> {
+        let mode = match options.engine {
+            Engine::Planned => Mode::Planned,
+            Engine::Reference => Mode::Reference,
+        };
+        let executor = ExecutorOptions { mode, threads: options.threads, ..ExecutorOptions::default() };
         let typed = match options.precision {
-            Precision::F32 => Running::new(model, options).map(Typed::F32),
-            Precision::F64 => Running::new(model, options).map(Typed::F64),
+            Precision::F32 => Running::new(model, options.seed, &executor).map(Typed::F32),
+            Precision::F64 => Running::new(model, options.seed, &executor).map(Typed::F64),
         };
         let typed = typed.map_err(|findings| model.error(findings))?;
-        Ok(Self { model: model.clone(), seed: options.seed, typed })
+        Ok(Self {
+            model: model.clone(),
+            seed: options.seed,
+            #[cfg(feature = "files")]
+            options: executor,
+            typed,
+            past: Past::default(),
+        })
     }
 
     /// The model that it is a session of.
@@ -241,6 +337,12 @@ impl Session {
             Typed::F32(_) => Precision::F32,
             Typed::F64(_) => Precision::F64,
         }
+    }
+
+    /// The seed of the first params and of all random draws.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Training steps since the model's first params.
@@ -275,9 +377,54 @@ impl Session {
         settings: &Fit<'_>,
         mut each_epoch: impl FnMut(&Epoch) -> ControlFlow<()>,
     ) -> Result<History, Error> {
-        let Self { model, seed, typed } = self;
-        let history = either!(typed, running => running.fit(model, *seed, data, settings, &mut each_epoch));
+        self.fit_observed(data, settings, |event| match event {
+            FitEvent::Epoch(epoch) => each_epoch(epoch),
+            _ => ControlFlow::Continue(()),
+        })
+    }
+
+    /// As [`Session::fit`]; `told` is told of every step too, and of what is found on the way. It may end the fitting at any of
+    /// these: the session is then left as it is after the last step.
+    ///
+    /// ```
+    /// use anabranch::{Data, Fit, FitEvent, Model};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let model = Model::compile("
+    ///     input x: f32[batch, 1]
+    ///     target y: f32[batch, 1]
+    ///     output line = x |> dense(units=1)
+    ///     loss error = mean_squared_error(y, line)
+    ///     train { minimize error  optimizer sgd(lr=0.5) }")?;
+    /// let data = Data::from([("x", [[0.0], [0.5], [1.0]]), ("y", [[1.0], [2.0], [3.0]])]);
+    /// let (mut session, mut n_steps) = (model.session()?, 0);
+    /// session.fit_observed(&data, &Fit { batch_size: 1, ..Fit::default() }, |event| {
+    ///     n_steps += u32::from(matches!(event, FitEvent::Step(_)));
+    ///     if n_steps == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert_eq!((session.n_steps(), session.n_epochs()), (4, 1));
+    /// # Ok::<(), anabranch::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Session::fit`].
+    pub fn fit_observed(
+        &mut self,
+        data: &Data,
+        settings: &Fit<'_>,
+        mut told: impl FnMut(FitEvent<'_>) -> ControlFlow<()>,
+    ) -> Result<History, Error> {
+        let Self { model, seed, typed, past, .. } = self;
+        let history = either!(typed, running => running.fit(model, *seed, past, (data, settings), &mut told));
         history.map_err(|findings| self.model.error(findings))
+    }
+
+    /// All epochs that the session was fitted for, the state before the first one too.
+    #[must_use]
+    pub fn history(&self) -> History {
+        let Past { history, best, stopped_early, .. } = &self.past;
+        let best = best.as_ref().map(|best| Best { epoch: best.epoch, value: best.value });
+        History { epochs: history.epochs.iter().map(Epoch::of).collect(), best, stopped_early: *stopped_early }
     }
 
     /// One training step on a batch. Gives the losses and metrics as they are before the update.
@@ -305,6 +452,15 @@ impl Session {
         either!(&mut self.typed, running => running.predict(inputs)).map_err(|findings| self.model.error(findings))
     }
 
+    /// The gradient of what is minimised by each trained param, over all samples as one batch, before any clipping.
+    ///
+    /// # Errors
+    /// Those of [`Session::step`].
+    pub fn gradients(&mut self, batch: &Data) -> Result<IndexMap<String, Tensor>, Error> {
+        let Self { model, typed, .. } = self;
+        either!(typed, running => running.gradients(model, batch)).map_err(|findings| self.model.error(findings))
+    }
+
     /// The trained weights of losses and their present values.
     #[must_use]
     pub fn loss_weights(&self) -> IndexMap<String, Vec<f64>> {
@@ -316,6 +472,16 @@ impl Session {
     #[must_use]
     pub fn param(&self, path: &str) -> Option<Tensor> {
         either!(&self.typed, running => running.param(path))
+    }
+
+    /// Gives a param other values.
+    ///
+    /// # Errors
+    /// E0606 when there is none of that path, the shape is another one, or a value is no finite number.
+    pub fn set_param(&mut self, path: &str, values: impl Into<Tensor>) -> Result<(), Error> {
+        let values = values.into();
+        either!(&mut self.typed, running => running.set_param(path, &values))
+            .map_err(|findings| self.model.error(findings))
     }
 
     /// Writes the params, the states (of optimizers, running means and the like) and how far training has come as a `.safetensors`
@@ -341,7 +507,9 @@ impl Session {
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         either!(&mut self.typed, running => checkpoint::read(path, &mut running.trainer))
-            .map_err(|findings| self.model.error(findings))
+            .map_err(|findings| self.model.error(findings))?;
+        self.past = Past::default();
+        Ok(())
     }
 
     /// What the compiler warned of: see [`Model::warnings`].

@@ -104,6 +104,12 @@ impl Tensor {
         self.len() == 0
     }
 
+    /// The type that the numbers are kept in: `f32`, `f64` or `i32`.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.numbers.type_name()
+    }
+
     /// The numbers in order, in the type that is asked for: rounded, and cut to its range, where it is a narrower one.
     #[must_use]
     pub fn to_vec<T: Number>(&self) -> Vec<T> {

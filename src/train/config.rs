@@ -216,6 +216,52 @@ pub fn parse(text: &str, source: SourceId) -> Result<RunConfig, Diagnostics> {
 }
 
 impl RunConfig {
+    /// The config of a model that is trained on data from memory by these settings.
+    pub fn in_memory(spec: (&Path, Span), seed: u64, precision: Precision, settings: Settings) -> Self {
+        let (path, spec_span) = spec;
+        let mut config = Self {
+            path: None,
+            spec: path.to_path_buf(),
+            spec_span,
+            train: None,
+            validation: None,
+            test: None,
+            mapped_fields: IndexMap::new(),
+            batch_size: 1,
+            epochs: 0,
+            seed,
+            shuffle: true,
+            drop_last: false,
+            precision,
+            output: PathBuf::new(),
+            output_span: None,
+            params: None,
+            frozen: Vec::new(),
+            set: IndexMap::new(),
+            feed: IndexMap::new(),
+            monitor: None,
+            checkpoint: Checkpointing::default(),
+            log_every: fields::LOG_EVERY,
+            evaluate_every: 1,
+            on_nan: OnNan::default(),
+            observe: Observe::default(),
+        };
+        config.take(settings);
+        config
+    }
+
+    /// Makes the epochs go by other settings. The order of rows is by the config's own seed.
+    pub fn take(&mut self, settings: Settings) {
+        let Settings { epochs, batch_size, shuffle, drop_last, monitor, evaluate_every, on_nan } = settings;
+        self.epochs = epochs;
+        self.batch_size = batch_size;
+        self.shuffle = shuffle.is_some();
+        self.drop_last = drop_last;
+        self.monitor = monitor;
+        self.evaluate_every = evaluate_every;
+        self.on_nan = on_nan;
+    }
+
     /// How the epochs of a spec go.
     pub fn settings(&self, compiled: &Compiled) -> Settings {
         let monitor = self.monitor.clone().map(|monitor| {

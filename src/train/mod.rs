@@ -77,8 +77,8 @@ pub use fields::Fields;
 pub use fit::{Event, Finished, Fitting, Moved, Observer, OnNan, Parts, Running, Settings, fit};
 #[cfg(feature = "files")]
 pub use folder::{
-    DataChange, Earlier, Fingerprint, Hashes, Moment, Plan, Resumed, RunFolder, RunRecord, SpecTexts, Status, Verified,
-    files_of_run, is_run, is_unfinished, replayed, save, verify_resume,
+    DataChange, Earlier, Ending, Fingerprint, Hashes, Moment, Plan, Resumed, RunFolder, RunRecord, SpecTexts, Status,
+    Verified, files_of_run, history_of, is_run, is_unfinished, replayed, save, save_trained, verify_resume,
 };
 #[cfg(feature = "cli")]
 pub(crate) use hash::hash_text;

@@ -176,6 +176,14 @@ impl<T: Element> Trainer<T> {
         self.n_epochs
     }
 
+    /// Gives a param other values.
+    ///
+    /// # Errors
+    /// When there is none of that name, or they are not of its type and number.
+    pub fn set_param(&mut self, name: &str, values: Values<T>) -> Result<(), StoreError> {
+        self.store.set(StoreKind::Param, name, values)
+    }
+
     /// What the model is between two steps.
     pub fn state(&self) -> ModelState<T> {
         ModelState { store: self.store.clone(), n_steps: self.n_steps(), n_epochs: self.n_epochs }

@@ -157,6 +157,113 @@ fn a_session_is_what_the_command_runs() {
     assert_eq!(on.0, on.1);
 }
 
+/// What a session writes as a run is one: every command takes it, and it goes on to what it would have become.
+#[test]
+fn a_session_is_written_as_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, path) = (stateful_data(), |name: &str| folder.path().join(name));
+    let x = data.get("x").unwrap().to_array::<f32>();
+    let y = data.get("y").unwrap().to_vec::<i32>();
+    let rows = y.iter().enumerate().map(|(row, y)| format!("{},{},{},{y}\n", x[[row, 0]], x[[row, 1]], x[[row, 2]]));
+    std::fs::write(path("data.csv"), format!("a,b,c,y\n{}", rows.collect::<String>())).unwrap();
+    let command = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_anabranch")).args(arguments).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let compiler = Compiler::new().set("width", 6);
+    let model = compiler.compile(&format!("const width = 8\n{}", STATEFUL.replace("units=8", "units=width"))).unwrap();
+    let options = SessionOptions { seed: 5, ..SessionOptions::default() };
+    let mut session = model.session_with(&options).unwrap();
+    session.fit(&data, &Fit { validation: Some(&data), ..settings(3) }).unwrap();
+    session.save_run(path("run"), false).unwrap();
+
+    command(&["predict", "run", "--data", "data.csv", "--columns", "x=a,b,c", "-o", "predictions.csv"]);
+    let predicted = std::fs::read_to_string(path("predictions.csv")).unwrap();
+    let predicted: Vec<f32> =
+        predicted.lines().skip(1).flat_map(|line| line.split(',').map(|cell| cell.parse().unwrap())).collect();
+    assert_eq!(predicted, session.predict(&data).unwrap()["logits"].to_vec::<f32>());
+    assert!(command(&["evaluate", "run", "--data", "data.csv", "--columns", "x=a,b,c"]).contains("error"));
+    assert!(command(&["runs", "."]).contains("run"));
+
+    let mut opened = Session::open_run(path("run"), Engine::Planned, 1).unwrap();
+    assert_eq!(opened.predict(&data).unwrap(), session.predict(&data).unwrap());
+    assert_eq!((opened.history().epochs, opened.seed()), (session.history().epochs, 5));
+    assert_eq!(opened.model().outputs(), model.outputs());
+    let on = Fit { validation: Some(&data), ..settings(2) };
+    let went_on = opened.fit(&data, &on).unwrap();
+    assert_eq!(went_on, session.fit(&data, &on).unwrap());
+    assert_eq!(opened.history().epochs.len(), 6);
+
+    // Where the data is named, the command goes on to the same bits.
+    let data_of = "{ file: data.csv, columns: { x: [a, b, c] } }";
+    let config = std::fs::read_to_string(path("run/run.yaml")).unwrap();
+    let config = config.replace("data: {}\n", "").replace("file: data.csv", "file: ../data.csv");
+    let named =
+        format!("{config}data: {{ train: {data_of}, validation: {data_of} }}\n").replace("data.csv", "../data.csv");
+    std::fs::write(path("run/run.yaml"), named).unwrap();
+    command(&["run", "--resume", "run", "--epochs", "5", "--data-changed"]);
+    let mut by_command = Session::open_run(path("run"), Engine::Planned, 0).unwrap();
+    assert_eq!(by_command.predict(&data).unwrap(), session.predict(&data).unwrap());
+    assert_eq!((by_command.n_epochs(), by_command.n_steps()), (5, session.n_steps()));
+
+    assert_eq!(code(session.save_run(path("run"), false)), "E0605");
+    session.save_run(path("run"), true).unwrap();
+    std::fs::create_dir(path("mine")).unwrap();
+    std::fs::write(path("mine/notes.txt"), "kept").unwrap();
+    for replaces in [false, true] {
+        assert_eq!(code(session.save_run(path("mine"), replaces)), "E0605");
+    }
+    assert_eq!(std::fs::read_to_string(path("mine/notes.txt")).unwrap(), "kept");
+    assert_eq!(code(Session::open_run(path("mine"), Engine::Planned, 0)), "E0608");
+    opened.save_run(path("again"), false).unwrap();
+    let again = Session::open_run(path("again"), Engine::Planned, 0).unwrap();
+    assert_eq!(again.history().epochs, opened.history().epochs);
+}
+
+/// Against differences of the loss, in f64.
+#[test]
+fn gradients_are_those_of_what_is_minimised() {
+    let options = SessionOptions { precision: Precision::F64, ..SessionOptions::default() };
+    let mut session = Model::compile(LINE).unwrap().session_with(&options).unwrap();
+    let gradients = session.gradients(&line()).unwrap();
+    assert_eq!(gradients.len(), 2);
+    for (path, gradient) in gradients {
+        let first = session.param(&path).unwrap();
+        assert_eq!(gradient.shape(), first.shape());
+        let loss = |session: &mut Session, by: f64| {
+            let moved = first.to_array::<f64>().mapv(|value| value + by);
+            session.set_param(&path, moved).unwrap();
+            session.evaluate(&line()).unwrap()["error"]
+        };
+        let difference = (loss(&mut session, 1e-5) - loss(&mut session, -1e-5)) / 2e-5;
+        assert!((gradient.to_vec::<f64>()[0] - difference).abs() < 1e-8, "{path}");
+        session.set_param(&path, first.clone()).unwrap();
+        assert_eq!(session.param(&path), Some(first));
+    }
+    let path = session.model().params()[0].name.clone();
+    assert_eq!(code(session.set_param("no.such", [1.0])), "E0606");
+    assert_eq!(code(session.set_param(&path, [1.0, 2.0])), "E0606");
+    assert_eq!(code(session.set_param(&path, [[f64::NAN]])), "E0606");
+    let error = session.set_param(&path[1..], [[1.0]]).unwrap_err();
+    assert!(error.to_string().contains(&format!("did you mean `{path}`?")), "{error}");
+}
+
+#[test]
+fn a_session_remembers_what_led_to_its_params() {
+    let mut session = Model::compile(LINE).unwrap().session().unwrap();
+    let opposite = Data::from([("x", [[0.0], [1.0]]), ("y", [[-20.0], [-30.0]])]);
+    let monitor = Monitor { patience: Some(3), ..Monitor::of("validation/error") };
+    let watched = Fit { validation: Some(&opposite), monitor: Some(monitor), ..settings(50) };
+    let history = session.fit(&line(), &watched).unwrap();
+    let best = history.best.clone().unwrap();
+    assert_eq!((session.history().best, session.history().stopped_early), (history.best, true));
+    session.fit(&line(), &settings(1)).unwrap();
+    let numbers: Vec<u32> = session.history().epochs.iter().map(|epoch| epoch.number).collect();
+    assert_eq!(numbers, (0..=best.epoch + 1).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_callback_ends_the_fitting() {
     let mut session = Model::compile(LINE).unwrap().session().unwrap();

@@ -3,8 +3,8 @@
 use super::front::{Point, front, hypervolume, knee, worst};
 use super::grid::Setting;
 use crate::cli::progress::number;
-use crate::cli::table::Table;
 use crate::diag::{Code, Diagnostic};
+use crate::model::Table;
 use crate::train::RunRecord;
 use std::fmt::Write as _;
 

@@ -37,7 +37,7 @@ const TOP_KEYS: &[&str] = &[
 ];
 
 /// Steps from one that is logged to the next, unless said.
-const LOG_EVERY: u32 = 100;
+pub(super) const LOG_EVERY: u32 = 100;
 
 pub(super) struct Reader {
     source: SourceId,

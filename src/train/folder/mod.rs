@@ -14,6 +14,7 @@ mod record;
 mod recorder;
 mod saver;
 mod texts;
+mod trained;
 mod verify;
 
 use super::checkpoint;
@@ -43,6 +44,7 @@ pub use record::{Fingerprint, Hashes, Moment, Resumed, RunRecord, Status};
 pub use recorder::DataChange;
 pub(super) use recorder::{Recorder, Resumption, check_data};
 pub use texts::SpecTexts;
+pub use trained::{Ending, history_of, save_trained};
 pub use verify::{Verified, verify_resume};
 
 pub(super) use layout::{EVALUATION_FILE, PARAMS_FILE, PROGRAM_FILE};
@@ -140,10 +142,15 @@ impl RunFolder {
             None => finding,
         };
         let place = Place::claim(&config.output, earlier, &config.inputs()).map_err(placed)?;
+        Ok(Self::new(place, config.output_span))
+    }
+
+    /// A place that was taken for a new run.
+    fn new(place: Place, span: Option<crate::diag::Span>) -> Self {
         let listed = RunRecord::read(&place.path).map(|record| record.files).unwrap_or_default();
         // The names that every run has, also where the record was never written.
         let earlier = listed.into_iter().chain(layout::files(&[])).collect();
-        Ok(Self { place, record: None, earlier, span: config.output_span })
+        Self { place, record: None, earlier, span }
     }
 
     /// Takes the folder of a run that began, to go on with it.

@@ -55,8 +55,10 @@ impl SpecTexts {
             }
             way(&from, path)
         };
+        let nameless = "# It names no data: say where that is, and for how many epochs, `--epochs N --data-changed`\n";
+        let note = if config.train.is_some() { "" } else { nameless };
         format!(
-            "# anabranch run --resume RUN, where RUN is the folder of this file ({CONFIG_FILE})\n{}",
+            "# anabranch run --resume RUN, where RUN is the folder of this file ({CONFIG_FILE})\n{note}{}",
             config.to_yaml(&name)
         )
     }

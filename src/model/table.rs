@@ -2,22 +2,22 @@
 
 /// Lines of cells under a header.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(header: Vec<String>) -> Self {
+    pub(crate) fn new(header: Vec<String>) -> Self {
         Self { header, rows: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, row: Vec<String>) {
+    pub(crate) fn push(&mut self, row: Vec<String>) {
         self.rows.push(row);
     }
 
     /// The table, its first `n_left` columns aligned to the left.
-    pub(super) fn to_text(&self, n_left: usize) -> String {
+    pub(crate) fn to_text(&self, n_left: usize) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
         let width =
             |at: usize| lines().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
