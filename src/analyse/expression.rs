@@ -211,7 +211,7 @@ impl Reader<'_> {
     }
 
     fn is_pointwise(&self, id: NodeId) -> bool {
-        let operands: Vec<NodeId> = self.graph.operands(id);
+        let operands = self.graph.operands(id);
         let types: Vec<&TensorType> = operands.iter().map(|operand| self.graph.ty(*operand)).collect();
         let types = Types { operands: &types, result: self.graph.ty(id) };
         self.graph.op(id).locality(types) == Locality::Pointwise

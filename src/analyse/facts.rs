@@ -2,7 +2,7 @@
 
 use super::interval::{Interval, Intervals};
 use super::opened::OpenLoop;
-use super::study::{leaf_bounds, unclamped};
+use super::study::unclamped;
 use crate::diag::Span;
 use crate::ir::{Graph, NodeId, Role, element_count};
 use crate::lower::{Constraint, Module, ParamInfo};
@@ -37,8 +37,8 @@ pub(super) struct Facts<'g> {
 }
 
 impl<'g> Facts<'g> {
-    /// Of a module and its graph without gradients, whose loops are laid open.
-    pub fn of(module: &Module, graph: &'g Graph, loops: &'g [OpenLoop]) -> Self {
+    /// Of a module, the bounds of its params and states, and its graph without gradients, whose loops are laid open.
+    pub fn of(module: &Module, known: BTreeMap<NodeId, Interval>, graph: &'g Graph, loops: &'g [OpenLoop]) -> Self {
         let steps = steps(module, graph);
         let mut by_gradient = vec![false; graph.len()];
         for id in graph.ids() {
@@ -62,15 +62,7 @@ impl<'g> Facts<'g> {
             let is_param = matches!(graph.op(id), Op::Input(input) if input.kind == InputKind::Param);
             by_param[id.index()] = is_param || graph.operands(id).iter().any(|operand| by_param[operand.index()]);
         }
-        Self {
-            graph,
-            loops,
-            known: leaf_bounds(module, graph),
-            intervals: Intervals::new(graph),
-            steps,
-            is_asked,
-            by_param,
-        }
+        Self { graph, loops, known, intervals: Intervals::of_asked(graph, &is_asked), steps, is_asked, by_param }
     }
 
     /// The bounds of what is asked about.

@@ -5,7 +5,7 @@
 //! be the same value are seen as such, so `x * x` is not negative and `x / x` is 1; a sum over an axis of extent 1 is its
 //! operand.
 
-use crate::ir::{Graph, NodeId, TensorType};
+use crate::ir::{Graph, NodeId, Operands, TensorType};
 use crate::ops::{Op, Ranges, Types};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -38,6 +38,11 @@ pub struct Intervals<'g> {
 impl<'g> Intervals<'g> {
     pub fn new(graph: &'g Graph) -> Self {
         Self { graph, size: SOME_SIZE, same: same_values(graph, true, None) }
+    }
+
+    /// As [`Self::new`], of the nodes that are `asked` about.
+    pub fn of_asked(graph: &'g Graph, asked: &[bool]) -> Self {
+        Self { graph, size: SOME_SIZE, same: same_values(graph, true, Some(asked)) }
     }
 
     /// As [`Self::new`], with a stopped value told apart from the value: they are equal, and their derivatives are not.
@@ -107,13 +112,13 @@ impl<'g> Intervals<'g> {
 /// For each node the first node that has the same elements in the same order.
 fn same_values(graph: &Graph, past_stops: bool, asked: Option<&[bool]>) -> Vec<NodeId> {
     let mut first: Vec<NodeId> = Vec::with_capacity(graph.len());
-    let mut seen: FxHashMap<(&Op, &TensorType, Vec<NodeId>), NodeId> = FxHashMap::default();
+    let mut seen: FxHashMap<(&Op, &TensorType, Operands), NodeId> = FxHashMap::default();
     for id in graph.ids() {
         if asked.is_some_and(|asked| !asked[id.index()]) {
             first.push(id);
             continue;
         }
-        let operands: Vec<NodeId> = graph.operands(id).into_iter().map(|operand| first[operand.index()]).collect();
+        let operands: Operands = graph.operands(id).into_iter().map(|operand| first[operand.index()]).collect();
         let elements = |id: NodeId| crate::ir::element_count(&graph.ty(id).shape);
         let op = graph.op(id);
         let passes = match op {

@@ -1,7 +1,7 @@
 //! Sums of sums as multiples of their terms, so that what cancels is seen wherever it stands: `(h + m) - m` is `h`.
 
 use super::interval::Interval;
-use crate::ir::{Graph, NodeId};
+use crate::ir::{Graph, NodeId, Operands};
 use crate::ops::Op;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ pub(super) fn first_equals(graph: &Graph) -> Vec<NodeId> {
     let mut is_itself = vec![false; graph.len()];
     graph.outputs.iter().for_each(|output| is_itself[output.node.index()] = true);
     let mut first: Vec<NodeId> = Vec::with_capacity(graph.len());
-    let mut known: FxHashMap<(&Op, Vec<NodeId>), NodeId> = FxHashMap::default();
+    let mut known: FxHashMap<(&Op, Operands), NodeId> = FxHashMap::default();
     for id in graph.ids() {
-        let operands: Vec<NodeId> = graph.operands(id).iter().map(|operand| first[operand.index()]).collect();
+        let operands: Operands = graph.operands(id).iter().map(|operand| first[operand.index()]).collect();
         // Two inputs of one type are two values. A bias that is added to two scores is gone from their difference by design, as
         // in a critic: each use of it counts.
         let is_leaf = |id: NodeId| matches!(graph.op(id), Op::Input(_));

@@ -3,7 +3,7 @@
 //! In that step a carry is the loop's own last carry, whose bounds are those of every carry; a slice is the first of its
 //! sequence; and a constant is the operand. So bounds, dependence and gradients are those of any step.
 
-use crate::ir::{Builder, Dim, Graph, NodeId, Shape};
+use crate::ir::{Builder, Dim, Graph, NodeId, Operands, Shape};
 use crate::ops::scan::OperandKind;
 use crate::ops::{LoopResult, Op, Reshape, Scan, Slice};
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ pub(super) struct OpenLoop {
 
 /// A graph with a step of each loop behind it. Ids stay as they are.
 pub(super) fn opened(mut graph: Graph) -> (Graph, Vec<OpenLoop>) {
-    let mut loops: Vec<(Scan, Vec<NodeId>, OpenLoop)> = Vec::new();
+    let mut loops: Vec<(Scan, Operands, OpenLoop)> = Vec::new();
     let mut waiting: VecDeque<NodeId> = graph.ids().filter(|id| matches!(graph.op(*id), Op::Scan(_))).collect();
     while let Some(id) = waiting.pop_front() {
         let Op::Scan(scan) = graph.op(id) else { continue };

@@ -69,8 +69,7 @@ pub struct Study {
 
 /// A study of what each param is trained by: params that the same objectives train share one.
 pub fn studies(module: &Module) -> Vec<Study> {
-    let base = Base::of(module);
-    groups(module).iter().map(|(by, trained)| base.study(by, trained, Level::Leaves)).collect()
+    Base::of(module).studies()
 }
 
 /// The params that are trained by the same objectives, by these.
@@ -116,19 +115,30 @@ pub fn objective_studies(module: &Module) -> Vec<Study> {
 }
 
 /// What the studies of a module share.
-struct Base<'m> {
+pub struct Base<'m> {
     module: &'m Module,
-    graph: Graph,
-    known: BTreeMap<NodeId, Interval>,
+    /// that of the module, without gradients
+    pub graph: Graph,
+    /// bounds of params and states
+    pub known: BTreeMap<NodeId, Interval>,
+    /// bounds of all but the steps of params and states, nothing being assumed of losses
+    bounds: Vec<Interval>,
     domains: BTreeMap<NodeId, Domain>,
 }
 
 impl<'m> Base<'m> {
-    fn of(module: &'m Module) -> Self {
+    pub fn of(module: &'m Module) -> Self {
         let graph = without_gradients(module);
         let known = leaf_bounds(module, &graph);
-        let domains = domains(module, &intervals(&graph, &known));
-        Self { module, graph, known, domains }
+        let domains = domains(module, &known);
+        let asked = graph.slice_back(kept_outputs(&graph).chain(all_losses(module)));
+        let bounds = Intervals::of_asked(&graph, &asked).refined(&known, Some(&asked), |_, found, _| found);
+        Self { module, graph, known, bounds, domains }
+    }
+
+    /// See [`studies`].
+    pub fn studies(&self) -> Vec<Study> {
+        groups(self.module).iter().map(|(by, trained)| self.study(by, trained, Level::Leaves)).collect()
     }
 
     /// The sum of some objectives, for the params that they train.
@@ -155,14 +165,13 @@ impl<'m> Base<'m> {
         let wanted: Vec<NodeId> = losses.iter().copied().chain(params.iter().map(|(_, param)| param.node)).collect();
         let derivatives = gradients(&mut graph, node, &wanted);
         let trained: Vec<NodeId> = trained.iter().map(|path| module.params[path].node).collect();
-        let own = Intervals::new(&graph).given(known);
         let branches: Vec<Branch> = parts
             .into_iter()
             .zip(&derivatives)
             .map(|((name, node, span), coefficient)| {
                 let below = reach(base, node, &[], false);
                 let trains = trained.iter().any(|param| below[param.index()]);
-                Branch { name, node, span, coefficient: *coefficient, trains, own: own[node.index()] }
+                Branch { name, node, span, coefficient: *coefficient, trains, own: self.bounds[node.index()] }
             })
             .collect();
         let enters: Vec<Vec<bool>> =
@@ -177,7 +186,8 @@ impl<'m> Base<'m> {
             weighs: (0..branches.len()).filter(|i| enters[*i][param.node.index()]).collect(),
         });
         let weights = weights.collect();
-        let Bounds { usual, usual_at_other_sizes, at_zero } = Bounds::of(&graph, known, &losses);
+        let Bounds { usual, usual_at_other_sizes, at_zero } =
+            Bounds::of(&graph, known, &losses, derivatives.iter().copied().chain([node]));
         let mut domains = self.domains.clone();
         domains.extend(losses.iter().map(|loss| (*loss, Domain::Loss(usual[loss.index()]))));
         let loss_span = |name: &str| module.losses.get(name).map(|(_, span)| *span);
@@ -195,14 +205,25 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(graph: &Graph, known: &BTreeMap<NodeId, Interval>, losses: &[NodeId]) -> Self {
-        let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
-            let base_bounds = intervals.given(known);
-            let mut known = known.clone();
-            known.extend(losses.iter().map(|loss| (*loss, of_loss(base_bounds[loss.index()]))));
-            intervals.given(&known)
+    /// Of what a study asks about: all but the steps of params and states.
+    fn of(
+        graph: &Graph,
+        known: &BTreeMap<NodeId, Interval>,
+        losses: &[NodeId],
+        wanted: impl Iterator<Item = NodeId>,
+    ) -> Self {
+        let asked = graph.slice_back(kept_outputs(graph).chain(losses.iter().copied()).chain(wanted));
+        let below = graph.slice_back(losses.iter().copied());
+        let given = |intervals: &Intervals<'_>, known: &BTreeMap<NodeId, Interval>, asked: &[bool]| {
+            intervals.refined(known, Some(asked), |_, found, _| found)
         };
-        let mut intervals = Intervals::new(graph);
+        let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
+            let own = given(intervals, known, &below);
+            let mut known = known.clone();
+            known.extend(losses.iter().map(|loss| (*loss, of_loss(own[loss.index()]))));
+            given(intervals, &known, &asked)
+        };
+        let mut intervals = Intervals::of_asked(graph, &asked);
         let usual = bounds(&intervals, &not_negative);
         let at_zero = bounds(&intervals, &|_| Interval::ZERO);
         let mut usual_at_other_sizes = Vec::new();
@@ -212,6 +233,12 @@ impl Bounds {
         }
         Self { usual, usual_at_other_sizes, at_zero }
     }
+}
+
+/// The outputs other than steps of params and states.
+fn kept_outputs(graph: &Graph) -> impl Iterator<Item = NodeId> + '_ {
+    let is_step = |role: Role| matches!(role, Role::Param | Role::State);
+    graph.outputs.iter().filter(move |output| !is_step(output.role)).map(|output| output.node)
 }
 
 /// A loss is taken to be at least 0, unless it never is.
@@ -350,9 +377,14 @@ impl Study {
     }
 }
 
+/// The losses of a module, whatever they are made of.
+fn all_losses(module: &Module) -> impl Iterator<Item = NodeId> + '_ {
+    module.losses.values().chain(module.branches.values()).map(|(node, _)| *node)
+}
+
 /// The losses of a module that are made of no other.
 fn whole_losses(module: &Module, graph: &Graph) -> Vec<NodeId> {
-    let all: Vec<NodeId> = module.losses.values().chain(module.branches.values()).map(|(node, _)| *node).collect();
+    let all: Vec<NodeId> = all_losses(module).collect();
     let is_whole = |loss: &NodeId| {
         let below = reach(graph, *loss, &[], false);
         !all.iter().any(|other| other != loss && below[other.index()])
@@ -388,19 +420,20 @@ pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, In
     if moving.is_empty() {
         return known;
     }
-    let intervals = Intervals::new(graph);
+    let steps = graph.slice_back(moving.iter().map(|(_, next)| *next));
+    let whole = whole_losses(module, graph);
+    let needed = graph.slice_back(moving.iter().map(|(_, next)| *next).chain(whole.iter().copied()));
+    let intervals = Intervals::of_asked(graph, &needed);
     // What is carried from step to step follows losses, which are not negative whatever is carried.
     let mut free = known.clone();
     free.extend(moving.iter().map(|(leaf, _)| (*leaf, Interval::ALL)));
-    let whole = whole_losses(module, graph);
     let of_any = intervals.refined(&free, Some(&graph.slice_back(whole.iter().copied())), |_, found, _| found);
     let losses: Vec<(NodeId, Interval)> =
         whole.into_iter().map(|loss| (loss, not_negative(of_any[loss.index()]))).collect();
-    let asked = graph.slice_back(moving.iter().map(|(_, next)| *next));
     loop {
         let mut assumed = known.clone();
         assumed.extend(losses.iter().copied());
-        let bounds = intervals.refined(&assumed, Some(&asked), |_, found, _| found);
+        let bounds = intervals.refined(&assumed, Some(&steps), |_, found, _| found);
         let mut changed = false;
         for (leaf, next) in &moving {
             let now = known.get(leaf).copied().unwrap_or(Interval::ALL);

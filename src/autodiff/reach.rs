@@ -1,7 +1,7 @@
 //! Where gradients reach: the differentiable paths of a graph.
 
 use crate::diag::Span;
-use crate::ir::{Graph, NodeId};
+use crate::ir::{Graph, NodeId, Operands};
 use crate::ops::{Flow, Op};
 
 /// Marks the nodes that lie on a differentiable path from one of `xs`, those included.
@@ -42,7 +42,7 @@ pub fn gradient_path(graph: &Graph, from: NodeId, to: NodeId) -> Option<Vec<Node
 }
 
 /// The operands that a gradient of a node goes on to.
-fn open_operands(graph: &Graph, id: NodeId) -> Vec<NodeId> {
+fn open_operands(graph: &Graph, id: NodeId) -> Operands {
     let operands = graph.operands(id).into_iter().enumerate();
     operands.filter(|(slot, _)| graph.op(id).flow(*slot) == Flow::Differentiable).map(|(_, operand)| operand).collect()
 }

@@ -5,7 +5,7 @@
 //! the source span of the node that it differentiates, under the name `d.NAME`.
 
 use super::{derivative_provenance, downstream};
-use crate::ir::{Builder, Graph, NodeId};
+use crate::ir::{Builder, Graph, NodeId, Operands};
 use crate::ops::{self, Flow, LoopResult, Op, Scan, Site};
 use std::collections::HashMap;
 
@@ -96,7 +96,7 @@ struct Loops {
 
 impl Loops {
     fn of(graph: &Graph, ids: &[NodeId], active: &[bool]) -> Self {
-        let mut first: HashMap<(Scan, Vec<NodeId>), NodeId> = HashMap::new();
+        let mut first: HashMap<(Scan, Operands), NodeId> = HashMap::new();
         let mut nodes: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         for &id in ids.iter().filter(|id| active[id.index()]) {
             if let Op::Scan(scan) = graph.op(id) {

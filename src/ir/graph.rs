@@ -10,6 +10,7 @@ use crate::ops::Op;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -101,6 +102,9 @@ pub struct Output {
     pub node: NodeId,
 }
 
+/// The operands of a node, by slot. Few nodes have more than four, and analyses ask for those of every node many times.
+pub type Operands = SmallVec<[NodeId; 4]>;
+
 /// A program as a graph of primitive ops.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -143,9 +147,9 @@ impl Graph {
     }
 
     /// The operands of a node, by slot.
-    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+    pub fn operands(&self, id: NodeId) -> Operands {
         // The edges of a node come from the last slot to the first, so this makes room once.
-        let mut operands = Vec::new();
+        let mut operands = Operands::new();
         for edge in self.nodes.edges_directed(id.raw(), Direction::Incoming) {
             let (slot, operand) = (*edge.weight() as usize, NodeId(edge.source().index() as u32));
             if operands.len() <= slot {
@@ -186,7 +190,7 @@ impl Graph {
         &self,
         from: NodeId,
         ends: impl Fn(NodeId) -> bool,
-        follow: impl Fn(NodeId) -> Vec<NodeId>,
+        follow: impl Fn(NodeId) -> Operands,
     ) -> Option<Vec<NodeId>> {
         let mut came_from: Vec<Option<NodeId>> = vec![None; self.len()];
         let mut seen = vec![false; self.len()];
@@ -233,7 +237,7 @@ impl Graph {
     }
 
     /// The operands that a node's value depends on.
-    pub fn read_by(&self, id: NodeId) -> Vec<NodeId> {
+    pub fn read_by(&self, id: NodeId) -> Operands {
         let operands = self.operands(id);
         match self.op(id) {
             Op::Scan(scan) => (0..operands.len()).filter(|slot| scan.reads(*slot)).map(|slot| operands[slot]).collect(),

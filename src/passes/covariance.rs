@@ -119,7 +119,7 @@ impl Mean {
 
 /// The operands of a node with such an op.
 fn of<const N: usize>(graph: &Graph, id: NodeId, is: fn(&Op) -> bool) -> Option<[NodeId; N]> {
-    is(graph.op(id)).then(|| graph.operands(id).try_into().ok()).flatten()
+    is(graph.op(id)).then(|| graph.operands(id).as_slice().try_into().ok()).flatten()
 }
 
 fn is_number(graph: &Graph, id: NodeId, number: f64) -> bool {

@@ -1,6 +1,6 @@
 //! The part of a graph that some outputs need.
 
-use crate::ir::{Copier, Graph, Node, NodeId, Output};
+use crate::ir::{Copier, Graph, Node, NodeId, Operands, Output};
 use crate::ops::{LoopResult, Op, Scan};
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub(super) struct NeededLoops {
 impl NeededLoops {
     pub fn of(graph: &Graph, needed: &[bool]) -> Self {
         let mut groups: Vec<Vec<NodeId>> = Vec::new();
-        let mut group_of: HashMap<(Scan, Vec<NodeId>), usize> = HashMap::new();
+        let mut group_of: HashMap<(Scan, Operands), usize> = HashMap::new();
         for id in graph.ids().filter(|id| needed[id.index()]) {
             if let Op::Scan(scan) = graph.op(id) {
                 let group = *group_of.entry((scan.loop_key(), graph.operands(id))).or_insert(groups.len());

@@ -7,9 +7,10 @@
 //! the bodies of its loops.
 
 use super::prune::NeededLoops;
-use crate::ir::{Copier, Graph, Node, NodeId, Output, Role};
+use crate::ir::{Copier, Graph, Node, NodeId, Operands, Output, Role};
 use crate::ops::scan::Body;
 use crate::ops::{ByMode, InputKind, Op, Scan};
+use smallvec::smallvec;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,8 +77,8 @@ pub fn resolve_prediction(graph: &Graph, keep: impl Fn(&Output) -> bool, stand_i
 }
 
 /// The operands that count in one mode: of a `by_mode` node only that at `slot`.
-fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Vec<NodeId> {
-    if let Op::ByMode(_) = graph.op(id) { vec![graph.operands(id)[slot]] } else { graph.read_by(id) }
+fn operands_in_mode(graph: &Graph, id: NodeId, slot: usize) -> Operands {
+    if let Op::ByMode(_) = graph.op(id) { smallvec![graph.operands(id)[slot]] } else { graph.read_by(id) }
 }
 
 /// The graph with `by_mode` nodes replaced inside the bodies of loops.

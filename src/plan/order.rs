@@ -8,7 +8,7 @@
 
 use super::reading::Reading;
 use super::views::Views;
-use crate::ir::{DType, Graph, NodeId};
+use crate::ir::{DType, Graph, NodeId, Operands};
 use crate::ops::{Op, Scan, behind, elementwise};
 use std::collections::{BTreeMap, HashMap};
 
@@ -250,7 +250,7 @@ pub(super) fn units(graph: &Graph, levels: &Levels) -> Vec<Unit> {
 struct Loops {
     nodes: Vec<Vec<NodeId>>,
     /// Only looked up, never walked.
-    known: HashMap<(Scan, Vec<NodeId>), usize>,
+    known: HashMap<(Scan, Operands), usize>,
 }
 
 impl Loops {

@@ -7,7 +7,7 @@
 
 use super::index_map::{IndexMap, Pattern};
 use super::order::{count, origin};
-use crate::ir::{Graph, NodeId};
+use crate::ir::{Graph, NodeId, Operands};
 use crate::ops::Op;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Fused {
 /// Operands and users.
 #[derive(Debug)]
 pub(super) struct Reading {
-    operands: Vec<Vec<NodeId>>,
+    operands: Vec<Operands>,
     users: Vec<Vec<NodeId>>,
     fused: BTreeMap<NodeId, Fused>,
     absorbed: Vec<bool>,

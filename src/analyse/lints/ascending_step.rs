@@ -12,6 +12,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::{NodeId, Role};
 use crate::lower::{Constraint, Module};
 use crate::ops::Op;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
@@ -23,7 +24,7 @@ pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
     let gradients: Vec<NodeId> =
         module.graph.ids().filter(|id| matches!(module.graph.op(*id), Op::Gradient(_))).collect();
     let stepping = Stepping::of(module, facts);
-    let asked = graph.slice_back(facts.steps.iter().map(|step| step.node));
+    let asked = LazyCell::new(|| graph.slice_back(facts.steps.iter().map(|step| step.node)));
     let bounds = |place: f64, gradient: Interval| {
         let mut known: BTreeMap<NodeId, Interval> = states.iter().copied().collect();
         known.extend(facts.steps.iter().map(|step| (step.param.node, Interval::point(place))));
@@ -31,19 +32,18 @@ pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
         facts.intervals.refined(&known, Some(&asked), |_, found, _| found)
     };
     let up = Interval::NOT_NEGATIVE;
-    let cases = [(0.0, up), (1.0, up), (0.0, -up), (1.0, -up)].map(|(place, gradient)| bounds(place, gradient));
+    let cases = [(0.0, up), (1.0, up), (0.0, -up), (1.0, -up)];
+    let cases = LazyCell::new(|| cases.map(|(place, gradient)| bounds(place, gradient)));
     let mut findings: Vec<Diagnostic> = Vec::new();
     for Step { path, param, node, span } in &facts.steps {
-        let of = |case: usize, place: f64| cases[case][node.index()] - Interval::point(place);
-        let found = [of(0, 0.0), of(1, 1.0), of(2, 0.0), of(3, 1.0)];
-        let goes = |moved: Interval| moved.low >= 0.0 && moved.high > 0.0;
         // What a function puts back need not end along the step.
         let is_put_back = param.constraint == Some(Constraint::Projection);
         let direction = match stepping.step(path, *node).filter(|_| !is_put_back) {
             Some(step) => step.direction(),
-            None if found.iter().all(|moved| moved.is_zero()) => Some(Direction::Nowhere),
-            None if goes(found[0]) && goes(-found[2]) && !goes(-found[1]) && !goes(found[3]) => Some(Direction::Up),
-            None => None,
+            None => {
+                let of = |case: usize, place: f64| cases[case][node.index()] - Interval::point(place);
+                by_bounds([of(0, 0.0), of(1, 1.0), of(2, 0.0), of(3, 1.0)])
+            }
         };
         let Some(direction) = direction else { continue };
         let is_told = |other: &Diagnostic| other.primary.as_ref().is_some_and(|label| label.span == *span);
@@ -72,4 +72,16 @@ pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
         );
     }
     findings
+}
+
+/// Where a step goes by the bounds of what it moves, with the gradient at least 0 from 0 and from 1, and at most 0 from 0 and from 1.
+fn by_bounds(moved: [Interval; 4]) -> Option<Direction> {
+    let goes = |moved: Interval| moved.low >= 0.0 && moved.high > 0.0;
+    match moved {
+        _ if moved.iter().all(|moved| moved.is_zero()) => Some(Direction::Nowhere),
+        [from_0, from_1, down_from_0, down_from_1] => {
+            let is_up = goes(from_0) && goes(-down_from_0) && !goes(-from_1) && !goes(down_from_1);
+            is_up.then_some(Direction::Up)
+        }
+    }
 }

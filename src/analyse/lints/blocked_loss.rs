@@ -1,6 +1,5 @@
 //! A loss that trains nothing: no objective passes a gradient to it, or it passes none on.
 
-use crate::analyse::facts::Facts;
 use crate::analyse::live::Live;
 use crate::analyse::stops;
 use crate::analyse::study::{Study, reach};
@@ -9,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::{NodeId, Role};
 use crate::lower::Module;
 
-pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
+pub(super) fn run<'a>(module: &Module, studies: &[Study], live: impl Fn() -> &'a Live) -> Vec<Diagnostic> {
     if studies.is_empty() {
         return Vec::new();
     }
@@ -18,7 +17,7 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
     let open: Vec<Vec<bool>> = objectives().map(|node| reach(graph, node, &[], false)).collect();
     let any: Vec<Vec<bool>> = objectives().map(|node| reach(graph, node, &[], true)).collect();
     let differentiated = differentiated(module);
-    let live = Live::of(facts, studies);
+    let live = live();
     let mut findings = Vec::new();
     for (name, (node, span)) in &module.losses {
         let below = reach(graph, *node, &[], false);

@@ -6,7 +6,7 @@
 //! the next value reads gradients of other params.
 
 use crate::analyse::facts::Facts;
-use crate::analyse::interval::{Interval, Intervals, intervals};
+use crate::analyse::interval::{Interval, Intervals};
 use crate::analyse::stepping::Stepping;
 use crate::analyse::study::{Study, reach, unclamped, without_gradients};
 use crate::diag::{Code, Diagnostic};
@@ -27,7 +27,9 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
         let step = taken(&module.graph, unclamped(&module.graph, next), param.node);
         let mut graph = without_gradients(module);
         let slope = gradients(&mut graph, step, &[param.node])[0];
-        let kept = intervals(&graph, &BTreeMap::new())[slope.index()];
+        let asked = graph.slice_back([slope]);
+        let bounds = Intervals::of_asked(&graph, &asked);
+        let kept = bounds.refined(&BTreeMap::new(), Some(&asked), |_, found, _| found)[slope.index()];
         // An optimizer that rests on some steps keeps all of the weight there, and a schedule some more than at other steps.
         let decays = kept.high < 1.0
             || (kept.high == 1.0 && kept.low < 1.0 && kept.low.is_finite())

@@ -23,10 +23,12 @@ mod weight_collapse;
 mod wrong_scale;
 
 use super::facts::Facts;
+use super::live::Live;
 use super::opened::opened;
-use super::study::{Study, studies, without_gradients};
+use super::study::{Base, Study};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::{Module, Watched};
+use std::cell::OnceCell;
 
 pub use policy::Policy;
 
@@ -35,6 +37,14 @@ struct Asked<'a> {
     module: &'a Module,
     studies: &'a [Study],
     facts: &'a Facts<'a>,
+    live: OnceCell<Live>,
+}
+
+impl Asked<'_> {
+    /// What objectives train in fact.
+    fn live(&self) -> &Live {
+        self.live.get_or_init(|| Live::of(self.facts, self.studies))
+    }
 }
 
 /// A lint.
@@ -52,12 +62,12 @@ pub const LINTS: &[Lint] = &[
     Lint {
         name: "never-trained",
         code: Code::L0003,
-        run: |asked| never_trained::run(asked.module, asked.studies, asked.facts),
+        run: |asked| never_trained::run(asked.module, asked.studies, || asked.live()),
     },
     Lint {
         name: "blocked-loss",
         code: Code::L0004,
-        run: |asked| blocked_loss::run(asked.module, asked.studies, asked.facts),
+        run: |asked| blocked_loss::run(asked.module, asked.studies, || asked.live()),
     },
     Lint { name: "unused", code: Code::L0005, run: |asked| unused::run(asked.module, asked.studies) },
     Lint { name: "once-named-dim", code: Code::L0006, run: |asked| once_named_dim::run(asked.module, asked.studies) },
@@ -100,10 +110,11 @@ pub const LINTS: &[Lint] = &[
 
 /// The findings of all lints on a module, as the policy lets them through.
 pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec<Diagnostic> {
-    let studies = studies(module);
-    let (graph, loops) = opened(without_gradients(module));
-    let facts = Facts::of(module, &graph, &loops);
-    let asked = Asked { module, studies: &studies, facts: &facts };
+    let base = Base::of(module);
+    let studies = base.studies();
+    let (graph, loops) = opened(base.graph);
+    let facts = Facts::of(module, base.known, &graph, &loops);
+    let asked = Asked { module, studies: &studies, facts: &facts, live: OnceCell::new() };
     let mut findings = Vec::new();
     for lint in LINTS {
         findings.extend((lint.run)(&asked).into_iter().filter_map(|finding| policy.apply(lint, finding)));

@@ -1,6 +1,5 @@
 //! A param that keeps its first value: no objective reaches it.
 
-use crate::analyse::facts::Facts;
 use crate::analyse::live::Live;
 use crate::analyse::study::Study;
 use crate::analyse::study::reach;
@@ -8,13 +7,13 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::Role;
 use crate::lower::{Module, Owner};
 
-pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
+pub(super) fn run<'a>(module: &Module, studies: &[Study], live: impl Fn() -> &'a Live) -> Vec<Diagnostic> {
     if studies.is_empty() {
         return Vec::new();
     }
     let objectives = module.objectives.iter().map(|objective| objective.node);
     let reached: Vec<Vec<bool>> = objectives.map(|node| reach(&module.graph, node, &[], false)).collect();
-    let live = Live::of(facts, studies);
+    let live = live();
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, param) in &module.params {
         let has_step = module.graph.output(Role::Param, path).is_some();

@@ -50,12 +50,12 @@ impl Domain {
     }
 }
 
-/// The domains of a module's leaves that bounds alone do not tell: params that sum to 1, Gramians, targets.
-pub fn domains(module: &Module, bounds: &[Interval]) -> BTreeMap<NodeId, Domain> {
+/// The domains of a module's leaves that their bounds alone do not tell: params that sum to 1, Gramians.
+pub fn domains(module: &Module, bounds: &BTreeMap<NodeId, Interval>) -> BTreeMap<NodeId, Domain> {
     let mut domains: BTreeMap<NodeId, Domain> =
         module.gramians.iter().map(|gramian| (*gramian, Domain::Gramian)).collect();
     for param in module.params.values() {
-        let within = bounds[param.node.index()];
+        let Some(within) = bounds.get(&param.node).copied() else { continue };
         let is_share = within.low >= 0.0 && within.high.is_finite() && param.ty.rank() > 0;
         if param.constraint == Some(Constraint::Projection) && is_share {
             domains.insert(param.node, Domain::Shares(within));

@@ -16,7 +16,7 @@ pub use domain::{Domain, data_domains, domains};
 use draw::Draw;
 
 use super::interval::Interval;
-use crate::ir::{Dim, DimSizes, Graph, NodeId};
+use crate::ir::{Dim, DimSizes, Graph, NodeId, Operands};
 use crate::ops::{Extents, InputKind, Op, Tensor, Work};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -66,6 +66,15 @@ enum Step {
     Op(Op, Vec<usize>, crate::ir::TensorType),
 }
 
+/// What holds of the nodes that a formula may be made of.
+struct Traits {
+    /// It depends on what is asked about, or is made of constants and single numbers alone, as a learning rate in the shape of a
+    /// param is: it is computed, since a free number in its place could be any.
+    kept: Vec<bool>,
+    /// it depends on inputs or targets
+    of_data: Vec<bool>,
+}
+
 /// Numbers for the leaves of a formula.
 #[derive(Clone, Debug)]
 pub struct Point {
@@ -88,18 +97,12 @@ impl Question<'_> {
     /// numbers are made into. `None` where
     /// that is too much, or sizes do not fit.
     pub fn formula(&self, wanted: &[NodeId], live: &[NodeId]) -> Option<Formula> {
-        let depends = self.depending_on(live, &|_| false);
-        let is_data = |id: NodeId| match self.graph.op(id) {
-            Op::Input(input) => matches!(input.kind, InputKind::Input | InputKind::Target),
-            _ => false,
-        };
-        let of_data = self.depending_on(&[], &is_data);
-        let kept: Vec<bool> = depends.into_iter().zip(self.of_numbers()).map(|(live, plain)| live || plain).collect();
-        let (order, leaves) = self.slice(wanted, &kept, &of_data);
+        let sizes = self.sizes();
+        let (order, leaves) = self.slice(wanted, &self.traits(wanted, live), &sizes[0]);
         let mut work: f64 = 0.0;
         let mut programs = Vec::new();
-        for size in SIZES {
-            let (program, its_work) = self.program(wanted, &order, &leaves, size)?;
+        for sizes in &sizes {
+            let (program, its_work) = self.program(wanted, &order, &leaves, sizes)?;
             work = work.max(its_work);
             programs.push(program);
             if !self.has_open_dims(&order) {
@@ -109,39 +112,41 @@ impl Question<'_> {
         (work <= MOST_WORK).then_some(Formula { leaves, programs, work })
     }
 
-    /// What depends on some nodes, whether or not by way of one at which the formula is cut.
-    fn depending_on(&self, nodes: &[NodeId], also: &dyn Fn(NodeId) -> bool) -> Vec<bool> {
-        let mut depends = vec![false; self.graph.len()];
-        for id in nodes {
-            depends[id.index()] = true;
+    /// What holds of what the wanted nodes are made of, back to the nodes at which the formula is cut.
+    fn traits(&self, wanted: &[NodeId], live: &[NodeId]) -> Traits {
+        let is_cut = |id: &NodeId| self.domains.contains_key(id);
+        let mut found: Vec<bool> = vec![false; self.graph.len()];
+        let mut order: Vec<NodeId> = Vec::new();
+        let mut open: Vec<NodeId> = wanted.to_vec();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut found[id.index()], true) {
+                order.push(id);
+                open.extend(self.graph.operands(id).into_iter().filter(|_| !is_cut(&id)));
+            }
         }
-        for id in self.graph.ids() {
-            let index = id.index();
-            let is_cut = self.domains.contains_key(&id);
-            let is_below = || self.graph.operands(id).iter().any(|operand| depends[operand.index()]);
-            depends[index] = depends[index] || also(id) || (!is_cut && is_below());
-        }
-        depends
-    }
-
-    /// What is made of constants and single numbers alone, as a learning rate in the shape of a param is: nothing that would be
-    /// cut could hold any number.
-    fn of_numbers(&self) -> Vec<bool> {
-        let mut of_numbers = vec![false; self.graph.len()];
-        for id in self.graph.ids() {
-            let operands = self.graph.operands(id);
-            let is_number = || match self.graph.op(id) {
-                Op::Input(input) => input.ty.rank() == 0,
-                Op::Random(_) | Op::Gradient(_) => false,
-                _ => true,
+        order.sort_unstable();
+        let mut is_live = vec![false; self.graph.len()];
+        live.iter().for_each(|id| is_live[id.index()] = true);
+        let [mut kept, mut of_data, mut of_numbers] = [(); 3].map(|()| vec![false; self.graph.len()]);
+        for id in order {
+            let operands = if is_cut(&id) { Operands::new() } else { self.graph.operands(id) };
+            let any = |marks: &[bool]| operands.iter().any(|operand| marks[operand.index()]);
+            let (is_data, is_number) = match self.graph.op(id) {
+                Op::Input(input) => (matches!(input.kind, InputKind::Input | InputKind::Target), input.ty.rank() == 0),
+                Op::Random(_) | Op::Gradient(_) => (false, false),
+                _ => (false, !is_cut(&id) && operands.iter().all(|operand| of_numbers[operand.index()])),
             };
-            of_numbers[id.index()] = is_number() && operands.iter().all(|operand| of_numbers[operand.index()]);
+            let at = id.index();
+            is_live[at] |= any(&is_live);
+            of_data[at] = is_data || any(&of_data);
+            of_numbers[at] = is_number;
+            kept[at] = is_live[at] || is_number;
         }
-        of_numbers
+        Traits { kept, of_data }
     }
 
-    /// The nodes of the slice in order, and its leaves; what is `kept` is no leaf.
-    fn slice(&self, wanted: &[NodeId], kept: &[bool], of_data: &[bool]) -> (Vec<NodeId>, Vec<Leaf>) {
+    /// The nodes of the slice in order, and its leaves.
+    fn slice(&self, wanted: &[NodeId], traits: &Traits, sizes: &DimSizes) -> (Vec<NodeId>, Vec<Leaf>) {
         let mut found: BTreeSet<NodeId> = BTreeSet::new();
         let mut leaves: Vec<Leaf> = Vec::new();
         let mut open: Vec<NodeId> = wanted.to_vec();
@@ -153,7 +158,7 @@ impl Question<'_> {
                 (Some(domain), _) => Some(domain.clone()),
                 (None, Op::Input(input)) => Some(Domain::of_leaf(input, self.bounds[id.index()])),
                 (None, Op::Gradient(_)) => Some(Domain::Number(Interval::ALL)),
-                (None, _) if !kept[id.index()] && self.is_dear(id, of_data[id.index()]) => {
+                (None, _) if !traits.kept[id.index()] && self.is_dear(id, traits.of_data[id.index()], sizes) => {
                     Some(Domain::of_type(self.graph.ty(id), self.bounds[id.index()]))
                 }
                 _ => None,
@@ -168,9 +173,8 @@ impl Question<'_> {
     }
 
     /// Loops over data and products of data with a param, or large ones, are the model; others belong to what is asked.
-    fn is_dear(&self, id: NodeId, is_of_data: bool) -> bool {
-        let sizes = self.sizes(SIZES[0]);
-        let extents = |id: NodeId| self.graph.ty(id).bind(&sizes).known_shape();
+    fn is_dear(&self, id: NodeId, is_of_data: bool, sizes: &DimSizes) -> bool {
+        let extents = |id: NodeId| self.graph.ty(id).bind(sizes).known_shape();
         let operands: Option<Vec<Vec<usize>>> = self.graph.operands(id).into_iter().map(extents).collect();
         let (Some(operands), Some(result)) = (operands, extents(id)) else { return true };
         let extents = Extents { operands: &operands, result: &result };
@@ -197,26 +201,32 @@ impl Question<'_> {
         order.iter().any(|id| self.graph.ty(*id).known_shape().is_none())
     }
 
-    fn sizes(&self, size: usize) -> DimSizes {
+    /// Each size of [`SIZES`] for all run-time dims.
+    fn sizes(&self) -> [DimSizes; 2] {
         let shapes = self.graph.ids().flat_map(|id| self.graph.ty(id).shape.iter());
         let names: BTreeSet<Arc<str>> = shapes.filter(|dim| dim.as_known().is_none()).flat_map(Dim::symbols).collect();
-        names.into_iter().map(|name| (name, size)).collect()
+        SIZES.map(|size| names.iter().map(|name| (name.clone(), size)).collect())
     }
 
-    fn program(&self, wanted: &[NodeId], order: &[NodeId], leaves: &[Leaf], size: usize) -> Option<(Program, f64)> {
-        let sizes = self.sizes(size);
+    fn program(
+        &self,
+        wanted: &[NodeId],
+        order: &[NodeId],
+        leaves: &[Leaf],
+        sizes: &DimSizes,
+    ) -> Option<(Program, f64)> {
         let mut at: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut steps = Vec::with_capacity(order.len());
         let mut work = 0.0;
         for id in order {
-            let ty = self.graph.ty(*id).bind(&sizes);
+            let ty = self.graph.ty(*id).bind(sizes);
             let shape = ty.known_shape()?;
             let step = match leaves.binary_search_by_key(id, |leaf| leaf.node) {
                 Ok(leaf) => Step::Leaf(leaf, ty),
                 Err(_) => {
                     let operands = self.graph.operands(*id);
-                    let op = self.graph.op(*id).bind(&sizes);
-                    let types: Vec<_> = operands.iter().map(|operand| self.graph.ty(*operand).bind(&sizes)).collect();
+                    let op = self.graph.op(*id).bind(sizes);
+                    let types: Vec<_> = operands.iter().map(|operand| self.graph.ty(*operand).bind(sizes)).collect();
                     op.infer(&types.iter().collect::<Vec<_>>()).ok()?;
                     let extents: Vec<Vec<usize>> = types.iter().map(|ty| ty.known_shape()).collect::<Option<_>>()?;
                     work += NODE + cost(&op, Extents { operands: &extents, result: &shape });

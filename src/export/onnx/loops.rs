@@ -4,14 +4,14 @@ use super::Lowering;
 use super::op::whole;
 use super::proto::{Attribute, Graph};
 use super::scope::{Refused, Value};
-use crate::ir::{DType, Dim, Graph as Program, NodeId, TensorType};
+use crate::ir::{DType, Dim, Graph as Program, NodeId, Operands, TensorType};
 use crate::ops::{LinearRecurrence, LoopResult, Scan};
 use std::collections::HashMap;
 
 type Lowered = Result<Value, Refused>;
 
 /// The results of loops by what they are, without the result, and their operands: carries, stacked, incoming.
-pub(super) type Loops = HashMap<(Scan, Vec<NodeId>), Vec<String>>;
+pub(super) type Loops = HashMap<(Scan, Operands), Vec<String>>;
 
 impl Lowering<'_> {
     /// A result of a loop. Nodes that differ in the result alone are one loop.

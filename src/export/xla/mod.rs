@@ -18,7 +18,7 @@ mod windows;
 pub use text::Width;
 
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Graph, NodeId, Role, TensorType};
+use crate::ir::{Graph, Operands, Role, TensorType};
 use crate::ops::{InputKind, Op, Scan};
 use op::{element, extents};
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub struct Module {
 }
 
 /// The loops of a graph, by what they are and read.
-type Loops = HashMap<(Scan, Vec<NodeId>), Vec<Value>>;
+type Loops = HashMap<(Scan, Operands), Vec<Value>>;
 
 /// A module on its way into text.
 struct Emitter {
