@@ -1,10 +1,9 @@
 //! `anabranch check`
 
-use super::spec::{SpecArguments, check_spec, read_text, read_used};
+use super::spec::{SpecArguments, check_spec, compile_config};
 use super::{Outcome, Session};
 use crate::diag::{Diagnostics, counted};
 use crate::exec::ExecutorOptions;
-use crate::pipeline::compile_with;
 use crate::train::{Earlier, RunFolder, Trainer, check_data, config, overrides};
 use clap::Args;
 use std::fmt::Write as _;
@@ -39,11 +38,9 @@ pub(super) fn is_config(path: &Path) -> bool {
 
 /// All that would stop a run before its first step, but for values in the data; then what the run would be.
 fn check_run(session: &mut Session, arguments: &SpecArguments) -> Outcome {
-    let config = config::read(&arguments.spec, &mut session.sources)?;
+    let mut config = config::read(&arguments.spec, &mut session.sources)?;
     let options = overrides(&config, arguments.set.options());
-    let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let compiled = compile_with(&mut session.sources, source, &options, &read_used)?;
-    session.console.findings(&compiled.findings, &session.sources);
+    let (compiled, _) = compile_config(session, &mut config, &options)?;
     let mut findings = Vec::new();
     // Given back at once: a folder that no run begins in is left as it was.
     findings.extend(RunFolder::claim(&config, Earlier::Keep).err());

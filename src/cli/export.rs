@@ -1,7 +1,7 @@
 //! `anabranch export`: programs for other runtimes.
 
 use super::files::{ReplaceArgument, check_file};
-use super::spec::{SetArguments, compile_texts, read_text};
+use super::spec::{SetArguments, compile_config, compile_texts, read_text};
 use super::{Outcome, Session};
 use crate::data::files::{cannot_write, write_whole};
 use crate::diag::{Code, Diagnostics, Span};
@@ -107,10 +107,9 @@ enum Matmul {
 }
 
 fn export_xla(arguments: &XlaArguments, session: &mut Session) -> Outcome {
-    let config = config::read(&arguments.config, &mut session.sources)?;
-    let spec = read_text(session, &config.spec, Some(config.spec_span))?;
+    let mut config = config::read(&arguments.config, &mut session.sources)?;
     let options = overrides(&config, arguments.set.options());
-    let (compiled, texts) = compile_texts(session, &config.spec, spec, &options)?;
+    let (compiled, texts) = compile_config(session, &mut config, &options)?;
     let data = load_data(&compiled, &config)?;
     session.console.findings(&data.findings, &session.sources);
     let folder = &arguments.output;
@@ -205,6 +204,13 @@ fn metadata(folder: &Path, saved: &SavedProgram) -> Vec<(String, String)> {
     }
     for input in saved.inputs.iter().filter(|input| !input.columns.is_empty()) {
         metadata.push((format!("anabranch.columns.{}", input.name), input.columns.join(",")));
+        if !input.cells.is_empty() {
+            let cells = serde_json::to_string(&input.cells).unwrap_or_default();
+            metadata.push((format!("anabranch.cells.{}", input.name), cells));
+        }
+    }
+    for (output, labels) in &saved.labels {
+        metadata.push((format!("anabranch.labels.{output}"), serde_json::to_string(labels).unwrap_or_default()));
     }
     metadata
 }

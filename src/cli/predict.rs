@@ -92,7 +92,7 @@ fn predict<T: Element>(arguments: &Arguments, saved: &SavedProgram, format: Tabl
     let names = predictor.outputs().into_iter().map(|output| named(output, predictor.has_rows(output)));
     let columns: Vec<Column> = arguments.keep.iter().map(|name| named(name, true)).chain(names).collect();
     check_columns(&arguments.output, format, &columns)?;
-    let writing = Writing { arguments, format, predictor };
+    let writing = Writing { arguments, format, predictor, labels: &saved.labels };
     match (&arguments.data, arguments.samples) {
         (_, Some(n_rows)) => writing.sample(n_rows as usize),
         (Some(data), None) => {
@@ -126,7 +126,11 @@ struct Writing<'a, T: Element> {
     arguments: &'a Arguments,
     format: TableFormat,
     predictor: Predictor<T>,
+    labels: &'a Labels,
 }
+
+/// What the numbers of outputs stand for.
+type Labels = IndexMap<String, Vec<String>>;
 
 /// Outputs by name.
 type Predictions = IndexMap<Arc<str>, Prediction>;
@@ -143,8 +147,9 @@ impl<T: Element> Writing<'_, T> {
         let data = Dataset { rows: n_rows, fields: self.predictor.fed().iter().cloned().collect() };
         let predictions = self.predictor.predict(&data, self.arguments.reading.batch_size)?;
         let columns = self.columns(&[], &predictions)?;
-        let Self { arguments, format, .. } = self;
-        let mut write = |sink: &mut dyn Sink| Ok(sink.write(n_rows, &cells(&[], &predictions))?);
+        let Self { arguments, format, labels, .. } = self;
+        let texts = texts(labels, &predictions);
+        let mut write = |sink: &mut dyn Sink| Ok(sink.write(n_rows, &cells(&[], &predictions, &texts))?);
         write_table(&arguments.output, arguments.replace.existing(), format, &columns, &mut write)
     }
 
@@ -154,7 +159,7 @@ impl<T: Element> Writing<'_, T> {
         let batch_size = self.arguments.reading.batch_size;
         let predictions = self.predictor.predict(&first.data, batch_size)?;
         let columns = self.columns(blocks.kept(), &predictions)?;
-        let Self { arguments, format, mut predictor } = self;
+        let Self { arguments, format, mut predictor, labels } = self;
         let mut ready = Some((first, predictions));
         let mut next = || -> Result<Option<(Block, Predictions)>, Diagnostics> {
             if let Some(ready) = ready.take() {
@@ -166,7 +171,8 @@ impl<T: Element> Writing<'_, T> {
         };
         let mut write = |sink: &mut dyn Sink| -> Result<(), Unwritten> {
             while let Some((block, predictions)) = next()? {
-                sink.write(block.data.rows, &cells(&block.kept, &predictions))?;
+                let texts = texts(labels, &predictions);
+                sink.write(block.data.rows, &cells(&block.kept, &predictions, &texts))?;
             }
             Ok(())
         };
@@ -178,6 +184,7 @@ impl<T: Element> Writing<'_, T> {
         let output = |(name, prediction): (&Arc<str>, &Prediction)| {
             let is_by_row = self.predictor.has_rows(name);
             let kind = match prediction.values {
+                Numbers::I32(_) if self.labels.contains_key(&**name) => CellKind::Text,
                 Numbers::F32(_) => CellKind::F32,
                 Numbers::F64(_) => CellKind::F64,
                 Numbers::I32(_) => CellKind::I32,
@@ -191,6 +198,24 @@ impl<T: Element> Writing<'_, T> {
     }
 }
 
-fn cells<'a>(kept: &'a [crate::data::KeptValues], predictions: &'a Predictions) -> Vec<Cells<'a>> {
-    kept.iter().map(Cells::from).chain(predictions.values().map(|output| Cells::from(&output.values))).collect()
+/// The texts that the ids of outputs stand for. An id that stands for none is written as it is.
+fn texts(labels: &Labels, predictions: &Predictions) -> IndexMap<Arc<str>, Vec<String>> {
+    let of = |name: &Arc<str>, prediction: &Prediction| {
+        let (labels, Numbers::I32(ids)) = (labels.get(&**name)?, &prediction.values) else { return None };
+        let label = |id: &i32| usize::try_from(*id).ok().and_then(|id| labels.get(id)).cloned();
+        Some((name.clone(), ids.iter().map(|id| label(id).unwrap_or_else(|| id.to_string())).collect()))
+    };
+    predictions.iter().filter_map(|(name, prediction)| of(name, prediction)).collect()
+}
+
+fn cells<'a>(
+    kept: &'a [crate::data::KeptValues],
+    predictions: &'a Predictions,
+    texts: &'a IndexMap<Arc<str>, Vec<String>>,
+) -> Vec<Cells<'a>> {
+    let output = |(name, output): (&Arc<str>, &'a Prediction)| match texts.get(name) {
+        Some(texts) => Cells::Texts(texts),
+        None => Cells::from(&output.values),
+    };
+    kept.iter().map(Cells::from).chain(predictions.iter().map(output)).collect()
 }

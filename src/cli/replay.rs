@@ -2,14 +2,12 @@
 
 use super::progress::number;
 use super::run::ExecutionArguments;
-use super::spec::{read_text, read_used};
+use super::spec::compile_config;
 use super::{Outcome, Session};
 use crate::ops::Element;
-use crate::pipeline::compile_with;
 use crate::train::config::{self, Precision};
 use crate::train::{
-    Condition, NodeValue, Plan, Replay, RunRecord, SpecTexts, StepValues, load_data, overrides, replay_trainer,
-    replayed,
+    Condition, NodeValue, Plan, Replay, RunRecord, StepValues, load_data, overrides, replay_trainer, replayed,
 };
 use clap::Args;
 use std::fmt::Write as _;
@@ -82,10 +80,9 @@ pub(super) fn bisect(arguments: &BisectArguments, session: &mut Session) -> Outc
 
 fn go_over(folder: &Path, execution: &ExecutionArguments, task: &Task<'_>, session: &mut Session) -> Outcome {
     let (path, record) = replayed(folder)?;
-    let config = config::read(&path, &mut session.sources)?;
-    let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let compiled = compile_with(&mut session.sources, source, &overrides(&config, Default::default()), &read_used)?;
-    let texts = SpecTexts::new(&config.spec, &*session.sources.file(source).text);
+    let mut config = config::read(&path, &mut session.sources)?;
+    let options = overrides(&config, Default::default());
+    let (compiled, texts) = compile_config(session, &mut config, &options)?;
     let options = execution.options(0);
     let plan = Plan { compiled: &compiled, config: &config, texts: &texts, options: &options };
     let text = match config.precision {

@@ -4,7 +4,7 @@ use super::data::fed;
 use super::first_config::first_config;
 use super::progress::{LogArguments, LogForm, Progress, Reporting, number, value_or_dash};
 use super::signals::Signals;
-use super::spec::{SetArguments, compile_texts, read_text};
+use super::spec::{SetArguments, compile_config};
 use super::sweep::{self, SweepArguments};
 use super::tensorboard::EventFile;
 use super::{Outcome, Session, memory};
@@ -192,7 +192,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     if let Some(spec) = arguments.config.as_ref().filter(|path| is_spec(path)) {
         return first_config(spec, arguments.write_config, session);
     }
-    let (config, folder) = match (&arguments.resume, &arguments.config) {
+    let (mut config, folder) = match (&arguments.resume, &arguments.config) {
         (Some(path), _) => {
             let (config, folder) = resumed(path, arguments, session)?;
             (config, Some(folder))
@@ -210,8 +210,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
         (None, None) => return Ok(()),
     };
     let options = overrides(&config, arguments.set.options());
-    let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let (compiled, texts) = compile_texts(session, &config.spec, source, &options)?;
+    let (compiled, texts) = compile_config(session, &mut config, &options)?;
     let options = arguments.execution.options(0);
     let plan = Plan { compiled: &compiled, config: &config, texts: &texts, options: &options };
     match config.precision {

@@ -6,6 +6,8 @@ use crate::lower::{Options, Setting};
 pub(super) use crate::model::read_used;
 use crate::pipeline::{Compiled, check_with, compile_with};
 use crate::train::SpecTexts;
+use crate::train::columns::compile_fitted;
+use crate::train::config::RunConfig;
 use clap::Args;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,32 @@ pub(super) fn check_spec(session: &mut Session, arguments: &SpecArguments) -> Re
 pub(super) fn compile_spec(session: &mut Session, arguments: &SpecArguments) -> Result<Compiled, Diagnostics> {
     let spec = read_text(session, &arguments.spec, None)?;
     Ok(compile_texts(session, &arguments.spec, spec, &arguments.set.options())?.0)
+}
+
+/// Reads and compiles the spec of a run config for its data; the config becomes what it says with all that was worked out of the
+/// columns. Warnings are shown.
+///
+/// # Errors
+/// Those of reading, compiling and fitting.
+pub(super) fn compile_config(
+    session: &mut Session,
+    config: &mut RunConfig,
+    options: &Options,
+) -> Result<(Compiled, SpecTexts), Diagnostics> {
+    let source = read_text(session, &config.spec, Some(config.spec_span))?;
+    let texts = RefCell::new(SpecTexts::new(&config.spec, &*session.sources.file(source).text));
+    let read = |path: &str| {
+        let text = read_used(path)?;
+        texts.replace_with(|texts| {
+            let texts = std::mem::take(texts);
+            if texts.has(path) { texts } else { texts.with(path, text.as_str()) }
+        });
+        Ok(text)
+    };
+    let (compiled, findings) = compile_fitted(&mut session.sources, source, config, options, &read)?;
+    session.console.findings(&compiled.findings, &session.sources);
+    session.console.findings(&findings, &session.sources);
+    Ok((compiled, texts.into_inner()))
 }
 
 /// Compiles a spec that was read from a path; warnings are shown. Gives the texts also, with those of the files that it uses.

@@ -2,13 +2,13 @@
 
 use super::progress::number;
 use super::run::ExecutionArguments;
-use super::spec::{SetArguments, read_text, read_used};
+use super::spec::{SetArguments, compile_config};
 use super::{Outcome, Session};
 use crate::diag::Diagnostics;
 use crate::lower::Options;
 use crate::model::Table;
 use crate::ops::Element;
-use crate::pipeline::{Compiled, compile_with};
+use crate::pipeline::Compiled;
 use crate::train::config::{self, Precision, RunConfig};
 use crate::train::{Advice, OBSERVED, Trouble, advise, load_data, look, overrides};
 use clap::Args;
@@ -51,9 +51,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     // However long the run itself would be.
     config.epochs = config.epochs.max(1);
     let options = Options { observe: OBSERVED, ..overrides(&config, arguments.set.options()) };
-    let source = read_text(session, &config.spec, Some(config.spec_span))?;
-    let compiled = compile_with(&mut session.sources, source, &options, &read_used)?;
-    session.console.findings(&compiled.findings, &session.sources);
+    let (compiled, _) = compile_config(session, &mut config, &options)?;
     let text = match config.precision {
         Precision::F32 => text_of::<f32>(arguments, &compiled, &config, session)?,
         Precision::F64 => text_of::<f64>(arguments, &compiled, &config, session)?,

@@ -1,23 +1,42 @@
 //! CSV tables: cells apart by commas, or by what the header line has more of, with a header line, numbers in the columns that are asked for.
 //!
-//! Takes a reader and groups of columns; gives one row-major block of f64 for each group. An empty cell and `nan` are
-//! missing values, NaN here. Any other text that is no number is kept as a [`BadCell`], so that all of them can be
-//! reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm. A table is read at
+//! Takes a reader and groups of columns; gives one row-major block of f64 for each group. An empty cell, `nan` and `NA` are
+//! missing values, NaN here; a [`CellReader`] reads cells that are no numbers. What is not taken is kept as a [`BadCell`], so that
+//! all of it can be reported at once. Columns that nobody asks for are not looked at: an identifier or a remark does no harm. A table is read at
 //! once or in blocks of rows, and some of its columns as texts.
 
 use std::io::{self, Chain, Cursor, Read};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
 
+use super::cells::{CellReader, Refusal, is_missing_mark};
 use super::counted;
 
-/// A cell that is no number.
+/// A cell that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadCell {
     pub line: u64,
     /// Index of the column in the header.
     pub column: usize,
     pub text: String,
+    pub refusal: Refusal,
+    /// The place of the column in its group.
+    pub slot: usize,
+}
+
+/// The columns of a field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    /// Indices in the header.
+    pub columns: Vec<usize>,
+    /// How the cells of each are read; numbers where there is none.
+    pub readers: Vec<CellReader>,
+}
+
+impl From<Vec<usize>> for Group {
+    fn from(columns: Vec<usize>) -> Self {
+        Self { columns, readers: Vec::new() }
+    }
 }
 
 /// One group's columns.
@@ -25,7 +44,7 @@ pub(super) struct BadCell {
 pub(super) struct Block {
     /// Row-major: one row has as many values as the group has columns.
     pub values: Vec<f64>,
-    /// The first cells that are no numbers.
+    /// The first cells that are not taken.
     pub bad_cells: Vec<BadCell>,
     pub bad_cell_count: usize,
 }
@@ -98,14 +117,14 @@ impl<R: Read> Table<R> {
     }
 
     /// Reads the rows `start..stop` (all when `None`) of each group of column indices.
-    pub(super) fn read(&mut self, groups: &[Vec<usize>], range: Option<(usize, usize)>) -> Result<Rows, String> {
+    pub(super) fn read(&mut self, groups: &[Group], range: Option<(usize, usize)>) -> Result<Rows, String> {
         self.read_block(groups, &[], range, usize::MAX)
     }
 
     /// Reads on from where the last call ended, up to so many rows of `start..stop`; fewer come at the end of the file only.
     pub(super) fn read_block(
         &mut self,
-        groups: &[Vec<usize>],
+        groups: &[Group],
         texts: &[usize],
         range: Option<(usize, usize)>,
         most: usize,
@@ -129,8 +148,9 @@ impl<R: Read> Table<R> {
             };
             rows.lines.push(line);
             for (group, block) in groups.iter().zip(&mut rows.blocks) {
-                for &column in group {
-                    block.push(record.get(column).unwrap_or_default(), line, column);
+                for (slot, &column) in group.columns.iter().enumerate() {
+                    let cell = record.get(column).unwrap_or_default();
+                    block.push(cell, group.readers.get(slot), BadCell { line, column, slot, ..BadCell::NONE });
                 }
             }
             for (&column, cells) in texts.iter().zip(&mut rows.texts) {
@@ -142,19 +162,29 @@ impl<R: Read> Table<R> {
     }
 }
 
+impl BadCell {
+    const NONE: Self = Self { line: 0, column: 0, text: String::new(), refusal: Refusal::NoNumber, slot: 0 };
+}
+
 impl Block {
-    fn push(&mut self, cell: &[u8], line: u64, column: usize) {
-        let value = match std::str::from_utf8(cell) {
-            Ok("") => Some(f64::NAN),
-            Ok(text) => text.parse().ok(),
-            Err(_) => None,
+    /// Takes a cell, or notes that it stands `at` a place and is not taken.
+    fn push(&mut self, cell: &[u8], reader: Option<&CellReader>, at: BadCell) {
+        let value = match (std::str::from_utf8(cell), reader) {
+            (Ok(text), Some(reader)) => reader.read(text),
+            (Ok(""), None) => Ok(f64::NAN),
+            (Ok(text), None) => match text.parse() {
+                Ok(number) => Ok(number),
+                Err(_) if is_missing_mark(text) => Ok(f64::NAN),
+                Err(_) => Err(Refusal::NoNumber),
+            },
+            (Err(_), _) => Err(Refusal::NoNumber),
         };
         self.values.push(value.unwrap_or(f64::NAN));
-        if value.is_none() {
+        if let Err(refusal) = value {
             self.bad_cell_count += 1;
             if self.bad_cells.len() < BAD_CELLS_KEPT {
                 let text = String::from_utf8_lossy(cell).chars().take(40).collect();
-                self.bad_cells.push(BadCell { line, column, text });
+                self.bad_cells.push(BadCell { text, refusal, ..at });
             }
         }
     }
@@ -182,7 +212,7 @@ mod tests {
         let text = "\u{feff}a, b,name,c\n1,2.5,x,\n-3,1e-3,\"y\nz\",4\n5,nan,w,6\n";
         let mut table = Table::open(text.as_bytes(), None, true).unwrap();
         assert_eq!(table.header, ["a", "b", "name", "c"]);
-        let rows = table.read(&[vec![0, 3], vec![1]], Some((1, 3))).unwrap();
+        let rows = table.read(&[vec![0, 3].into(), vec![1].into()], Some((1, 3))).unwrap();
         assert_eq!((rows.total, &rows.lines[..]), (3, &[3, 5][..]));
         assert_eq!(rows.blocks[0].values, [-3.0, 4.0, 5.0, 6.0]);
         assert_eq!(rows.blocks[1].values[0], 1e-3);
@@ -197,17 +227,17 @@ mod tests {
         assert_eq!(found, [',', '\t', ';', '|', ',', ',', ',', ',', ';']);
         let mut table = Table::open("x;name\n1.5;a,b\n".as_bytes(), None, true).unwrap();
         assert_eq!(table.header, ["x", "name"]);
-        assert_eq!(table.read(&[vec![0]], None).unwrap().blocks[0].values, [1.5]);
+        assert_eq!(table.read(&[vec![0].into()], None).unwrap().blocks[0].values, [1.5]);
         // A comma within a number is no point: the cell is told of.
         let mut table = Table::open("x;y\n1,5;2\n".as_bytes(), None, true).unwrap();
-        assert_eq!(table.read(&[vec![0]], None).unwrap().blocks[0].bad_cells[0].text, "1,5");
+        assert_eq!(table.read(&[vec![0].into()], None).unwrap().blocks[0].bad_cells[0].text, "1,5");
     }
 
     #[test]
     fn blocks_and_texts_are_those_of_the_whole() {
         let text = "id,a\nx1,1\nx2,2\n,3\n007,4\nx5,5\n";
         let mut table = Table::open(text.as_bytes(), None, true).unwrap();
-        let mut block = |most| table.read_block(&[vec![1]], &[0], Some((1, 4)), most).unwrap();
+        let mut block = |most| table.read_block(&[vec![1].into()], &[0], Some((1, 4)), most).unwrap();
         let first = block(2);
         assert_eq!(
             (&first.texts[0][..], &first.blocks[0].values[..]),
@@ -220,11 +250,11 @@ mod tests {
 
     #[test]
     fn text_and_uneven_lines_are_reported_with_their_line() {
-        let rows = Table::open("a\n1\nred\n".as_bytes(), None, true).unwrap().read(&[vec![0]], None).unwrap();
-        assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, column: 0, text: "red".into() }]);
+        let rows = Table::open("a\n1\nred\n".as_bytes(), None, true).unwrap().read(&[vec![0].into()], None).unwrap();
+        assert_eq!(rows.blocks[0].bad_cells, [BadCell { line: 3, text: "red".into(), ..BadCell::NONE }]);
         let uneven = Table::open("a,b\n1,2\n3\n".as_bytes(), None, true).unwrap().read(&[], None);
         let by_number =
-            Table::open("a\n1\nred\n".as_bytes(), None, false).unwrap().read(&[vec![0]], Some((1, 2))).unwrap();
+            Table::open("a\n1\nred\n".as_bytes(), None, false).unwrap().read(&[vec![0].into()], Some((1, 2))).unwrap();
         assert_eq!((by_number.lines, by_number.blocks[0].bad_cells[0].line), (vec![1], 1));
         assert_eq!(uneven.unwrap_err(), "line 3 has 1 cell, the header has 2");
         assert_eq!(Table::open(&b""[..], None, true).err().as_deref(), Some("it has no header line"));
@@ -234,8 +264,8 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(mut table) = Table::open(bytes.as_slice(), None, true) {
-                let _ = table.read_block(&[vec![0], vec![1, 0]], &[0, 7], Some((1, 5)), 2);
-                let _ = table.read(&[vec![0], vec![1, 0]], Some((1, 5)));
+                let _ = table.read_block(&[vec![0].into(), vec![1, 0].into()], &[0, 7], Some((1, 5)), 2);
+                let _ = table.read(&[vec![0].into(), vec![1, 0].into()], Some((1, 5)));
             }
         }
     }

@@ -177,7 +177,15 @@ impl<'a> Loading<'a> {
     /// Takes values of an array whose first row is the file's row `first`.
     pub(super) fn keep_rows(&mut self, spec: &FieldSpec, shape: Vec<usize>, first: usize, values: Numbers) {
         let places = Places::Rows { first, shape: shape.clone() };
-        self.keep(spec, shape, places, values);
+        self.keep_looked_up(spec, shape, places, values);
+    }
+
+    /// Takes values that an array holds; a field whose columns are of a kind has their numbers looked up.
+    fn keep_looked_up(&mut self, spec: &FieldSpec, shape: Vec<usize>, places: Places, values: Numbers) {
+        match self.locator.looked_up(spec, values, &|at| places.of(at)) {
+            Ok(values) => self.keep(spec, shape, places, values),
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
+        }
     }
 
     fn keep(&mut self, spec: &FieldSpec, shape: Vec<usize>, places: Places, values: Numbers) {
@@ -193,7 +201,7 @@ impl<'a> Loading<'a> {
     fn read_csv(&mut self, file: std::fs::File, fields: &[FieldSpec]) -> Result<(), Diagnostic> {
         let mut table = self.locator.table(file)?;
         let located = self.locator.columns(&table.header, fields, &mut self.diagnostics);
-        let groups: Vec<Vec<usize>> = located.iter().map(|field| field.columns.clone()).collect();
+        let groups: Vec<csv::Group> = located.iter().map(|field| self.locator.group(field)).collect();
         let rows = table
             .read(&groups, self.locator.source.rows)
             .map_err(|reason| self.locator.broken(NpyError::Broken(reason)))?;
@@ -208,18 +216,18 @@ impl<'a> Loading<'a> {
     pub(super) fn keep_cells(
         &mut self,
         fields: &[(&FieldSpec, &[usize])],
-        groups: &[Vec<usize>],
+        groups: &[csv::Group],
         header: &[String],
         rows: csv::Rows,
     ) {
         self.dataset.rows = rows.lines.len();
         let lines = Rc::new(rows.lines);
-        for (((spec, shape), columns), block) in fields.iter().zip(groups).zip(rows.blocks) {
+        for (((spec, shape), group), block) in fields.iter().zip(groups).zip(rows.blocks) {
             if block.bad_cell_count > 0 {
-                self.diagnostics.push(self.locator.bad_cells(spec, header, &block));
+                self.diagnostics.push(self.locator.bad_cells(spec, header, group, &block));
                 continue;
             }
-            let columns = columns.iter().map(|column| header[*column].clone()).collect();
+            let columns = group.columns.iter().map(|column| header[*column].clone()).collect();
             let is_of_lines = self.locator.is_of_lines();
             let places = Places::Cells { columns, lines: Rc::clone(&lines), is_of_lines };
             self.keep(spec, shape.to_vec(), places, Numbers::F64(block.values));

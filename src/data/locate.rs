@@ -323,15 +323,6 @@ impl Locator<'_> {
         located
     }
 
-    /// What is wrong with cells that are no numbers.
-    pub(super) fn bad_cells(&self, spec: &FieldSpec, header: &[String], block: &csv::Block) -> Diagnostic {
-        let place = |cell: &csv::BadCell| {
-            format!("`{}` at {}, column `{}`", cell.text, self.row_text(cell.line), header[cell.column])
-        };
-        let places: Vec<String> = block.bad_cells.iter().map(place).collect();
-        super::check::wrong_values(block.bad_cell_count, &places.join(", "), places.len(), spec, self.source)
-    }
-
     pub(super) fn file(&self) -> String {
         format!("`{}`", self.source.path.display())
     }
@@ -468,7 +459,8 @@ impl Locator<'_> {
     ) -> Result<(Vec<usize>, Vec<usize>), Diagnostic> {
         let own_name = ColumnSpec::One(spec.name.clone());
         let columns = self.source.columns.get(&spec.name).unwrap_or(&own_name);
-        if columns.count() > header.len() {
+        // Of a list each is looked for: one column may be told in several ways.
+        if matches!(columns, ColumnSpec::Range { .. }) && columns.count() > header.len() {
             let headline = format!("field `{}` names more columns than {} has", spec.name, self.file());
             return Err(self
                 .mistake(Some(spec), headline)

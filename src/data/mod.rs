@@ -12,6 +12,8 @@
 //! Rows are the first axis of every array and are numbered from 0, as in `rows: 0..100` of a run config.
 
 mod batch;
+#[cfg(feature = "files")]
+mod cells;
 mod check;
 #[cfg(feature = "files")]
 mod csv;
@@ -22,6 +24,8 @@ mod flaw;
 mod load;
 #[cfg(feature = "files")]
 mod locate;
+#[cfg(feature = "files")]
+mod looked_up;
 mod memory;
 #[cfg(feature = "files")]
 mod npy;
@@ -31,6 +35,8 @@ mod npz;
 pub mod params;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "files")]
+mod profile;
 #[cfg(feature = "files")]
 mod stream;
 #[cfg(feature = "files")]
@@ -54,12 +60,18 @@ pub(crate) use crate::diag::counted;
 pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
 #[cfg(feature = "files")]
+pub use cells::{CellForm, DateUnit, Fill, Kind, Unknown};
+#[cfg(feature = "files")]
+pub(crate) use cells::{is_missing_mark, read_cell};
+#[cfg(feature = "files")]
 pub use files::{Existing, check_output};
 pub use flaw::Flaw;
 pub(crate) use flaw::index_of;
 #[cfg(feature = "files")]
 pub use load::{Review, check_header, load, load_reviewed};
 pub use memory::{NamedArray, from_memory, whole_fields};
+#[cfg(feature = "files")]
+pub use profile::{Figures, Profile, Wanted, profile, profile_array};
 #[cfg(feature = "files")]
 pub use stream::{Block, Blocks, Kept, KeptKind, KeptValues};
 #[cfg(feature = "files")]
@@ -213,7 +225,7 @@ impl FieldSpec {
 }
 
 /// A data file and how to read it. The format follows from the name: see [`is_table`] and `docs/running.md`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataSource {
     pub path: PathBuf,
     /// What stands before every field's name in the keys of an `.npz` file.
@@ -222,6 +234,9 @@ pub struct DataSource {
     pub rows: Option<(usize, usize)>,
     /// Field name to the column (or `.npz` key) that holds it. A field that is not here has its own name there.
     pub columns: IndexMap<String, ColumnSpec>,
+    /// Field name to the forms by which its columns are read, in their order. A field that is not here has numbers.
+    #[cfg(feature = "files")]
+    pub forms: IndexMap<String, Vec<CellForm>>,
     /// Where the run config names the file, for diagnostics.
     pub span: Option<Span>,
     /// Whether `columns` come from the flag `--columns` and not from a run config, for diagnostics.

@@ -77,6 +77,8 @@ enum Body<'s> {
 struct TableBody<'s> {
     table: csv::Table<BufReader<File>>,
     fields: Vec<LocatedColumns<'s>>,
+    /// of each field
+    groups: Vec<csv::Group>,
     /// the kept columns
     texts: Vec<usize>,
 }
@@ -202,7 +204,8 @@ fn open_table<'s>(
         }
     }
     let kept = kinds_of(locator, &table.header, &texts)?;
-    Ok((Body::Table(Box::new(TableBody { table, fields, texts })), kept))
+    let groups = fields.iter().map(|field| locator.group(field)).collect();
+    Ok((Body::Table(Box::new(TableBody { table, fields, groups, texts })), kept))
 }
 
 /// Reads the kept columns once to know what they hold, since who writes them must say it before the first row.
@@ -251,16 +254,15 @@ impl TableBody<'_> {
         most: usize,
         kept: &[Kept],
     ) -> Result<Vec<KeptValues>, Diagnostic> {
-        let groups: Vec<Vec<usize>> = self.fields.iter().map(|field| field.columns.clone()).collect();
         let broken = |reason| locator.broken(NpyError::Broken(reason));
-        let mut rows = self.table.read_block(&groups, &self.texts, locator.source.rows, most).map_err(broken)?;
+        let mut rows = self.table.read_block(&self.groups, &self.texts, locator.source.rows, most).map_err(broken)?;
         if rows.lines.len() < most {
             locator.range(rows.total)?;
         }
         let texts = std::mem::take(&mut rows.texts);
         let fields: Vec<(&FieldSpec, &[usize])> =
             self.fields.iter().map(|field| (field.spec, field.shape.as_slice())).collect();
-        loading.keep_cells(&fields, &groups, &self.table.header, rows);
+        loading.keep_cells(&fields, &self.groups, &self.table.header, rows);
         // The file was read before to know the kinds: a cell that does not fit is one that changed since.
         let values = |(kept, cells): (&Kept, Vec<String>)| match kept.kind {
             KeptKind::Text => Ok(KeptValues::Text(cells)),

@@ -294,7 +294,13 @@ impl Lowering {
     }
 
     /// A state that begins as a value of the initial program.
-    fn state_from(&mut self, frame: &Frame, path: &Arc<str>, initial: TensorValue, at: Span) -> Lowered<TensorValue> {
+    pub(super) fn state_from(
+        &mut self,
+        frame: &Frame,
+        path: &Arc<str>,
+        initial: TensorValue,
+        at: Span,
+    ) -> Lowered<TensorValue> {
         let ty = self.graphs.ty(initial).clone();
         if let Some(state) = self.module.states.get(path) {
             if frame.reuse && state.ty == ty {

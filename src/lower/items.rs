@@ -1,5 +1,6 @@
 //! Items of a file.
 
+use super::encode::Encoded;
 use super::findings::Findings;
 use super::module::DataInfo;
 use super::scopes::UNUSED;
@@ -148,14 +149,37 @@ impl Lowering {
                     .with_help("only a `target` whose first axis is `batch` may be missing"),
             ));
         }
+        if let Some(encoding) = self.encodings.get(&*name.name).cloned() {
+            return self.encoded_data(file, kind, name, &tensor_ty, optional, &encoding);
+        }
         let node = self.emit().leaf(kind, &name.name, &tensor_ty, name.span);
-        let info = DataInfo { node: node.node, ty: tensor_ty, optional, span: name.span };
+        let ty = tensor_ty.clone();
+        let info = DataInfo { node: node.node, ty: tensor_ty, declared: ty, optional, fills: false, span: name.span };
         let value = if optional {
             let own = Frame { value_path: name.name.clone(), ..Frame::file() };
             self.emit().fill_leaf(&own, node, name.span)
         } else {
             node
         };
+        self.scopes.declare(&mut self.findings, file, name, Value::Tensor(value))?;
+        let fields = if kind == InputKind::Target { &mut self.module.targets } else { &mut self.module.inputs };
+        fields.insert(name.name.clone(), info);
+        Ok(())
+    }
+
+    /// An input or target of which data holds something else than the spec.
+    fn encoded_data(
+        &mut self,
+        file: &mut Frame,
+        kind: InputKind,
+        name: &Ident,
+        ty: &crate::ir::TensorType,
+        optional: bool,
+        encoding: &super::Encoding,
+    ) -> Lowered<()> {
+        let Encoded { raw, leaf, value } = self.encoded(kind, name, ty, optional, encoding)?;
+        let (fills, declared) = (encoding.fills(), ty.clone());
+        let info = DataInfo { node: leaf.node, ty: raw, declared, optional, fills, span: name.span };
         self.scopes.declare(&mut self.findings, file, name, Value::Tensor(value))?;
         let fields = if kind == InputKind::Target { &mut self.module.targets } else { &mut self.module.inputs };
         fields.insert(name.name.clone(), info);
@@ -216,7 +240,11 @@ impl Lowering {
     fn output_of(&mut self, own: &Frame, file: &mut Frame, name: &Ident, value: Value, span: Span) -> Lowered<()> {
         let tensor = self.emit().to_tensor(own, value, span)?;
         self.scopes.declare(&mut self.findings, file, name, Value::Tensor(tensor))?;
-        self.graphs.step.add_output(Role::Output, name.name.clone(), tensor.node);
+        let told = match self.decode.get(&*name.name).cloned() {
+            Some(target) => self.decoded(own, tensor, &target, span)?,
+            None => tensor,
+        };
+        self.graphs.step.add_output(Role::Output, name.name.clone(), told.node);
         Ok(())
     }
 

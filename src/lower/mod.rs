@@ -24,6 +24,7 @@ mod counterparts;
 mod elementwise;
 mod elsewhere;
 mod emit;
+mod encode;
 mod expr;
 mod findings;
 mod fold;
@@ -48,6 +49,7 @@ mod value;
 pub use builtins::{Builtin, TABLE as BUILTINS};
 pub use elsewhere::VALIDATION_PREFIX;
 pub(crate) use elsewhere::{Copies, copy_slice};
+pub use encode::{Coding, Encoding, Fitted};
 pub use library::{Library, STANDARD_LIBRARY, StandardFile};
 pub use module::{
     Better, Constraint, Contract, DataInfo, DerivativeInfo, Direction, DirectionInfo, Meaning, MeantAs, Module,
@@ -81,6 +83,10 @@ pub struct Options {
     pub frozen: Vec<Frozen>,
     /// What the training step reports of how its losses are combined.
     pub observe: Observe,
+    /// Inputs and targets, by name, of which data holds something that is still to be encoded.
+    pub encodings: IndexMap<String, Encoding>,
+    /// Outputs, by name, that are told in the units of a target.
+    pub decode: IndexMap<String, String>,
 }
 
 /// What a run asks to see of how losses are combined. What is not asked for has no node in any program.
@@ -189,6 +195,8 @@ pub fn lower(
 ) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let mut lowering = Lowering::new(library.names.clone(), options.overrides.clone(), directions.to_vec());
     lowering.training.frozen.clone_from(&options.frozen);
+    lowering.encodings.clone_from(&options.encodings);
+    lowering.decode.clone_from(&options.decode);
     for file in &library.files {
         lowering.findings.note_library_text(file.span.source);
         lowering.scopes.collect_definitions(&mut lowering.findings, file, Home::Library);
@@ -227,6 +235,10 @@ pub(crate) struct Lowering {
     training: Training,
     /// what comes of it, but for the graphs
     module: Module,
+    /// how fields are encoded, by name
+    encodings: IndexMap<String, Encoding>,
+    /// the targets in whose units outputs are told
+    decode: IndexMap<String, String>,
 }
 
 impl Lowering {
@@ -237,6 +249,8 @@ impl Lowering {
             graphs: Graphs::new(directions),
             training: Training::default(),
             module: Module::default(),
+            encodings: IndexMap::new(),
+            decode: IndexMap::new(),
         }
     }
 

@@ -64,7 +64,12 @@ pub struct Module {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataInfo {
     pub node: NodeId,
+    /// what data holds of it
     pub ty: TensorType,
+    /// what the spec declares: another type where a run encodes its columns
+    pub declared: TensorType,
+    /// whether the graph says what stands for values that are missing
+    pub fills: bool,
     pub optional: bool,
     pub span: Span,
 }

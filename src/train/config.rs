@@ -8,6 +8,7 @@
 //! `places`, a second reading of the same text.
 
 mod checkpoint;
+mod columns;
 mod fields;
 mod monitor;
 mod observe;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::checkpointing::Checkpointing;
+use super::columns::FieldColumns;
 use super::fit::{OnNan, Settings};
 use super::run::better_of;
 use super::start_from::StartSource;
@@ -133,6 +135,10 @@ pub struct RunConfig {
     pub test: Option<DataSource>,
     /// Every field that some `columns` maps, with its place.
     pub mapped_fields: IndexMap<String, Span>,
+    /// Fields whose columns are of a kind or are encoded: as the config says, and once they are fitted with all that was worked out.
+    pub encoded: IndexMap<String, FieldColumns>,
+    /// Outputs that are told in the terms of a target, by name: in its units, as the texts of its categories.
+    pub decode: IndexMap<String, (String, Span)>,
     /// At least 1.
     pub batch_size: u32,
     /// With none, the model is evaluated and saved as it begins.
@@ -227,6 +233,8 @@ impl RunConfig {
             validation: None,
             test: None,
             mapped_fields: IndexMap::new(),
+            encoded: IndexMap::new(),
+            decode: IndexMap::new(),
             batch_size: 1,
             epochs: 0,
             seed,

@@ -44,7 +44,7 @@ impl<T: Element> Evaluation<T> {
         let (graph, finals) = form.graphs(&saved.inputs, span)?;
         let mut fields = Fields::default();
         for input in &saved.inputs {
-            fields.add_input(&input.name, input.ty.clone());
+            fields.add_input(&input.name, input.ty.clone(), input.fills);
         }
         for target in &form.targets {
             fields.add_target(&target.name, target.ty.clone(), target.optional);

@@ -14,6 +14,8 @@ struct DataField {
     name: Arc<str>,
     ty: TensorType,
     optional: bool,
+    /// Whether the program says what stands for values that are missing.
+    fills: bool,
     span: Option<Span>,
 }
 
@@ -40,20 +42,20 @@ impl Fields {
         for (kind, infos) in [(InputKind::Input, &module.inputs), (InputKind::Target, &module.targets)] {
             for (name, info) in infos {
                 let (name, ty, span) = (name.clone(), info.ty.clone(), Some(info.span));
-                fields.0.push(DataField { kind, name, ty, optional: info.optional, span });
+                fields.0.push(DataField { kind, name, ty, optional: info.optional, fills: info.fills, span });
             }
         }
         fields
     }
 
     /// Adds an input that no spec declares.
-    pub fn add_input(&mut self, name: &str, ty: TensorType) {
-        self.0.push(DataField { kind: InputKind::Input, name: name.into(), ty, optional: false, span: None });
+    pub fn add_input(&mut self, name: &str, ty: TensorType, fills: bool) {
+        self.0.push(DataField { kind: InputKind::Input, name: name.into(), ty, optional: false, fills, span: None });
     }
 
     /// Adds a target that no spec declares.
     pub fn add_target(&mut self, name: &str, ty: TensorType, optional: bool) {
-        self.0.push(DataField { kind: InputKind::Target, name: name.into(), ty, optional, span: None });
+        self.0.push(DataField { kind: InputKind::Target, name: name.into(), ty, optional, fills: false, span: None });
     }
 
     /// Those that a program reads, or that alone bring a run-time size that it has.
@@ -107,7 +109,8 @@ impl Fields {
                 DType::Bool => FieldKind::Bool,
             };
             let shape = field.value_shape().iter().map(Dim::as_known).collect();
-            let (name, optional, span, whole) = (field.name.to_string(), field.optional, field.span, !field.has_rows());
+            let (name, span, whole) = (field.name.to_string(), field.span, !field.has_rows());
+            let optional = field.optional || field.fills;
             FieldSpec { name, shape, kind, optional, whole, largest: f64::MAX, span }
         };
         self.0.iter().map(spec).collect()

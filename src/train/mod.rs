@@ -17,6 +17,8 @@ pub mod checkpoint;
 #[cfg(feature = "files")]
 mod checkpointing;
 #[cfg(feature = "files")]
+pub mod columns;
+#[cfg(feature = "files")]
 mod condition;
 #[cfg(feature = "files")]
 pub mod config;

@@ -64,11 +64,11 @@ impl<T: Element> Predictor<T> {
         let graph = part.of(&saved.graph(span)?, &saved.values)?;
         let mut fields = Fields::default();
         for input in &saved.inputs {
-            fields.add_input(&input.name, input.ty.clone());
+            fields.add_input(&input.name, input.ty.clone(), input.fills);
         }
         for name in &part.from {
             if let Some(ty) = leaf_type(&graph, name).filter(|_| !fields.names().contains(&name.as_str())) {
-                fields.add_input(name, ty);
+                fields.add_input(name, ty, false);
             }
         }
         let fields = fields.read_by(&graph);

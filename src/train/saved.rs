@@ -5,7 +5,7 @@
 use super::config::Fed;
 use super::folder::{EVALUATION_FILE, PROGRAM_FILE, params_of};
 use super::outputs::Precision;
-use crate::data::{ColumnSpec, DataSource, is_table, names_in};
+use crate::data::{CellForm, ColumnSpec, DataSource, is_table, names_in};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::Clock;
 pub use crate::export::interface::{AcceptForm, ProductForm};
@@ -32,6 +32,9 @@ pub struct SavedProgram {
     /// Outputs of the program that are given only when they are asked for: values of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+    /// What the numbers of an output stand for, from 0.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, Vec<String>>,
     pub program: Document,
 }
 
@@ -82,6 +85,12 @@ pub struct InputForm {
     pub fed: Option<Fed>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// how the cells of each column are read, where they are more than numbers
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<CellForm>,
+    /// whether the program says what stands for values that are missing, NaN
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fills: bool,
     /// The whole numbers that it may hold, for who reads this file without the means to derive them from the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepts: Vec<AcceptForm>,
@@ -135,12 +144,16 @@ impl SavedProgram {
         let names = names_in(path)?;
         let is_table = is_table(path);
         let prefix = self.prefix.as_deref().filter(|_| !is_table).unwrap_or_default();
+        let mut forms = IndexMap::new();
         for form in self.inputs.iter().chain(targets).filter(|form| fields.contains(&form.name.as_str())) {
+            if !form.cells.is_empty() {
+                forms.insert(form.name.clone(), form.cells.clone());
+            }
             if !columns.contains_key(&form.name) {
                 columns.extend(form.columns_in(&names, prefix, is_table).map(|found| (form.name.clone(), found)));
             }
         }
-        Ok(DataSource { columns, by_flag: true, ..DataSource::new(path) })
+        Ok(DataSource { columns, forms, by_flag: true, ..DataSource::new(path) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod callers;
 mod cli;
+mod columns;
 mod data;
 mod divergence;
 mod examples;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_yaml::{Mapping, Value};
 
-use crate::data::{ColumnSpec, DataSource};
+use crate::data::DataSource;
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use crate::train::fit::OnNan;
 
+use super::columns::Columns;
 use super::places::Places;
 use super::{ConstValue, Fed, Override, Precision, RunConfig};
-
-type Columns = IndexMap<String, ColumnSpec>;
+use crate::train::columns::FieldColumns;
 
 const TOP_KEYS: &[&str] = &[
     "spec",
@@ -28,6 +28,7 @@ const TOP_KEYS: &[&str] = &[
     "frozen",
     "set",
     "feed",
+    "decode",
     "monitor",
     "checkpoint",
     "log_every",
@@ -44,6 +45,8 @@ pub(super) struct Reader {
     places: Places,
     root: Value,
     mapped_fields: IndexMap<String, Span>,
+    /// How fields are encoded, as `data: { columns }` says.
+    encoded: IndexMap<String, FieldColumns>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -98,7 +101,10 @@ impl Reader {
         }
         let places = Places::of(text);
         match serde_yaml::from_str(text) {
-            Ok(root) => Ok(Self { source, places, root, mapped_fields: IndexMap::new(), diagnostics: Vec::new() }),
+            Ok(root) => {
+                let (mapped_fields, encoded) = (IndexMap::new(), IndexMap::new());
+                Ok(Self { source, places, root, mapped_fields, encoded, diagnostics: Vec::new() })
+            }
             Err(error) => Err(malformed(text, source, &places, &error).into()),
         }
     }
@@ -136,6 +142,7 @@ impl Reader {
         let frozen = self.frozen(top);
         let set = self.overrides(top);
         let feed = self.feed(top);
+        let decode = self.decode(top);
         let monitor = self.monitor(top, validation.is_some());
         let checkpoint = self.checkpointing(top);
         let log_every = top.get("log_every").and_then(|value| self.whole(top, "log_every", value)).unwrap_or(LOG_EVERY);
@@ -158,6 +165,8 @@ impl Reader {
             validation,
             test,
             mapped_fields: self.mapped_fields,
+            encoded: self.encoded,
+            decode,
             batch_size,
             epochs,
             seed,
@@ -187,7 +196,12 @@ impl Reader {
     /// `trains` says whether there must be training data.
     fn data(&mut self, data: Section<'_>, trains: bool) -> [Option<DataSource>; 3] {
         self.known_keys(data, &["train", "validation", "test", "columns"]);
-        let shared = data.get("columns").map(|value| self.columns(data, value)).unwrap_or_default();
+        let Columns { names, encoded } =
+            data.get("columns").map(|value| self.columns(data, value, true)).unwrap_or_default();
+        let forms = encoded.iter().filter(|(_, columns)| columns.is_resolved());
+        let forms = forms.map(|(field, columns)| (field.clone(), columns.forms())).collect();
+        let shared = DataSource { columns: names, forms, ..DataSource::default() };
+        self.encoded = encoded;
         let value = if trains { self.required(data, "train") } else { data.get("train") };
         let train = value.and_then(|value| self.data_source(data, "train", value, &shared));
         let validation = data.get("validation").and_then(|value| self.data_source(data, "validation", value, &shared));
@@ -195,11 +209,17 @@ impl Reader {
         [train, validation, test]
     }
 
-    fn data_source(&mut self, parent: Section<'_>, key: &str, value: &Value, shared: &Columns) -> Option<DataSource> {
+    fn data_source(
+        &mut self,
+        parent: Section<'_>,
+        key: &str,
+        value: &Value,
+        shared: &DataSource,
+    ) -> Option<DataSource> {
         let path = parent.path_to(key);
         if let Some(file) = value.as_str() {
             let span = Some(self.value_span(&path));
-            return Some(DataSource { columns: shared.clone(), span, ..DataSource::new(file) });
+            return Some(DataSource { path: file.into(), span, ..shared.clone() });
         }
         let Some(map) = value.as_mapping() else {
             self.wrong_kind(&path, value, "a file name, or `{ file: …, rows: first..stop }`");
@@ -211,11 +231,11 @@ impl Reader {
         let prefix = section.get("prefix").and_then(|value| self.text(section, "prefix", value));
         let rows = section.get("rows").and_then(|value| self.rows(section, value));
         let columns = match section.get("columns") {
-            Some(value) => self.columns(section, value),
-            None => shared.clone(),
+            Some(value) => self.columns(section, value, false).names,
+            None => shared.columns.clone(),
         };
         let span = Some(self.value_span(&section.path_to("file")));
-        Some(DataSource { prefix, rows, columns, span, ..DataSource::new(file?) })
+        Some(DataSource { path: file?.into(), prefix, rows, columns, span, ..shared.clone() })
     }
 
     fn rows(&mut self, section: Section<'_>, value: &Value) -> Option<(usize, usize)> {
@@ -239,37 +259,9 @@ impl Reader {
         }
     }
 
-    fn columns(&mut self, parent: Section<'_>, value: &Value) -> Columns {
-        let path = parent.path_to("columns");
-        let mut columns = Columns::new();
-        let Some(map) = value.as_mapping() else {
-            self.wrong_kind(&path, value, "a mapping of fields to columns, `{ image: p0..p63 }`");
-            return columns;
-        };
-        for (key, value) in map {
-            let field = scalar_text(key).unwrap_or_default();
-            let item_path: Vec<&str> = path.iter().copied().chain([field.as_str()]).collect();
-            let spec = match value {
-                Value::Sequence(items) => {
-                    let names: Option<Vec<String>> = items.iter().map(scalar_text).collect();
-                    names.filter(|names| !names.is_empty()).map(ColumnSpec::List)
-                }
-                _ => scalar_text(value).as_deref().and_then(ColumnSpec::parse),
-            };
-            match spec {
-                Some(spec) => {
-                    let span = self.key_span(&item_path);
-                    self.mapped_fields.entry(field.clone()).or_insert(span);
-                    columns.insert(field, spec);
-                }
-                None => self.wrong_kind(
-                    &item_path,
-                    value,
-                    "a column's name, a list of names, or a range of numbered ones from the lower to the higher, `p0..p63`",
-                ),
-            }
-        }
-        columns
+    /// Notes that `columns` speaks of a field.
+    pub(super) fn note_mapped(&mut self, field: &str, span: Span) {
+        self.mapped_fields.entry(field.to_string()).or_insert(span);
     }
 
     fn overrides(&mut self, top: Section<'_>) -> IndexMap<String, Override> {
@@ -438,7 +430,7 @@ impl Reader {
         self.diagnostics.push(finding);
     }
 
-    fn key_span(&self, path: &[&str]) -> Span {
+    pub(super) fn key_span(&self, path: &[&str]) -> Span {
         let place = self.places.key(path);
         Span::new(self.source, place.start, place.end)
     }
@@ -501,6 +493,7 @@ fn example_of(key: &str) -> &'static str {
         "batch_size" => "`batch_size: 32`",
         "epochs" => "`epochs: 20`",
         "value" => "`value: validation/accuracy`",
+        "from" => "`from: COLUMN`",
         "run" => "`run: runs/first`",
         _ => "a value",
     }

@@ -85,7 +85,11 @@ fn a_config_that_is_written_reads_back_as_it_was() {
     let same = |path: &Path| path.to_path_buf();
     let monitored = "monitor: { value: validation/accuracy, better: higher, patience: 5, min_delta: 1e-3, keep: last }
 checkpoint: { every: 0.5 minutes, keep: 7, on_full: keep-training }\nlog_every: 0\nevaluate_every: 3\n";
-    for text in [MINIMAL.to_string(), FULL.to_string(), FULL.to_string() + monitored] {
+    let encoded = "spec: a.anb\ndata:\n  train: a.csv\n  columns:
+    x: [{ from: [a, p0..p3], scale: [log1p, robust], impute: [median, indicator], missing: [NA, -] }, plain, { from: t, kind: date, unit: [year, hour] }]
+    y: { from: y, kind: category, values: ['1', red, 'yes'], unknown: own-id, encode: ids, impute: { value: red } }
+decode: { guess: y }\nbatch_size: 1\nepochs: 1\n";
+    for text in [MINIMAL.to_string(), FULL.to_string(), FULL.to_string() + monitored, encoded.to_string()] {
         let config = parse(&text, SourceId::NOWHERE).unwrap();
         let written = config.to_yaml(&same);
         let again = parse(&written, SourceId::NOWHERE).unwrap_or_else(|found| panic!("{found:?}\n{written}"));

@@ -1,5 +1,7 @@
 //! A run config as text: every key, those left out with their defaults.
 
+mod columns;
+
 use super::{ConstValue, Override, Precision, RunConfig};
 use crate::data::params::ParamsSource;
 use crate::data::{ColumnSpec, DataSource};
@@ -25,6 +27,8 @@ impl RunConfig {
             validation,
             test,
             mapped_fields: _,
+            encoded,
+            decode,
             batch_size,
             epochs,
             seed,
@@ -50,6 +54,9 @@ impl RunConfig {
             if let Some(source) = source {
                 put(&mut data, part, data_source(source, name));
             }
+        }
+        if !encoded.is_empty() {
+            put(&mut data, "columns", columns::written(encoded));
         }
         let mut top = Mapping::new();
         put(&mut top, "spec", text_of(&name(spec)));
@@ -77,6 +84,13 @@ impl RunConfig {
             }
             put(&mut top, "feed", fed);
         }
+        if !decode.is_empty() {
+            let mut decoded = Mapping::new();
+            for (output, (target, _)) in decode {
+                put(&mut decoded, output, target.clone());
+            }
+            put(&mut top, "decode", decoded);
+        }
         if let Some(monitor) = monitor {
             put(&mut top, "monitor", monitor_form(monitor));
         }
@@ -95,7 +109,7 @@ impl RunConfig {
     }
 }
 
-fn put(map: &mut Mapping, key: &str, value: impl Into<Value>) {
+pub(super) fn put(map: &mut Mapping, key: &str, value: impl Into<Value>) {
     map.insert(Value::from(key), value.into());
 }
 
@@ -121,7 +135,7 @@ fn text_of(path: &Path) -> String {
 }
 
 fn data_source(source: &DataSource, name: NamePath<'_>) -> Mapping {
-    let DataSource { path, prefix, rows, columns, span: _, by_flag: _ } = source;
+    let DataSource { path, prefix, rows, columns, forms: _, span: _, by_flag: _ } = source;
     let mut map = Mapping::new();
     put(&mut map, "file", text_of(&name(path)));
     if let Some(prefix) = prefix {
@@ -140,7 +154,7 @@ fn data_source(source: &DataSource, name: NamePath<'_>) -> Mapping {
     map
 }
 
-fn column_spec(columns: &ColumnSpec) -> Value {
+pub(super) fn column_spec(columns: &ColumnSpec) -> Value {
     match columns {
         ColumnSpec::One(name) => Value::from(name.clone()),
         ColumnSpec::List(names) => Value::Sequence(names.iter().cloned().map(Value::from).collect()),
@@ -150,7 +164,7 @@ fn column_spec(columns: &ColumnSpec) -> Value {
     }
 }
 
-fn texts<'t>(texts: impl Iterator<Item = &'t String>) -> Value {
+pub(super) fn texts<'t>(texts: impl Iterator<Item = &'t String>) -> Value {
     Value::Sequence(texts.cloned().map(Value::from).collect())
 }
 

@@ -1,6 +1,6 @@
 //! The programs of a run as its folder saves them: prediction with the spec's named values, and evaluation.
 
-use crate::data::ColumnSpec;
+use crate::data::{ColumnSpec, Kind};
 use crate::export::program::Document;
 use crate::ir::Role;
 use crate::lower::DataInfo;
@@ -36,8 +36,23 @@ pub(in crate::train) fn saved_program(
         prefix: config.any_source().and_then(|source| source.prefix.clone()),
         inputs: field_forms(&module.inputs, &Ranges::of(&compiled.predict, []), config),
         values: values.map(str::to_string).collect(),
+        labels: labels(config),
         program: Document::of(&program),
     }
+}
+
+/// What the ids of outputs stand for that are told in the terms of a category.
+fn labels(config: &RunConfig) -> IndexMap<String, Vec<String>> {
+    let labels = |(output, (target, _)): (&String, &(String, _))| {
+        let forms = config.any_source()?.forms.get(target)?;
+        let labels = match (forms.first()?, forms.len()) {
+            (form, 1) if form.kind == Kind::Category => form.labels(),
+            (form, 1) if form.kind == Kind::Boolean => vec!["false".to_string(), "true".to_string()],
+            _ => return None,
+        };
+        Some((output.clone(), labels))
+    };
+    config.decode.iter().filter_map(labels).collect()
 }
 
 /// What `evaluate.json` says.
@@ -60,12 +75,15 @@ fn field_forms(fields: &IndexMap<Arc<str>, DataInfo>, ranges: &Ranges, config: &
         demands.map(AcceptForm::from).collect()
     };
     let columns = |name: &str| config.any_source().and_then(|source| source.columns.get(name));
+    let cells = |name: &str| config.any_source().and_then(|source| source.forms.get(name));
     let form = |(name, info): (&Arc<str>, &DataInfo)| InputForm {
         name: name.to_string(),
         ty: info.ty.clone(),
         optional: info.optional,
         fed: config.feed.get(&**name).cloned(),
         columns: columns(name).map(ColumnSpec::names).unwrap_or_default(),
+        cells: cells(name).cloned().unwrap_or_default(),
+        fills: info.fills,
         accepts: accepts(name),
     };
     fields.iter().map(form).collect()

@@ -23,6 +23,12 @@ impl SpecTexts {
         self
     }
 
+    /// Whether the file that is read by a path is there.
+    #[must_use]
+    pub fn has(&self, path: impl AsRef<Path>) -> bool {
+        self.0.iter().any(|(known, _)| known == path.as_ref())
+    }
+
     /// The spec's own text.
     pub fn spec(&self) -> &str {
         self.0.first().map_or("", |(_, text)| text)
