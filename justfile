@@ -16,3 +16,7 @@ nightly:
 # Memory and threads under the compiler's sanitizers.
 sanitize:
     tests/sanitize
+
+# The Python package: a wheel for tests, and its tests.
+python:
+    python/check

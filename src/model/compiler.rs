@@ -131,7 +131,6 @@ impl Compiler {
                 sources,
                 spec,
                 texts: texts.into(),
-                #[cfg(feature = "files")]
                 options: self.options.clone(),
             }),
             Err(findings) => Err(Error::new(findings, &sources)),
@@ -149,7 +148,6 @@ pub struct Model {
     pub(super) spec: SourceId,
     /// of the spec and of what it uses, by the paths that these were read by
     pub(super) texts: Arc<[(PathBuf, Arc<str>)]>,
-    #[cfg(feature = "files")]
     pub(super) options: Options,
 }
 
@@ -331,6 +329,11 @@ impl Model {
     #[must_use]
     pub fn spec(&self) -> &str {
         &self.sources.file(self.spec).text
+    }
+
+    /// The constants that were set.
+    pub fn settings(&self) -> impl ExactSizeIterator<Item = (&str, &Setting)> {
+        self.options.overrides.iter().map(|(name, setting)| (name.as_str(), setting))
     }
 
     /// The texts that it was compiled from, by the paths that they were read by: the spec's own, then those that it uses.

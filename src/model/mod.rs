@@ -23,7 +23,7 @@ pub use crate::train::{Better, Precision, Running};
 pub use compiler::{Compiler, Model, Signature};
 pub use data::Data;
 pub use error::{Error, Finding, Place};
-#[cfg(feature = "files")]
+#[cfg(feature = "cli")]
 pub(crate) use files::{read_text, read_used};
 pub use fit::{Best, Epoch, Fit, FitEvent, History, Monitor};
 pub use flow::{Flow, FlowCell};
