@@ -77,6 +77,16 @@ impl Simplified {
 }
 
 impl Compiled {
+    /// The training step with the outputs of the spec and its `let`s as outputs, each by its name.
+    pub fn train_with_values(&self) -> Graph {
+        let mut graph = self.module.graph.clone();
+        for (name, node) in &self.module.values {
+            graph.add_output(Role::Output, name.clone(), *node);
+        }
+        let at_training = accumulate(&resolve_training(&graph), &self.module.batch_metrics);
+        prune(&differentiate(&at_training.graph), |output| !matches!(output.role, Role::Gradient | Role::Term))
+    }
+
     /// A comment line for each `grad` of the spec: which way it is taken, and why.
     pub fn derivative_notes(&self) -> String {
         self.derivatives.iter().map(|derivative| format!("// {derivative}\n")).collect()

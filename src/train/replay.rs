@@ -13,6 +13,7 @@ use super::run::{RunData, new_trainer, watch_of};
 use super::trainer::{Reported, Trainer};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Mode};
+use crate::ir::Role;
 use crate::ops::{Element, Op, Tensor};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -144,22 +145,29 @@ impl<'r, T: Element> Replay<'r, T> {
     pub fn values(&mut self, names: &[String]) -> Result<Vec<NodeValue>, Diagnostics> {
         // Not simplified, so that every value of the spec is there by its name.
         let options = ExecutorOptions { mode: Mode::Reference, ..self.options.clone() };
-        let mut program = Program::<T>::new(self.plan.compiled.train.clone(), options);
+        let mut program = Program::<T>::new(self.plan.compiled.train_with_values(), options);
         let mut found: Vec<Option<NodeValue>> = vec![None; names.len()];
-        self.fitting.examine_next(&mut program, &mut |node, value| {
-            let name = &node.provenance.name;
-            let is_own = !matches!(node.op, Op::Constant(_));
-            // Of several nodes that a value is made by, the last is the value.
-            if let Some(at) = names.iter().position(|wanted| **wanted == **name).filter(|_| is_own) {
-                let (shape, values) = (value.shape().to_vec(), numbers(value));
-                found[at] = Some(NodeValue { name: name.to_string(), shape, values });
+        self.fitting.examine_next(&mut program, &mut |graph, id, value| {
+            let is_own = !matches!(graph.op(id), Op::Constant(_));
+            for (wanted, found) in names.iter().zip(&mut found) {
+                // What the spec names is one node; of several that an inner value is made by, the last is the value.
+                let is_it = match graph.output(Role::Output, wanted) {
+                    Some(node) => node == id,
+                    None => is_own && *graph.node(id).provenance.name == **wanted,
+                };
+                if is_it {
+                    let (name, shape) = (wanted.clone(), value.shape().to_vec());
+                    *found = Some(NodeValue { name, shape, values: numbers(value) });
+                }
             }
         })?;
         match found.iter().position(Option::is_none) {
             None => Ok(found.into_iter().flatten().collect()),
             Some(at) => {
-                let graph = &self.plan.compiled.train;
-                let known = graph.ids().map(|id| &*graph.node(id).provenance.name);
+                let graph = &self.plan.compiled.train_with_values();
+                let inner = graph.ids().map(|id| &*graph.node(id).provenance.name);
+                let outputs = graph.outputs.iter().filter(|output| output.role == Role::Output);
+                let known = inner.chain(outputs.map(|output| &*output.name));
                 Err(Diagnostic::error(Code::E0201, format!("no value of the training graph is named `{}`", names[at]))
                     .with_suggestion(&names[at], known)
                     .with_help("`anabranch compile SPEC --emit train` names them all")

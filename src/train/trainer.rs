@@ -21,9 +21,9 @@ use crate::data::params::ParamsSource;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Claim, Clock, Executor, ExecutorOptions, Footprint, Store, StoreError, StoreKind, Values};
-use crate::ir::{DimSizes, Graph, Role};
 #[cfg(feature = "files")]
-use crate::ir::{Node, NodeId};
+use crate::ir::NodeId;
+use crate::ir::{DimSizes, Graph, Role};
 use crate::lower::Owner;
 use crate::ops::Element;
 #[cfg(feature = "files")]
@@ -89,7 +89,7 @@ impl Weighted {
 
 /// Is shown a node and its value.
 #[cfg(feature = "files")]
-pub(super) type VisitNode<'v, T> = dyn FnMut(&Node, &Tensor<T>) + 'v;
+pub(super) type VisitNode<'v, T> = dyn FnMut(&Graph, NodeId, &Tensor<T>) + 'v;
 
 /// A model in training.
 #[derive(Debug)]
@@ -359,7 +359,7 @@ impl<T: Element> Trainer<T> {
         let beside = self.beside.rows(self.clock.step, rows.len())?;
         let executor: &Executor<T> = program.fed(&[(data, rows), beside], &self.sizes)?;
         let graph = executor.graph();
-        executor.examine(&self.store, self.clock, &mut |id, _, value| visit(graph.node(id), value));
+        executor.examine(&self.store, self.clock, &mut |id, _, value| visit(graph, id, value));
         Ok(())
     }
 

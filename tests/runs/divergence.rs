@@ -147,6 +147,10 @@ fn a_run_whose_every_step_is_left_out_ends() {
     let folder = project(&spec, &format!("{}on_nan: skip\n", CONFIG.replace("epochs: 2", "epochs: 20")));
     let message = run(folder.path(), &["run", "run.yaml"], 2);
     assert_eq!(message.matches("the step is left out").count(), 20, "{message}");
+    assert!(
+        message.contains("the 20 steps before it were left out") && !message.contains("or say `on_nan"),
+        "{message}"
+    );
     assert_eq!(record(folder.path(), "run")["steps"], 21);
 }
 

@@ -11,7 +11,8 @@ input x: f32[batch, 2]
 target y: f32[batch, 1]
 state n: f32 = 0
 update n = n + 1
-output guess = x |> dense(units=1) |> dropout(rate=0.2)
+let plain = x |> dense(units=1)
+output guess = plain |> dropout(rate=0.2)
 loss error = mean_squared_error(y, guess)
 let beside = f32(n >= 29) * 100
 loss odd = where(n < 39.5, beside, exp(n * 100)) * mean(x[:, 0] ** 2 / x[:, 0] ** 2)
@@ -93,6 +94,9 @@ fn any_value_of_a_step_can_be_seen() {
     let text = answers(folder, &["replay", "run", "--step", "30", "--print", "beside", "--print", "guess"]);
     assert!(text.contains("beside []") && text.contains("\n  100.00000\n"), "{text}");
     assert!(text.contains("guess [2, 1], "), "{text}");
+    // A value that a layer makes has the names of the layer's parts within it.
+    let made = answers(folder, &["replay", "run", "--step", "30", "--print", "plain", "--print", "plain.dense.kernel"]);
+    assert!(made.contains("plain [2, 1], ") && made.contains("plain.dense.kernel [2, 1], "), "{made}");
     let before = answers(folder, &["replay", "run", "--step", "29", "--print", "beside"]);
     assert!(before.contains("\n  0.00000\n"), "{before}");
     let message = refused(folder, &["replay", "run", "--step", "30", "--print", "besid"]);
@@ -108,8 +112,8 @@ fn the_first_step_of_a_change_is_found() {
     assert!(answers(folder, &["bisect", "run", "odd > 50"]).starts_with("first true in step 30: 100.00000\n"));
     assert!(answers(folder, &["bisect", "run", "nan(odd)"]).starts_with("first true in step 41: inf\n"));
     assert!(answers(folder, &["bisect", "run", "n >= 1"]).starts_with("first true in step 1: "));
-    assert_eq!(answers(folder, &["bisect", "run", "norm(guess.dense.kernel) > 1e6"]), "never true\n");
-    assert!(refused(folder, &["bisect", "run", "guess.dense.kernel > 1"]).contains("norm(guess.dense.kernel)"));
+    assert_eq!(answers(folder, &["bisect", "run", "norm(plain.dense.kernel) > 1e6"]), "never true\n");
+    assert!(refused(folder, &["bisect", "run", "plain.dense.kernel > 1"]).contains("norm(plain.dense.kernel)"));
     assert!(refused(folder, &["bisect", "run", "eror > 1"]).contains("did you mean `error`?"));
     assert!(refused(folder, &["bisect", "run", "error"]).contains("expected `NAME > NUMBER`"));
 }

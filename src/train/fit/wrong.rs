@@ -56,7 +56,17 @@ impl<T: Element> Fitting<'_, T> {
         let is_of_epoch = self.recent.model.n_epochs == self.trainer.n_epochs();
         let is_plain = self.settings.on_nan == OnNan::Stop && is_of_epoch && self.explains;
         let explained = if is_plain { self.find_again(finding.clone(), until)? } else { finding };
-        let finding = explained.with_help("take a smaller learning rate, `clip global_norm=1.0` in the `train` block, look for a logarithm or division by 0, or say `on_nan: skip` or `halve-lr` in the run config");
+        let mends = "take a smaller learning rate, `clip global_norm=1.0` in the `train` block, look for a logarithm or division by 0";
+        let finding = match self.settings.on_nan {
+            OnNan::Stop => {
+                explained.with_help(format!("{mends}, or say `on_nan: skip` or `halve-lr` in the run config"))
+            }
+            OnNan::Skip | OnNan::HalveLr => explained
+                .with_note(format!(
+                    "the {MOST_SKIPPED} steps before it were left out (`on_nan`): so many in a row end a run"
+                ))
+                .with_help(mends),
+        };
         self.end = Some(End::Diverged(finding, n_steps));
         Ok(())
     }
