@@ -74,8 +74,9 @@ impl<'g> Facts<'g> {
 /// For each optimizer and each rank of params the step of the smallest, in the order of paths.
 fn steps(module: &Module, graph: &Graph) -> Vec<Step> {
     let mut least: BTreeMap<_, (usize, Step)> = BTreeMap::new();
+    let ends = graph.outputs_by_name();
     for (path, param) in &module.params {
-        let Some(next) = graph.output(Role::Param, path) else { continue };
+        let Some(next) = ends.get(Role::Param, path) else { continue };
         let node = unclamped(graph, next);
         let span = graph.node(node).provenance.span;
         let is_free = param.constraint != Some(Constraint::Projection);

@@ -8,7 +8,7 @@
 use super::facts::Facts;
 use super::interval::{Interval, intervals};
 use super::points::{Domain, Formula, Point, Question, elements};
-use crate::ir::{Graph, NodeId, Role};
+use crate::ir::{Graph, NodeId, OutputsByName, Role};
 use crate::lower::Module;
 use crate::ops::Op;
 use std::collections::BTreeMap;
@@ -31,7 +31,8 @@ pub(super) struct Stepping<'m> {
     bounds: Vec<Interval>,
     domains: BTreeMap<NodeId, Domain>,
     gradients: Vec<NodeId>,
-    /// the bounds of first values
+    /// the first values, and their bounds
+    starts: OutputsByName<'m>,
     first: Vec<Interval>,
 }
 
@@ -44,7 +45,8 @@ impl<'m> Stepping<'m> {
         let mut domains: BTreeMap<NodeId, Domain> = BTreeMap::new();
         domains.extend(gradients.iter().map(|id| (*id, Domain::Number(Interval::ALL))));
         let bounds = vec![Interval::ALL; graph.len()];
-        Self { module, graph, bounds, domains, gradients, first: intervals(&module.init, &BTreeMap::new()) }
+        let first = intervals(&module.init, &BTreeMap::new());
+        Self { module, graph, bounds, domains, gradients, starts: module.init.outputs_by_name(), first }
     }
 
     /// The step of one param, `node` being its next value; `None` where it costs too much.
@@ -60,7 +62,7 @@ impl<'m> Stepping<'m> {
         // Clipping of all together reads those of other params.
         let is_own = |leaf: &usize| self.module.graph.operands(formula.leaves[*leaf].node)[1] == param;
         let own_gradients = gradients.iter().copied().filter(is_own).collect();
-        let begins = |role: Role, path: &str| self.module.init.output(role, path);
+        let begins = |role: Role, path: &str| self.starts.get(role, path);
         let own = begins(Role::Param, path);
         let mut starts = Vec::new();
         for (name, state) in &self.module.states {

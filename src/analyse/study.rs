@@ -395,12 +395,13 @@ fn whole_losses(module: &Module, graph: &Graph) -> Vec<NodeId> {
 /// The bounds of params and states: constraints, and for states and projected params what their updates keep.
 pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, Interval> {
     let first = intervals(&module.init, &BTreeMap::new());
-    let initial = |role: Role, name: &str| module.init.output(role, name).map_or(Interval::ALL, |id| first[id.index()]);
+    let (starts, ends) = (module.init.outputs_by_name(), graph.outputs_by_name());
+    let initial = |role: Role, name: &str| starts.get(role, name).map_or(Interval::ALL, |id| first[id.index()]);
     let mut known: BTreeMap<NodeId, Interval> = BTreeMap::new();
     // (leaf, its next value, bounds so far)
     let mut moving: Vec<(NodeId, NodeId)> = Vec::new();
     for (path, param) in &module.params {
-        match (param.constraint, graph.output(Role::Param, path)) {
+        match (param.constraint, ends.get(Role::Param, path)) {
             (Some(Constraint::Interval(low, high)), _) => {
                 known.insert(param.node, Interval::new(low, high));
             }

@@ -17,7 +17,7 @@ a value on one scale.
 
 Examples:
   anabranch compare runs/a runs/b
-  anabranch compare runs/digits-sweep/* --values validation/total
+  anabranch compare runs/digits-sweep --values validation/total
   anabranch compare runs/a runs/b --csv curves.csv";
 
 /// Characters of a curve.
@@ -30,7 +30,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(super) struct Arguments {
-    /// The folders of runs
+    /// The folders of runs; a folder of runs stands for all of them
     #[arg(value_name = "RUN_DIR", required = true, num_args = 1..)]
     runs: Vec<PathBuf>,
 
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     if let Some(path) = &arguments.csv {
         check_file(path, arguments.replace, &[])?;
     }
-    let runs = arguments.runs.iter().map(|path| Run::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let runs = Run::open_all(&arguments.runs)?;
     let mut known: Vec<&str> = Vec::new();
     for name in
         runs.iter().flat_map(|run| run.history.keys()).filter(|name| !["epoch", "step"].contains(&name.as_str()))

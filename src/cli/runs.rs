@@ -1,6 +1,7 @@
 //! `anabranch runs`, and what commands read of a run's folder.
 
 use super::progress::number;
+use super::sweep::TABLE_FILE;
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic};
 use crate::model::Table;
@@ -57,6 +58,23 @@ impl Run {
         let history = history(&path.join("history.csv")).unwrap_or_default();
         let config = config(&path.join("run.yaml")).unwrap_or_else(|| settings(&record));
         Ok(Self { path: path.to_path_buf(), record, config, history })
+    }
+
+    /// Reads the runs of some folders. A folder of runs, as a sweep's, stands for them all; a sweep's table, which `sweep/*` names as
+    /// well, is passed over.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Self>, Diagnostic> {
+        let mut found = Vec::new();
+        for path in paths.iter().filter(|path| !is_table(path)) {
+            let n_before = found.len();
+            find(path, DEEPEST, &mut found);
+            if found.len() == n_before {
+                found.push(path.clone());
+            }
+        }
+        found.iter().map(|path| Self::open(path)).collect()
     }
 
     /// The folder's name.
@@ -160,6 +178,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     let text = if runs.is_empty() { format!("no runs in {}\n", arguments.folder.display()) } else { table.to_text(2) };
     session.console.print(&text)?;
     Ok(())
+}
+
+/// Whether it is the table of the sweep whose folder it is in.
+fn is_table(path: &Path) -> bool {
+    path.is_file() && path.file_name().is_some_and(|name| name == TABLE_FILE)
 }
 
 /// The runs in a folder, in the order of their paths; links are not followed.

@@ -10,6 +10,7 @@ use crate::ops::Op;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -102,6 +103,16 @@ pub struct Output {
     pub node: NodeId,
 }
 
+/// The outputs of a graph by role and name.
+#[derive(Clone, Debug)]
+pub struct OutputsByName<'g>(FxHashMap<(Role, &'g str), NodeId>);
+
+impl OutputsByName<'_> {
+    pub fn get(&self, role: Role, name: &str) -> Option<NodeId> {
+        self.0.get(&(role, name)).copied()
+    }
+}
+
 /// The operands of a node, by slot. Few nodes have more than four, and analyses ask for those of every node many times.
 pub type Operands = SmallVec<[NodeId; 4]>;
 
@@ -144,6 +155,11 @@ impl Graph {
 
     pub fn ty(&self, id: NodeId) -> &TensorType {
         &self.node(id).ty
+    }
+
+    /// All outputs by role and name, for who looks up many. See [`Self::output`].
+    pub fn outputs_by_name(&self) -> OutputsByName<'_> {
+        OutputsByName(self.outputs.iter().map(|output| ((output.role, &*output.name), output.node)).collect())
     }
 
     /// The operands of a node, by slot.

@@ -18,7 +18,7 @@ pub use builder::Builder;
 pub use copy::Copier;
 pub use dim::{BATCH, Dim, DimSizes, MAX_EXTENT};
 pub use form::{GraphForm, NodeForm, OutputForm};
-pub use graph::{Graph, Node, NodeId, Operands, Output, Provenance, Role};
+pub use graph::{Graph, Node, NodeId, Operands, Output, OutputsByName, Provenance, Role};
 pub use print::{Names, print};
 pub use types::{DType, MISSING_INT, Shape, TensorType, element_count, show_shape};
 pub use verify::{verify, verify_body};

@@ -8,6 +8,7 @@ use super::{Lowered, Reported, Setting, builtins};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::syntax::ast::{self, DefinitionParameter, Ident};
 use indexmap::IndexMap;
+use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(crate) struct Scopes {
     /// where the spec defines each name
     later_items: IndexMap<Arc<str>, Span>,
     /// names that were looked up
-    named: BTreeSet<Arc<str>>,
+    named: FxHashSet<Arc<str>>,
     /// `--set NAME=VALUE`
     overrides: IndexMap<String, Setting>,
     /// names of `const`s
@@ -143,7 +144,9 @@ impl Scopes {
 
     /// Notes that something names this.
     pub(super) fn note_use(&mut self, name: &Arc<str>) {
-        self.named.insert(name.clone());
+        if !self.named.contains(name) {
+            self.named.insert(name.clone());
+        }
     }
 
     /// Whether something names this.

@@ -72,6 +72,18 @@ fn a_grid_of_runs_is_made_told_of_and_gone_on_with() {
     let [a, b] = ["runs/model-sweep/width=3,pull=0.9,seed=1", "byhand"]
         .map(|run| std::fs::read(project.path(run).join("params.safetensors")).unwrap());
     assert_eq!(a, b);
+    // The folder of a sweep stands for its runs, by its name and by all that is in it.
+    let compared = project.succeeds(&["compare", "runs/model-sweep"]);
+    assert!(compared.contains("width=3,pull=0.9,seed=1"), "{compared}");
+    let mut inside: Vec<String> = std::fs::read_dir(project.path("runs/model-sweep"))
+        .unwrap()
+        .map(|entry| format!("runs/model-sweep/{}", entry.unwrap().file_name().to_string_lossy()))
+        .collect();
+    inside.retain(|path| !path.ends_with("/.anabranch-sweep")); // as a shell does
+    inside.sort();
+    assert!(inside.iter().any(|path| path.ends_with("sweep.csv")));
+    let named: Vec<&str> = std::iter::once("compare").chain(inside.iter().map(String::as_str)).collect();
+    assert_eq!(project.succeeds(&named), compared);
     // What is finished is not made again, and what is missing is.
     std::fs::remove_dir_all(project.path("runs/model-sweep/width=2,pull=0.9,seed=0")).unwrap();
     let again = project.succeeds(&SWEEP);

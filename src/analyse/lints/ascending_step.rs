@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
     let graph = facts.graph;
     let first = crate::analyse::interval::intervals(&module.init, &BTreeMap::new());
-    let first_of = |name: &str| module.init.output(Role::State, name).map(|id| first[id.index()]);
+    let starts = module.init.outputs_by_name();
+    let first_of = |name: &str| starts.get(Role::State, name).map(|id| first[id.index()]);
     let states: Vec<(NodeId, Interval)> =
         module.states.iter().filter_map(|(path, state)| Some((state.node, first_of(path)?))).collect();
     let gradients: Vec<NodeId> =

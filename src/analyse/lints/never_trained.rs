@@ -14,9 +14,10 @@ pub(super) fn run<'a>(module: &Module, studies: &[Study], live: impl Fn() -> &'a
     let objectives = module.objectives.iter().map(|objective| objective.node);
     let reached: Vec<Vec<bool>> = objectives.map(|node| reach(&module.graph, node, &[], false)).collect();
     let live = live();
+    let ends = module.graph.outputs_by_name();
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, param) in &module.params {
-        let has_step = module.graph.output(Role::Param, path).is_some();
+        let has_step = ends.get(Role::Param, path).is_some();
         if (has_step && live.reaches(param.node)) || module.frozen.contains(path) {
             continue;
         }

@@ -26,7 +26,7 @@ use std::sync::Mutex;
 
 /// What says that a folder is a sweep's.
 const MARKER_FILE: &str = ".anabranch-sweep";
-const TABLE_FILE: &str = "sweep.csv";
+pub(super) const TABLE_FILE: &str = "sweep.csv";
 
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct SweepArguments {
