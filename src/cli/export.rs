@@ -4,14 +4,16 @@ use super::files::{ReplaceArgument, check_file};
 use super::spec::{SetArguments, compile_config, compile_texts, read_text};
 use super::{Outcome, Session};
 use crate::data::files::{cannot_write, write_whole};
-use crate::diag::{Code, Diagnostics, Span};
+use crate::data::safetensors_to;
+use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::exec::{Clock, StoreKind, Values};
 use crate::export::onnx::{Constant, Elements, Source, onnx};
 use crate::ir::{DType, Graph, TensorType};
 use crate::ops::{InputKind, Op};
 use crate::train::config::Precision;
 use crate::train::{
-    ArtefactOptions, Exported, Part, SavedProgram, config, load_data, overrides, replayed, write_artefact,
+    ArtefactOptions, Exported, Layout, Part, SavedProgram, config, load_data, overrides, replayed, weights,
+    write_artefact,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::io::Write as _;
@@ -27,8 +29,73 @@ pub(super) struct Arguments {
 enum Form {
     /// The prediction program of a run as an ONNX model
     Onnx(OnnxArguments),
+    /// The params and states of a run's prediction as a safetensors file, by the names and axes of a framework
+    Params(ParamsArguments),
     /// The programs of a run config as StableHLO, with params and data, for XLA
     Xla(XlaArguments),
+}
+
+const PARAMS_NOTES: &str = "\
+The file has what the run's prediction reads, and no states of the optimizer. Names are paths; docs/export.md says what each framework calls
+their last words, and how kernels are turned. `params: { file: …, layout: … }` in a run config reads such a file.
+
+Examples:
+  anabranch export params runs/digits -o digits.safetensors --layout pytorch
+  anabranch export params runs/digits -o digits.safetensors --layout keras";
+
+#[derive(Debug, Args)]
+#[command(after_help = PARAMS_NOTES)]
+struct ParamsArguments {
+    /// The folder that `anabranch run` wrote
+    #[arg(value_name = "RUN_DIR")]
+    folder: PathBuf,
+
+    /// Where to write the tensors, a .safetensors file
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    replace: ReplaceArgument,
+
+    /// Whose names and axes they have
+    #[arg(long, value_enum, default_value = "anabranch", value_name = "FRAMEWORK")]
+    layout: LayoutChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LayoutChoice {
+    /// as a run has them
+    Anabranch,
+    /// kernels by outputs, inputs, places
+    #[value(name = "pytorch")]
+    PyTorch,
+    /// paths with slashes
+    Keras,
+}
+
+fn export_params(arguments: &ParamsArguments, session: &mut Session) -> Outcome {
+    let ParamsArguments { folder, output, replace, layout } = arguments;
+    check_file(output, *replace, &SavedProgram::files(folder))?;
+    if output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+        return Err(Diagnostic::error(Code::E0605, format!("cannot write `{}`", output.display()))
+            .with_note("expected: a name that ends in `.safetensors`, by which it is read again")
+            .into());
+    }
+    let source = session.sources.add(folder.display().to_string(), "");
+    let span = Span::new(source, 0, 0);
+    let saved = SavedProgram::read(folder)?;
+    let layout = match layout {
+        LayoutChoice::Anabranch => Layout::Own,
+        LayoutChoice::PyTorch => Layout::PyTorch,
+        LayoutChoice::Keras => Layout::Keras,
+    };
+    let written = match saved.precision {
+        Precision::F32 => weights::<f32>(folder, &saved, layout, span)?,
+        Precision::F64 => weights::<f64>(folder, &saved, layout, span)?,
+    };
+    write_whole(output, replace.existing(), |out| safetensors_to(out, &written.refs(), &written.metadata))
+        .map_err(|error| cannot_write(output, error))?;
+    Ok(())
 }
 
 const ONNX_NOTES: &str = "\
@@ -65,6 +132,7 @@ struct OnnxArguments {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     match &arguments.form {
         Form::Onnx(arguments) => export_onnx(arguments, session),
+        Form::Params(arguments) => export_params(arguments, session),
         Form::Xla(arguments) => export_xla(arguments, session),
     }
 }

@@ -36,6 +36,8 @@ mod folder;
 mod hash;
 mod history;
 mod judge;
+#[cfg(feature = "files")]
+mod layout;
 mod monitor;
 mod outputs;
 #[cfg(feature = "files")]
@@ -61,6 +63,8 @@ mod statistics;
 mod sums;
 mod trainer;
 mod watch;
+#[cfg(feature = "files")]
+mod weights;
 
 pub use crate::passes::{Addends, parts_of_term};
 #[cfg(feature = "files")]
@@ -86,6 +90,8 @@ pub use folder::{
 pub(crate) use hash::hash_text;
 pub use history::{Columns, EpochRecord, History, PartRecord};
 pub use judge::{Best, Judgement};
+#[cfg(feature = "files")]
+pub use layout::Layout;
 pub use monitor::{Better, Monitor};
 pub use outputs::{Precision, to_numbers};
 #[cfg(feature = "files")]
@@ -102,7 +108,9 @@ pub use saved::{AcceptForm, ClockForm, EvaluationForm, InputForm, ProductForm, S
 pub use slice::Part;
 pub use start::Start;
 #[cfg(feature = "files")]
-pub use start_from::{Layout, StartSource};
+pub use start_from::StartSource;
 pub use state::{ModelState, Progress, RunState};
 pub use trainer::{LossWeight, Reported, Trainer, Weighted, weights_shown};
 pub use watch::WeightWatch;
+#[cfg(feature = "files")]
+pub use weights::weights;

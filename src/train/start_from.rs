@@ -8,6 +8,7 @@
 //! with that step and only when they are asked for.
 
 use super::folder::params_of;
+use super::layout::{Layout, turned, turned_shape};
 use super::start::Start;
 use crate::data::params::{self, NamedTensors, ParamsSource, Tensor};
 use crate::data::{Numbers, listed, shape_text};
@@ -19,18 +20,6 @@ use crate::ops::Element;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Whose names and axes a file has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// those of the program
-    #[default]
-    Own,
-    /// `weight` is `kernel`, `gamma` or `table`; kernels have the outputs as their first axis, then the inputs
-    PyTorch,
-    /// paths have slashes and end in `:0`; kernels are as the program has them
-    Keras,
-}
 
 /// What a run begins with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,7 +119,7 @@ impl StartSource {
     ) -> Goes<'s, T> {
         let Some((kind, name)) = naming.name(key) else { return Goes::Out("not under the prefix") };
         let of_kind = |entry: &&Entry<T>| kind.is_none_or(|kind| entry.kind() == kind);
-        let candidates = naming.candidates(&name);
+        let candidates = self.layout.candidates(&name);
         let mut entries =
             candidates.iter().flat_map(|name| store.entries().filter(move |entry| **entry.name() == **name));
         let Some(entry) = entries.find(of_kind) else {
@@ -157,8 +146,7 @@ impl StartSource {
         tensor: &Tensor,
         entry: &Entry<T>,
     ) -> Result<Values<T>, Diagnostic> {
-        let is_kernel = entry.name().rsplit('.').next().is_some_and(|leaf| leaf.ends_with("kernel"));
-        let turned = (self.layout == Layout::PyTorch && is_kernel).then(|| turned(tensor, entry.shape())).flatten();
+        let turned = self.layout.turns(entry.name()).then(|| turned(tensor, entry.shape())).flatten();
         let tensor = turned.as_ref().unwrap_or(tensor);
         if tensor.shape != entry.shape() {
             let finding = source
@@ -236,11 +224,7 @@ impl<'n> Naming<'n> {
         } else {
             (None, key.strip_prefix(self.source.file.prefix.as_deref().unwrap_or_default())?)
         };
-        let name = match self.source.layout {
-            Layout::Keras => name.trim_end_matches(":0").replace('/', "."),
-            Layout::Own | Layout::PyTorch => name.to_string(),
-        };
-        Some((kind, self.mapped(name)))
+        Some((kind, self.mapped(self.source.layout.path(name))))
     }
 
     /// What the map makes of a name: by the longest path that is it or above it.
@@ -253,27 +237,11 @@ impl<'n> Naming<'n> {
         }
     }
 
-    /// The names that a value may have in the program, by what the other framework calls it.
-    fn candidates(&self, name: &str) -> Vec<String> {
-        let (path, leaf) = name.rsplit_once('.').map_or(("", name), |(path, leaf)| (path, leaf));
-        let leaves: &[&str] = match (self.source.layout, leaf) {
-            (Layout::PyTorch, "weight") => &["kernel", "gamma", "table", "scale", "alpha"],
-            (Layout::PyTorch, "bias") => &["bias", "beta"],
-            (Layout::PyTorch, "running_mean") => &["moving_mean"],
-            (Layout::PyTorch, "running_var") => &["moving_variance"],
-            (Layout::Keras, "embeddings") => &["table"],
-            (Layout::Keras, "depthwise_kernel") => &["kernel"],
-            _ => &[],
-        };
-        let below = |leaf: &&str| if path.is_empty() { (*leaf).to_string() } else { format!("{path}.{leaf}") };
-        std::iter::once(name.to_string()).chain(leaves.iter().map(below)).collect()
-    }
-
     /// What the map names and the program does not have.
     fn unknown_names<T: Element>(&self, store: &Store<T>) -> Vec<Diagnostic> {
         let file = &self.source.file;
         let known = || store.entries().map(|entry| &**entry.name());
-        let is_known = |to: &str| self.candidates(to).iter().any(|to| known().any(|name| glob(to, name)));
+        let is_known = |to: &str| self.source.layout.candidates(to).iter().any(|to| known().any(|name| glob(to, name)));
         let unknown = file.names.iter().filter(|(_, to)| !is_known(to));
         unknown
             .map(|(from, to)| {
@@ -282,33 +250,5 @@ impl<'n> Naming<'n> {
                     .with_suggestion(to, known())
             })
             .collect()
-    }
-}
-
-/// The axes of a kernel of PyTorch, which are the outputs, the inputs and the places of a window, as the program has them: places,
-/// inputs, outputs. Of one channel each (depthwise), the outputs are taken apart. None where that does not fit.
-fn turned(tensor: &Tensor, wanted: &[usize]) -> Option<Tensor> {
-    let shape = turned_shape(&tensor.shape);
-    let n_elements = |shape: &[usize]| shape.iter().product::<usize>();
-    let rank = shape.len();
-    let is_depthwise =
-        rank > 2 && rank == wanted.len() && shape[rank - 2] == 1 && shape[..rank - 2] == wanted[..rank - 2];
-    let fits = shape == wanted || (is_depthwise && n_elements(&shape) == n_elements(wanted));
-    if !fits {
-        return None;
-    }
-    let turn = |values: &[f64]| {
-        let array = ndarray::ArrayView::from_shape(tensor.shape.clone(), values).ok()?;
-        let axes: Vec<usize> = (2..rank).chain([1, 0]).collect();
-        Some(array.permuted_axes(axes).iter().copied().collect::<Vec<f64>>())
-    };
-    let all: Vec<f64> = (0..tensor.values.len()).map(|at| tensor.values.get(at)).collect();
-    Some(Tensor { shape: wanted.to_vec(), values: Numbers::F64(turn(&all)?) })
-}
-
-fn turned_shape(shape: &[usize]) -> Vec<usize> {
-    match shape {
-        [outputs, inputs, places @ ..] => places.iter().copied().chain([*inputs, *outputs]).collect(),
-        _ => shape.to_vec(),
     }
 }

@@ -208,6 +208,61 @@ train {
     assert_eq!(tensors(&project, "second")["param/guess.dense.kernel"][5], 5.0);
 }
 
+/// Every layer with a kernel, a table or running values, in both precisions: what is written for a framework and read as its file is the
+/// same model.
+#[test]
+fn weights_go_out_and_come_back() {
+    let spec = "\
+input  x: f32[batch, 6, 6, 2]
+input  id: i32[batch]
+target y: f32[batch, 3]
+let maps = x |> conv2d(filters=4, kernel=3, padding=\"same\") |> batch_norm |> prelu
+let alone = maps |> depthwise_conv2d(kernel=3, multiplier=2) |> conv2d(filters=4, kernel=2, groups=2)
+let wide = alone |> conv2d_transpose(filters=3, kernel=3, stride=2) |> layer_norm
+let word = id |> embedding(vocabulary=5, size=3)
+output guess = (wide |> global_average_pool2d |> dense(units=3)) + word
+loss error = mean_squared_error(y, guess)
+train { minimize error  optimizer adam(lr=0.01) }
+";
+    let config =
+        "spec: model.anb\ndata: { train: data.npz, test: data.npz }\nbatch_size: 4\nepochs: 2\noutput: runs/first\n";
+    for precision in ["f32", "f64"] {
+        let config = format!("{config}precision: {precision}\n");
+        let project = Project::new(spec, &config);
+        let ids: Vec<f32> = (0..8).map(|at| (at % 5) as f32).collect();
+        let (x, y) = (ramp(8 * 72), ramp(24));
+        project.arrays("data.npz", &[("x", &[8, 6, 6, 2], &x), ("id", &[8], &ids), ("y", &[8, 3], &y)]);
+        project.succeeds(&["run", "run.yaml"]);
+        for (layout, key) in [("pytorch", "pytorch"), ("keras", "keras"), ("anabranch", "")] {
+            let file = format!("{layout}.safetensors");
+            project.succeeds(&["export", "params", "runs/first", "-o", &file, "--layout", layout]);
+            let key = if key.is_empty() { String::new() } else { format!(", layout: {key}") };
+            let config = config.replace("epochs: 2", "epochs: 0\nseed: 9").replace("runs/first", "runs/second");
+            project.write("second.yaml", &format!("{config}params: {{ file: {file}{key} }}\n"));
+            let text = project.succeeds(&["run", "second.yaml", "--replace"]);
+            assert!(!text.contains("left out") && !text.contains("new, as the spec says"), "{layout}: {text}");
+            assert_eq!(last(&project, "second", "test/error"), last(&project, "first", "test/error"), "{layout}");
+        }
+        let read = |name: &str| params::read(&ParamsSource::new(project.path(name))).unwrap().tensors;
+        let pytorch = read("pytorch.safetensors");
+        let shape = |name: &str| pytorch[name].shape.clone();
+        assert_eq!(shape("maps.conv2d.weight"), [4, 2, 3, 3]);
+        assert_eq!(shape("alone.depthwise_conv2d.weight"), [8, 1, 3, 3]);
+        assert_eq!(shape("alone.conv2d.weight"), [4, 4, 2, 2]);
+        assert_eq!(shape("wide.conv2d_transpose.weight"), [4, 3, 3, 3]);
+        assert_eq!(shape("guess.dense.weight"), [3, 3]);
+        assert_eq!(shape("word.embedding.weight"), [5, 3]);
+        assert!(pytorch.contains_key("maps.batch_norm.running_var") && pytorch.contains_key("wide.layer_norm.bias"));
+        assert!(read("keras.safetensors").contains_key("word/embedding/embeddings"));
+        assert!(read("anabranch.safetensors").contains_key("state/maps.batch_norm.moving_mean"));
+        assert!(!pytorch.keys().any(|name| name.contains("adam")));
+        assert_eq!(pytorch["guess.dense.weight"].values.type_name(), precision);
+        let message = project.fails(&["export", "params", "runs/first", "-o", "pytorch.safetensors"]);
+        assert!(message.contains("E0605"), "{message}");
+        assert!(project.fails(&["export", "params", "runs/first", "-o", "weights.npz"]).contains("E0605"));
+    }
+}
+
 #[test]
 fn frozen_params_stay_as_they_begin() {
     let project = project();

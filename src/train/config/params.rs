@@ -3,7 +3,8 @@
 use super::fields::{Reader, Section, scalar_text};
 use crate::data::params::ParamsSource;
 use crate::lower::Frozen;
-use crate::train::start_from::{Layout, StartSource};
+use crate::train::layout::Layout;
+use crate::train::start_from::StartSource;
 use indexmap::IndexMap;
 use serde_yaml::Value;
 

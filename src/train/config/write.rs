@@ -7,8 +7,9 @@ use crate::data::params::ParamsSource;
 use crate::data::{ColumnSpec, DataSource};
 use crate::train::checkpointing::Checkpointing;
 use crate::train::fit::OnNan;
+use crate::train::layout::Layout;
 use crate::train::monitor::{Better, Monitor};
-use crate::train::start_from::{Layout, StartSource};
+use crate::train::start_from::StartSource;
 use serde_yaml::{Mapping, Value};
 use std::path::{Path, PathBuf};
 
