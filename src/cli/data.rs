@@ -4,7 +4,7 @@ use crate::data::ColumnSpec;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Dim;
 use crate::train::InputForm;
-use crate::train::config::Fed;
+use crate::train::config::{Fed, rows_of};
 use clap::Args;
 
 /// How a data file is read.
@@ -69,9 +69,9 @@ fn columns(text: &str) -> Result<(String, ColumnSpec), String> {
 }
 
 fn rows(text: &str) -> Result<(usize, usize), String> {
-    let range = text.split_once("..").and_then(|(first, stop)| Some((first.parse().ok()?, stop.parse().ok()?)));
+    let range = rows_of(text);
     match range {
         Some((first, stop)) if first < stop => Ok((first, stop)),
-        _ => Err("expected FIRST..STOP with the first below the stop".into()),
+        _ => Err("expected FIRST..STOP with the first below the stop, or FIRST..".into()),
     }
 }

@@ -4,12 +4,13 @@ use super::data::ReadingArguments;
 use super::progress::value_or_dash;
 use super::run::ExecutionArguments;
 use super::{Outcome, Session};
-use crate::data::{Blocks, DataSource};
+use crate::data::{Blocks, DataSource, FieldSpec};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::ir::Role;
 use crate::model::Table;
 use crate::ops::Element;
 use crate::train::config::{self, Precision};
+use crate::train::split::make_split;
 use crate::train::{Evaluation, EvaluationForm, Reported, SavedProgram, replayed};
 use clap::{Args, ValueEnum};
 use indexmap::IndexMap;
@@ -73,10 +74,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
     arguments.reading.feed_into(&mut saved.inputs, &mut form.targets)?;
     let source = session.sources.add(arguments.folder.display().to_string(), "");
     let span = Span::new(source, 0, 0);
-    let own = if arguments.data.is_empty() { own_parts(arguments, session)? } else { Vec::new() };
     let evaluated = match saved.precision {
-        Precision::F32 => evaluate::<f32>(arguments, (&saved, &form), own, span)?,
-        Precision::F64 => evaluate::<f64>(arguments, (&saved, &form), own, span)?,
+        Precision::F32 => evaluate::<f32>(arguments, (&saved, &form), session, span)?,
+        Precision::F64 => evaluate::<f64>(arguments, (&saved, &form), session, span)?,
     };
     let text = match arguments.format {
         Format::Table => table(&evaluated),
@@ -88,7 +88,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
 }
 
 /// The parts of the data that the run had, as its config names them.
-fn own_parts(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String, DataSource)>, Diagnostics> {
+fn own_parts(
+    arguments: &Arguments,
+    specs: &[FieldSpec],
+    session: &mut Session,
+) -> Result<Vec<(String, DataSource)>, Diagnostics> {
     if arguments.reading.rows.is_some() || !arguments.reading.columns.is_empty() {
         return Err(Diagnostic::error(
             Code::E0602,
@@ -98,7 +102,8 @@ fn own_parts(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String
         .into());
     }
     let (path, _) = replayed(&arguments.folder)?;
-    let config = config::read(&path, &mut session.sources)?;
+    let mut config = config::read(&path, &mut session.sources)?;
+    make_split(&mut config, specs)?;
     let parts = [("train", config.train), ("validation", config.validation), ("test", config.test)];
     let parts: Vec<(String, DataSource)> =
         parts.into_iter().filter_map(|(part, source)| Some((part.to_string(), source?))).collect();
@@ -133,7 +138,7 @@ fn parts(arguments: &Arguments) -> Result<Vec<(String, PathBuf)>, Diagnostic> {
 fn evaluate<T: Element>(
     arguments: &Arguments,
     (saved, form): (&SavedProgram, &EvaluationForm),
-    own: Vec<(String, DataSource)>,
+    session: &mut Session,
     span: Span,
 ) -> Result<Vec<Evaluated>, Diagnostics> {
     let options = arguments.execution.options(0);
@@ -143,7 +148,7 @@ fn evaluate<T: Element>(
     let fields: Vec<String> = evaluation.inputs().into_iter().map(str::to_string).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let batch_size = arguments.reading.batch_size;
-    let mut sources = own;
+    let mut sources = if arguments.data.is_empty() { own_parts(arguments, &specs, session)? } else { Vec::new() };
     for (part, path) in parts(arguments)? {
         let columns = arguments.reading.columns.iter().cloned().collect();
         let mut source = saved.data_source(&path, &fields, &form.targets, columns)?;

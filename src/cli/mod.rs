@@ -11,6 +11,7 @@ mod compile;
 mod completions;
 mod console;
 mod data;
+mod describe;
 mod evaluate;
 mod explain;
 mod export;
@@ -72,6 +73,8 @@ enum Command {
     Compile(compile::Arguments),
     /// Train by a run config and write the run's folder
     Run(run::Arguments),
+    /// Say what the data of a run config hold, and what the spec makes of it
+    Data(describe::Arguments),
     /// Train a few hundred steps and say how the losses could be weighed better
     Suggest(suggest::Arguments),
     /// Predict by a run's folder, without the spec
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(arguments, &mut session),
         Command::Compile(arguments) => compile::run(arguments, &mut session),
         Command::Run(arguments) => run::run(arguments, &mut session),
+        Command::Data(arguments) => describe::run(arguments, &mut session),
         Command::Suggest(arguments) => suggest::run(arguments, &mut session),
         Command::Predict(arguments) => predict::run(arguments, &mut session),
         Command::Export(arguments) => export::run(arguments, &mut session),

@@ -8,11 +8,12 @@ use super::spec::{SetArguments, compile_config};
 use super::sweep::{self, SweepArguments};
 use super::tensorboard::EventFile;
 use super::{Outcome, Session, memory};
-use crate::diag::Diagnostics;
+use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ir::Role;
 use crate::ops::Element;
 use crate::train::config::{self, Fed, Precision, RunConfig};
+use crate::train::split::{Parting, Split};
 use crate::train::{
     Addends, DataChange, Earlier, Finished, History, Keeping, PartRecord, Plan, RunFolder, Status, Verified, load_data,
     overrides, parts_of_term, run_into, verify_resume, weights_shown,
@@ -97,6 +98,10 @@ pub(super) struct Arguments {
     /// Evaluate validation and test rows after every so many epochs, and after the last
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "resume")]
     evaluate_every: Option<u32>,
+
+    /// Train on all folds but this one, counted from 0, and test on it; without it a split into folds is a run for each
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    fold: Option<u32>,
 
     /// Write a first config for a spec: `anabranch run model.anb --write-config`. On a terminal this is asked
     #[arg(long)]
@@ -199,7 +204,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Outcome {
         }
         (None, Some(path)) => {
             let config = read_config(path, arguments, session)?;
-            if arguments.sweep.is_asked_for() {
+            let folds = config.split.as_ref().and_then(Split::all_folds);
+            if arguments.sweep.is_asked_for() || folds.is_some() {
                 return sweep::run(arguments, &config, session);
             }
             let earlier = if arguments.replace { Earlier::Replace } else { Earlier::Keep };
@@ -257,12 +263,35 @@ fn read_config(path: &Path, arguments: &Arguments, session: &mut Session) -> Res
     config.log_every = arguments.log_every.unwrap_or(config.log_every);
     config.evaluate_every = arguments.evaluate_every.unwrap_or(config.evaluate_every);
     config.feed.extend(arguments.feed.iter().cloned());
+    if let Some(fold) = arguments.fold {
+        take_fold(&mut config, fold)?;
+    }
     if let Some(output) = &arguments.output {
         config.output.clone_from(output);
         config.output_span = None;
     }
     config.set_all(arguments.set.options().overrides);
     Ok(config)
+}
+
+/// Makes a run that of one fold.
+fn take_fold(config: &mut RunConfig, wanted: u32) -> Result<(), Diagnostic> {
+    let span = config.spec_span;
+    match config.split.as_mut().map(|split| &mut split.parting) {
+        Some(Parting::Folds { count, fold }) if wanted < *count => {
+            *fold = Some(wanted);
+            Ok(())
+        }
+        parting => {
+            let folds = match parting {
+                Some(Parting::Folds { count, .. }) => format!("found: {count} folds, counted from 0"),
+                _ => "found: no folds in the config".to_string(),
+            };
+            let finding = Diagnostic::error(Code::E0602, format!("there is no fold {wanted}"))
+                .at(span, "in the run of this spec");
+            Err(finding.with_note(folds).with_help("folds are made by `data: { file: …, split: { folds: 5 } }`"))
+        }
+    }
 }
 
 /// The folder of a run that was left, and the config that it goes by.

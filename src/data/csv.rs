@@ -6,6 +6,7 @@
 //! once or in blocks of rows, and some of its columns as texts.
 
 use std::io::{self, Chain, Cursor, Read};
+use std::sync::Arc;
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, Trim};
 
@@ -91,6 +92,9 @@ pub(super) struct Table<R: Read> {
     row: usize,
     /// whether lines are said of rows, and not their numbers
     by_line: bool,
+    /// the rows that are taken, where they are picked, and how many of them lie behind
+    picked: Option<Arc<[u32]>>,
+    passed: usize,
     pub header: Vec<String>,
 }
 
@@ -113,7 +117,22 @@ impl<R: Read> Table<R> {
         if header.iter().all(String::is_empty) {
             return Err("it has no header line".into());
         }
-        Ok(Self { reader, row: 0, by_line, header })
+        Ok(Self { reader, row: 0, by_line, picked: None, passed: 0, header })
+    }
+
+    /// The table of some rows alone.
+    pub(super) fn with_picked(mut self, picked: Option<Arc<[u32]>>) -> Self {
+        self.picked = picked;
+        self
+    }
+
+    /// Whether the next row is taken, by its number.
+    fn is_picked(&mut self, row: usize) -> bool {
+        let Some(picked) = &self.picked else { return true };
+        while picked.get(self.passed).is_some_and(|next| (*next as usize) < row) {
+            self.passed += 1;
+        }
+        picked.get(self.passed).is_some_and(|next| *next as usize == row)
     }
 
     /// Reads the rows `start..stop` (all when `None`) of each group of column indices.
@@ -139,7 +158,7 @@ impl<R: Read> Table<R> {
             if row >= stop && most < usize::MAX {
                 break;
             }
-            if row < start || row >= stop {
+            if row < start || row >= stop || !self.is_picked(row) {
                 continue;
             }
             let line = match self.by_line {

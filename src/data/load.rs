@@ -74,18 +74,20 @@ fn rows_by_header(
     let (format, file, len) = locator.open()?;
     if format == Format::Csv {
         locator.columns(&locator.table(file)?.header, fields, found);
-        return Ok(locator.source.rows.map(|(first, stop)| stop - first));
+        let picked = locator.source.picked.as_ref().map(|picked| picked.len());
+        let range = locator.source.rows.filter(|(_, stop)| *stop != usize::MAX).map(|(first, stop)| stop - first);
+        return Ok(picked.or(range));
     }
     let lone = fields.first().map(|field| field.name.as_str());
     let mut file = ArrayFile::open(format, file, len, lone).map_err(|error| locator.broken(error))?;
     let (_, (first, stop)) = locator.arrays(&mut file, fields, found)?;
-    Ok(Some(stop - first))
+    Ok(Some(locator.picked(first, stop).map_or(stop - first, |picked| picked.len())))
 }
 
 /// Where the values of a field stand in the file.
 pub(super) enum Places {
-    /// in arrays, whose first row that is taken is this one
-    Rows { first: usize, shape: Vec<usize> },
+    /// in arrays, whose first row that is taken is this one, or of which these rows are taken
+    Rows { first: usize, picked: Option<Rc<[u32]>>, shape: Vec<usize> },
     /// in no file
     Fed,
     /// in a table, in these columns, a line for each row, which is said so
@@ -96,9 +98,11 @@ impl Places {
     fn of(&self, at: usize) -> String {
         match self {
             Self::Fed => format!("element {at} of what is fed"),
-            Self::Rows { first, shape } => {
+            Self::Rows { first, picked, shape } => {
                 let row_len = shape.iter().product::<usize>().max(1);
-                element_place(first + at / row_len, at % row_len, shape)
+                let picked = picked.as_ref().and_then(|picked| picked.get(at / row_len));
+                let row = picked.map_or(first + at / row_len, |row| *row as usize);
+                element_place(row, at % row_len, shape)
             }
             Self::Cells { columns, lines, is_of_lines } => {
                 let (row, column) = (at / columns.len().max(1), at % columns.len().max(1));
@@ -107,6 +111,20 @@ impl Places {
                 format!("{noun} {line}, column `{}`", columns.get(column).map_or("", String::as_str))
             }
         }
+    }
+}
+
+/// The rows that are picked, of values that begin with the file's row `first`.
+pub(super) fn picked_of(picked: &Option<Rc<[u32]>>, first: usize, row_len: usize, values: Numbers) -> Numbers {
+    fn gather<T: Copy>(picked: &[u32], first: usize, row_len: usize, values: &[T]) -> Vec<T> {
+        let rows = picked.iter().map(|row| (*row as usize - first) * row_len);
+        rows.flat_map(|start| values[start..start + row_len].iter().copied()).collect()
+    }
+    match (picked, values) {
+        (None, values) => values,
+        (Some(picked), Numbers::F32(values)) => Numbers::F32(gather(picked, first, row_len, &values)),
+        (Some(picked), Numbers::F64(values)) => Numbers::F64(gather(picked, first, row_len, &values)),
+        (Some(picked), Numbers::I32(values)) => Numbers::I32(gather(picked, first, row_len, &values)),
     }
 }
 
@@ -163,20 +181,32 @@ impl<'a> Loading<'a> {
 
     fn read_arrays(&mut self, mut file: ArrayFile, fields: &[FieldSpec]) -> Result<(), Diagnostic> {
         let (located, (start, stop)) = self.locator.arrays(&mut file, fields, &mut self.diagnostics)?;
-        self.dataset.rows = stop - start;
+        let picked = self.locator.picked(start, stop);
+        self.dataset.rows = picked.as_ref().map_or(stop - start, |picked| picked.len());
         for array in located {
             let rows = (!array.is_once).then_some((start, stop));
             match file.read(array.index, rows) {
-                Ok(values) => self.keep_rows(array.spec, array.shape, if array.is_once { 0 } else { start }, values),
+                Ok(values) if array.is_once => self.keep_rows(array.spec, array.shape, 0, None, values),
+                Ok(values) => {
+                    let values = picked_of(&picked, start, array.shape.iter().product(), values);
+                    self.keep_rows(array.spec, array.shape, start, picked.clone(), values);
+                }
                 Err(error) => self.diagnostics.push(self.locator.broken_array(array.spec, error)),
             }
         }
         Ok(())
     }
 
-    /// Takes values of an array whose first row is the file's row `first`.
-    pub(super) fn keep_rows(&mut self, spec: &FieldSpec, shape: Vec<usize>, first: usize, values: Numbers) {
-        let places = Places::Rows { first, shape: shape.clone() };
+    /// Takes values of an array whose first row is the file's row `first`, or of those of its rows that were picked.
+    pub(super) fn keep_rows(
+        &mut self,
+        spec: &FieldSpec,
+        shape: Vec<usize>,
+        first: usize,
+        picked: Option<Rc<[u32]>>,
+        values: Numbers,
+    ) {
+        let places = Places::Rows { first, picked, shape: shape.clone() };
         self.keep_looked_up(spec, shape, places, values);
     }
 

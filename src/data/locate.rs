@@ -221,7 +221,8 @@ impl Locator<'_> {
             _ => Some(b','),
         };
         let table = csv::Table::open(BufReader::new(file), delimiter, self.is_of_lines());
-        table.map_err(|reason| self.broken(NpyError::Broken(reason)))
+        let table = table.map_err(|reason| self.broken(NpyError::Broken(reason)))?;
+        Ok(table.with_picked(self.source.picked.clone()))
     }
 
     /// Whether the rows of a table stand on lines that its reader can look at; else they are counted from 0.
@@ -343,8 +344,11 @@ impl Locator<'_> {
     /// The rows to take of `total`, or a mistake when the range lies beyond them.
     pub(super) fn range(&self, total: usize) -> Result<(usize, usize), Diagnostic> {
         let (start, stop) = self.source.rows.unwrap_or((0, total));
+        let is_open = stop == usize::MAX;
+        let stop = if is_open { total } else { stop };
         if start > stop || stop > total {
-            let headline = format!("rows {start}..{stop} are not all in {}", self.file());
+            let said = if is_open { String::new() } else { stop.to_string() };
+            let headline = format!("rows {start}..{said} are not all in {}", self.file());
             return Err(self
                 .mistake(None, headline)
                 .with_note(format!("found: {}", counted(total, "row")))

@@ -4,11 +4,18 @@ use super::cells::{CellReader, Refused};
 use super::locate::{LocatedColumns, Locator};
 use super::{FieldSpec, Numbers, csv};
 use crate::diag::{Code, Diagnostic};
+use std::rc::Rc;
 
 /// How many wrong values a message names.
 const PLACES_NAMED: usize = 5;
 
 impl Locator<'_> {
+    /// The rows from `first` to before `stop` that are taken, where rows are picked.
+    pub(super) fn picked(&self, first: usize, stop: usize) -> Option<Rc<[u32]>> {
+        let picked = self.source.picked.as_ref()?;
+        Some(picked.iter().copied().filter(|row| (first..stop).contains(&(*row as usize))).collect())
+    }
+
     /// The columns of a field with the readers of their cells.
     pub(super) fn group(&self, field: &LocatedColumns<'_>) -> csv::Group {
         csv::Group { columns: field.columns.clone(), readers: self.readers(field.spec) }

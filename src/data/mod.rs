@@ -51,6 +51,7 @@ use std::fs::File;
 #[cfg(feature = "files")]
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -230,8 +231,10 @@ pub struct DataSource {
     pub path: PathBuf,
     /// What stands before every field's name in the keys of an `.npz` file.
     pub prefix: Option<String>,
-    /// The rows to take, first and one past the last; all when absent.
+    /// The rows to take, first and one past the last, which is the largest number there is where they go to the end; all when absent.
     pub rows: Option<(usize, usize)>,
+    /// Of those the rows that are taken, ascending; all when absent.
+    pub picked: Option<Arc<[u32]>>,
     /// Field name to the column (or `.npz` key) that holds it. A field that is not here has its own name there.
     pub columns: IndexMap<String, ColumnSpec>,
     /// Field name to the forms by which its columns are read, in their order. A field that is not here has numbers.

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::diag::{Diagnostic, Diagnostics};
 
-use super::load::{Loading, Review};
+use super::load::{Loading, Review, picked_of};
 use super::locate::{ArrayFile, Format, Located, LocatedColumns, Locator};
 use super::npy::{NpyError, RowValues, Stored};
 use super::{DataSource, Dataset, Field, FieldSpec, Numbers, csv};
@@ -89,6 +89,8 @@ struct ArraysBody<'s> {
     once: Vec<(Located<'s>, Numbers)>,
     kept: Vec<KeptArray>,
     rows: (usize, usize),
+    /// rows that were read, picked or not
+    read: usize,
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -149,6 +151,21 @@ impl<'s> Blocks<'s> {
         if self.is_done {
             return Ok(None);
         }
+        loop {
+            let block = self.read_block(review)?;
+            // No row of it may be picked.
+            match block {
+                Some(block) if block.data.rows == 0 && !self.is_done => {}
+                Some(block) if block.data.rows == 0 && self.given > 0 => return Ok(None),
+                block => {
+                    self.given += block.as_ref().map_or(0, |block| block.data.rows);
+                    return Ok(block);
+                }
+            }
+        }
+    }
+
+    fn read_block(&mut self, review: &mut Review<'_>) -> Result<Option<Block>, Diagnostics> {
         let locator = Locator { source: self.source };
         let mut loading = Loading::new(locator, self.fed);
         let kept = match &mut self.body {
@@ -158,15 +175,14 @@ impl<'s> Blocks<'s> {
                 kept
             }
             Body::Arrays(body) => {
-                let kept = body.next(&mut loading, locator, self.given, self.block, &self.kept)?;
-                self.is_done = self.given + loading.dataset.rows == body.rows.1 - body.rows.0;
+                let kept = body.next(&mut loading, locator, self.block, &self.kept)?;
+                self.is_done = body.read == body.rows.1 - body.rows.0;
                 kept
             }
         };
-        if loading.dataset.rows == 0 && loading.diagnostics.is_empty() && self.given > 0 {
+        if loading.dataset.rows == 0 && loading.diagnostics.is_empty() && self.given > 0 && self.is_done {
             return Ok(None);
         }
-        self.given += loading.dataset.rows;
         let (data, _) = loading.reviewed(review)?;
         Ok(Some(Block { data, kept }))
     }
@@ -326,7 +342,10 @@ fn open_arrays<'s>(
         indices.push(index);
     }
     if !found.is_empty() {
-        return Ok((Body::Arrays(ArraysBody { fields: Vec::new(), once: Vec::new(), kept: Vec::new(), rows }), kept));
+        return Ok((
+            Body::Arrays(ArraysBody { fields: Vec::new(), once: Vec::new(), kept: Vec::new(), rows, read: 0 }),
+            kept,
+        ));
     }
     let lone = fields.first().map(|field| field.name.as_str());
     let unpack = |index: usize| Unpacking::begin(locator, lone, index, rows, block);
@@ -343,7 +362,7 @@ fn open_arrays<'s>(
     let once = once.into_iter().map(read_once).collect::<Result<Vec<_>, _>>()?;
     let fields = located.into_iter().map(|field| unpack(field.index).map(|array| (field, array)));
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    Ok((Body::Arrays(ArraysBody { fields, once, kept: kept_arrays, rows }), kept))
+    Ok((Body::Arrays(ArraysBody { fields, once, kept: kept_arrays, rows, read: 0 }), kept))
 }
 
 impl ArraysBody<'_> {
@@ -351,22 +370,26 @@ impl ArraysBody<'_> {
         &mut self,
         loading: &mut Loading<'_>,
         locator: Locator<'_>,
-        given: usize,
         most: usize,
         kept: &[Kept],
     ) -> Result<Vec<KeptValues>, Diagnostic> {
-        let (start, stop) = self.rows;
-        loading.dataset.rows = (stop - start - given).min(most);
+        let (start, stop) = (self.rows.0 + self.read, self.rows.1);
+        let n_read = (stop - start).min(most);
+        self.read += n_read;
+        let picked = locator.picked(start, start + n_read);
+        loading.dataset.rows = picked.as_ref().map_or(n_read, |picked| picked.len());
         for (field, array) in &self.fields {
             match array.next() {
                 Ok(values) => {
-                    loading.keep_rows(field.spec, field.shape.clone(), start + given, values.unwrap_or(NO_VALUES));
+                    let row_len = field.shape.iter().product();
+                    let values = picked_of(&picked, start, row_len, values.unwrap_or(NO_VALUES));
+                    loading.keep_rows(field.spec, field.shape.clone(), start, picked.clone(), values);
                 }
                 Err(error) => loading.diagnostics.push(locator.broken_array(field.spec, error)),
             }
         }
         for (field, values) in &self.once {
-            loading.keep_rows(field.spec, field.shape.clone(), 0, values.clone());
+            loading.keep_rows(field.spec, field.shape.clone(), 0, None, values.clone());
         }
         let mut all = Vec::new();
         for (array, kept) in self.kept.iter().zip(kept) {
@@ -374,13 +397,16 @@ impl ArraysBody<'_> {
             let array = match array {
                 KeptArray::Numbers(array) => array,
                 KeptArray::Texts(array) => {
-                    let texts = array.next().map_err(|error| locator.broken_array(&spec, error))?;
-                    all.push(KeptValues::Text(texts.unwrap_or_default()));
+                    let texts = array.next().map_err(|error| locator.broken_array(&spec, error))?.unwrap_or_default();
+                    all.push(KeptValues::Text(match &picked {
+                        Some(picked) => picked.iter().map(|row| texts[*row as usize - start].clone()).collect(),
+                        None => texts,
+                    }));
                     continue;
                 }
             };
             let values = array.next().map_err(|error| locator.broken_array(&spec, error))?;
-            let values = values.unwrap_or(NO_VALUES);
+            let values = picked_of(&picked, start, 1, values.unwrap_or(NO_VALUES));
             let values: Vec<f64> = (0..values.len()).map(|at| values.get(at)).collect();
             if let (KeptKind::Int, Some(large)) = (kept.kind, values.iter().find(|value| value.abs() > LARGEST_EXACT)) {
                 let finding = locator.mistake(None, format!("`{}` holds numbers that are not kept exactly", kept.name));

@@ -14,6 +14,7 @@ mod monitor;
 mod observe;
 mod params;
 mod places;
+mod split;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use super::checkpointing::Checkpointing;
 use super::columns::FieldColumns;
 use super::fit::{OnNan, Settings};
 use super::run::better_of;
+use super::split::Split;
 use super::start_from::StartSource;
 use crate::data::{DataSource, Field, FieldSpec, NamedArray, Numbers, open_regular, whole_fields};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, SourceMap, Span};
@@ -31,6 +33,7 @@ use crate::lower::{Frozen, Observe, Setting};
 use crate::pipeline::Compiled;
 
 use fields::Reader;
+pub(crate) use fields::rows_of;
 
 pub use super::monitor::{Better, Monitor};
 pub use super::outputs::Precision;
@@ -133,6 +136,8 @@ pub struct RunConfig {
     pub train: Option<DataSource>,
     pub validation: Option<DataSource>,
     pub test: Option<DataSource>,
+    /// The one file whose rows the parts are, where they are split.
+    pub split: Option<Split>,
     /// Every field that some `columns` maps, with its place.
     pub mapped_fields: IndexMap<String, Span>,
     /// Fields whose columns are of a kind or are encoded: as the config says, and once they are fitted with all that was worked out.
@@ -232,6 +237,7 @@ impl RunConfig {
             train: None,
             validation: None,
             test: None,
+            split: None,
             mapped_fields: IndexMap::new(),
             encoded: IndexMap::new(),
             decode: IndexMap::new(),
@@ -290,7 +296,8 @@ impl RunConfig {
     /// Takes every relative path from `folder`.
     pub fn resolve(&mut self, folder: &Path) {
         let sources = [self.train.as_mut(), self.validation.as_mut(), self.test.as_mut()];
-        let data = sources.into_iter().flatten().map(|source| &mut source.path);
+        let split = self.split.as_mut().map(|split| &mut split.source);
+        let data = sources.into_iter().flatten().chain(split).map(|source| &mut source.path);
         let params = self.params.as_mut().map(|source| &mut source.file.path);
         for path in data.chain(params).chain([&mut self.spec, &mut self.output]) {
             *path = folder.join(&*path);

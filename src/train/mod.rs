@@ -54,6 +54,8 @@ mod run;
 mod saved;
 #[cfg(feature = "files")]
 mod slice;
+#[cfg(feature = "files")]
+pub mod split;
 mod start;
 #[cfg(feature = "files")]
 mod start_from;

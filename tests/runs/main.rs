@@ -22,6 +22,7 @@ mod ranges;
 mod reliability;
 mod replay;
 mod session;
+mod splits;
 mod stages;
 mod start;
 mod statistics;

@@ -13,6 +13,7 @@ use crate::data::Existing;
 use crate::data::files::cannot_write;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::train::config::RunConfig;
+use crate::train::split::Split;
 use crate::train::{RunRecord, Status, is_unfinished};
 use clap::Args;
 use grid::{Axis, Setting};
@@ -73,6 +74,8 @@ struct Member {
     name: String,
     setting: Setting,
     seed: u64,
+    /// the fold that it is tested on, where the rows are split into folds
+    fold: Option<u32>,
 }
 
 /// What a sweep is, as its folder says.
@@ -137,16 +140,19 @@ fn members(sweep: &SweepArguments, config: &RunConfig) -> Result<Vec<Member>, Di
     };
     let seeds = (0..sweep.seeds).map(|at| config.seed.wrapping_add(at));
     let seeds: Vec<u64> = seeds.collect();
+    let folds = config.split.as_ref().and_then(Split::all_folds);
+    let folds: Vec<Option<u32>> = folds.map_or_else(|| vec![None], |count| (0..count).map(Some).collect());
     let mut members: Vec<Member> = Vec::new();
     for setting in settings {
-        for seed in &seeds {
+        for (seed, fold) in seeds.iter().flat_map(|seed| folds.iter().map(move |fold| (seed, *fold))) {
             let parts = setting.iter().map(|(name, value)| format!("{name}={value}"));
             let parts = parts.chain((seeds.len() > 1 || setting.is_empty()).then(|| format!("seed={seed}")));
+            let parts = parts.chain(fold.map(|fold| format!("fold={fold}")));
             let name: String = parts.collect::<Vec<_>>().join(",").chars().map(plain).take(200).collect();
             if members.iter().any(|member| member.name == name) {
                 return Err(Diagnostic::error(Code::E0602, format!("two runs of the sweep would be named `{name}`")));
             }
-            members.push(Member { name, setting: setting.clone(), seed: *seed });
+            members.push(Member { name, setting: setting.clone(), seed: *seed, fold });
         }
     }
     Ok(members)
@@ -262,6 +268,9 @@ fn make(
     } else {
         command.args(&config.path).args(arguments.shared()).arg("--replace");
         command.arg("--seed").arg(member.seed.to_string()).arg("--output").arg(&folder);
+        if let Some(fold) = member.fold {
+            command.arg("--fold").arg(fold.to_string());
+        }
         for (name, value) in &member.setting {
             match name.as_str() {
                 "epochs" => command.arg("--epochs").arg(value),

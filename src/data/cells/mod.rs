@@ -80,6 +80,9 @@ pub struct CellForm {
     /// those of a category; an id is a place among them
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+    /// What is told of each id in its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     #[serde(skip_serializing_if = "is_default")]
     pub unknown: Unknown,
     /// what a missing value is written as, besides an empty cell
@@ -172,10 +175,14 @@ impl CellReader {
         }
         match &form.fill {
             Some(Fill::Value(value)) => self.value(value),
-            Some(Fill::OwnId) => Ok((form.n_ids() - 1) as f64),
+            Some(Fill::OwnId) => Ok(self.told(form.n_ids() - 1)),
             None if form.is_required => Err(Refusal::Missing),
             None => Ok(f64::NAN),
         }
+    }
+
+    fn told(&self, id: usize) -> f64 {
+        self.form.weights.get(id).copied().unwrap_or(if self.form.weights.is_empty() { id as f64 } else { 1.0 })
     }
 
     fn value(&self, cell: &str) -> Result<f64, Refusal> {
@@ -188,8 +195,8 @@ impl CellReader {
             Kind::Boolean => boolean_of(cell).ok_or(Refusal::NoBoolean),
             Kind::Date => date::read(cell, self.form.unit).ok_or(Refusal::NoDate),
             Kind::Category => match (self.ids.get(cell), self.form.unknown) {
-                (Some(id), _) => Ok(f64::from(*id)),
-                (None, Unknown::OwnId) => Ok(self.form.values.len() as f64),
+                (Some(id), _) => Ok(self.told(*id as usize)),
+                (None, Unknown::OwnId) => Ok(self.told(self.form.values.len())),
                 (None, Unknown::Error) => Err(Refusal::Unknown),
             },
         }

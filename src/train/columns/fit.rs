@@ -11,6 +11,7 @@ use crate::lower::Encoding;
 use crate::pipeline::Compiled;
 use crate::train::config::{Precision, RunConfig};
 use crate::train::fields::Fields;
+use crate::train::split::make_split;
 use indexmap::IndexMap;
 
 /// Rows that are looked at to see whether a column of which nothing is said holds texts.
@@ -35,6 +36,7 @@ pub struct Fit {
 /// for values that cannot be fitted to.
 pub fn fit_columns(compiled: &Compiled, config: &mut RunConfig) -> Result<Fit, Diagnostics> {
     let specs = Fields::of(&compiled.module).specs_within(config.precision.largest());
+    make_split(config, &specs)?;
     let specs: Vec<&FieldSpec> =
         specs.iter().filter(|spec| !spec.whole && !config.feed.contains_key(&spec.name)).collect();
     let mut fit = Fit::default();

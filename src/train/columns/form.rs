@@ -32,6 +32,8 @@ pub struct ColumnPart {
     /// Whether a further number says that the value was missing; of a category, an id of its own.
     pub indicator: bool,
     pub encode: Option<Encode>,
+    /// The weight of a row of each value, where that is told.
+    pub weights: Vec<f64>,
 }
 
 /// How numbers are scaled, by figures of the training rows.
@@ -72,10 +74,13 @@ impl Impute {
 pub enum Encode {
     OneHot,
     Ids,
+    /// The weight of a row by its value, such that all values weigh the same together.
+    Balanced,
 }
 
 impl Encode {
-    pub const NAMES: &'static [(&'static str, Self)] = &[("one-hot", Self::OneHot), ("ids", Self::Ids)];
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("one-hot", Self::OneHot), ("ids", Self::Ids), ("balanced", Self::Balanced)];
 }
 
 /// The name of a value in a table of names.
@@ -102,6 +107,7 @@ impl FieldColumns {
     pub fn is_resolved(&self) -> bool {
         self.parts.iter().all(|part| match part.kind {
             None => false,
+            _ if part.encode == Some(Encode::Balanced) && part.weights.is_empty() => false,
             Some(Kind::Category) => !part.values.is_empty() && !matches!(part.impute, Some(Impute::MostFrequent)),
             Some(_) => true,
         })
@@ -141,6 +147,7 @@ impl ColumnPart {
             kind,
             unit: if kind == Kind::Date { unit } else { DateUnit::default() },
             values: if is_category { self.values.clone() } else { Vec::new() },
+            weights: self.weights.clone(),
             unknown: self.unknown,
             missing: self.missing.clone(),
             fill,
@@ -154,5 +161,6 @@ impl ColumnPart {
             || self.scale != Scale::None
             || self.impute.is_some()
             || (self.kind == Some(Kind::Category) && self.values.is_empty())
+            || (self.encode == Some(Encode::Balanced) && self.weights.is_empty())
     }
 }

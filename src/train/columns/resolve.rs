@@ -184,6 +184,7 @@ impl Column<'_> {
                 .wrong(Code::E0602, format!("`{value}` is no category of column `{name}`"))
                 .with_note(format!("expected: one of {}", resolved.values.join(", "))));
         }
+        self.weigh(&mut resolved)?;
         let n_ids = resolved.form(DateUnit::default()).n_ids();
         let is_scalar = field.spec.shape.is_empty();
         let is_one_hot = match (resolved.encode, field.spec.kind) {
@@ -195,13 +196,37 @@ impl Column<'_> {
                     )
                     .with_help(format!("declare it as f32[batch, {n_ids}], or leave `encode` out for ids")));
             }
-            (_, FieldKind::Int | FieldKind::Bool) | (Some(Encode::Ids), _) => false,
+            (Some(Encode::Balanced), FieldKind::Int | FieldKind::Bool) => {
+                return Err(self.wrong(Code::E0602, format!("`{}` is not f32, as weights are", field.spec.name)));
+            }
+            (_, FieldKind::Int | FieldKind::Bool) | (Some(Encode::Ids | Encode::Balanced), _) => false,
+            (None, FieldKind::Float) if !resolved.weights.is_empty() => false,
             (Some(Encode::OneHot), FieldKind::Float) => true,
             (None, FieldKind::Float) if is_scalar && n_ids == 2 => false,
             (None, FieldKind::Float) => true,
         };
         let coding = if is_one_hot { Coding::OneHot(n_ids) } else { Coding::Number(Fitted::default()) };
         Ok((resolved, coding))
+    }
+
+    /// The weight of each value: the rows that are there, over the values and over the rows of the value.
+    fn weigh(&self, part: &mut ColumnPart) -> Result<(), Diagnostic> {
+        let n_values = part.values.len();
+        if part.encode == Some(Encode::Balanced) && part.weights.is_empty() {
+            let counts = self.profile.values.clone().unwrap_or_default();
+            let count = |value: &String| counts.get(value).copied().unwrap_or(0) as f64;
+            let all: f64 = part.values.iter().map(count).sum();
+            let n_seen = part.values.iter().filter(|value| count(value) > 0.0).count();
+            let weight = |count: f64| if count > 0.0 { all / (n_seen as f64 * count) } else { 1.0 };
+            part.weights = part.values.iter().map(|value| weight(count(value))).collect();
+        }
+        if !part.weights.is_empty() && part.weights.len() != n_values {
+            return Err(self
+                .wrong(Code::E0602, format!("column `{}` has not a weight for each of its values", self.name))
+                .with_note(format!("found: {} weights", part.weights.len()))
+                .with_note(format!("expected: {n_values}, for {}", part.values.join(", "))));
+        }
+        Ok(())
     }
 
     /// What numbers are scaled and filled by.

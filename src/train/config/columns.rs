@@ -7,7 +7,8 @@ use crate::train::columns::{ColumnPart, Encode, FieldColumns, Impute, Scale};
 use indexmap::IndexMap;
 use serde_yaml::Value;
 
-const PART_KEYS: &[&str] = &["from", "kind", "unit", "values", "unknown", "missing", "scale", "impute", "encode"];
+const PART_KEYS: &[&str] =
+    &["from", "kind", "unit", "values", "unknown", "missing", "scale", "impute", "encode", "weights"];
 
 /// What a field's columns may be written as.
 const EXPECTED: &str =
@@ -119,6 +120,7 @@ impl Reader {
             impute,
             indicator,
             encode,
+            weights: self.weights(section),
         })
     }
 
@@ -164,6 +166,22 @@ impl Reader {
                 Vec::new()
             }
         }
+    }
+
+    /// The weights of a category's values, in their order.
+    fn weights(&mut self, section: Section<'_>) -> Vec<f64> {
+        let Some(value) = section.get("weights") else { return Vec::new() };
+        let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+        let weights =
+            value.as_sequence().and_then(|items| items.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>());
+        weights.filter(|weights| weights.iter().all(is_weight)).unwrap_or_else(|| {
+            self.wrong_kind(
+                &section.path_to("weights"),
+                value,
+                "a list of numbers of at least 0, one for each of `values`",
+            );
+            Vec::new()
+        })
     }
 
     fn scale(&mut self, section: Section<'_>) -> (bool, Scale) {

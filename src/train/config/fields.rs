@@ -13,6 +13,7 @@ use super::columns::Columns;
 use super::places::Places;
 use super::{ConstValue, Fed, Override, Precision, RunConfig};
 use crate::train::columns::FieldColumns;
+use crate::train::split::{Parting, Split};
 
 const TOP_KEYS: &[&str] = &[
     "spec",
@@ -47,6 +48,8 @@ pub(super) struct Reader {
     mapped_fields: IndexMap<String, Span>,
     /// How fields are encoded, as `data: { columns }` says.
     encoded: IndexMap<String, FieldColumns>,
+    /// How the rows of one file are parted.
+    split: Option<Split>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -87,6 +90,17 @@ pub(super) fn fed(value: &Value, span: Option<Span>) -> Option<Fed> {
     }
 }
 
+/// `first..stop`, `first..` and `..stop`; what is left open goes to the end, or from the beginning.
+pub(crate) fn rows_of(text: &str) -> Option<(usize, usize)> {
+    let (first, stop) = text.split_once("..")?;
+    let number = |text: &str, open: usize| match text.trim() {
+        "" => Some(open),
+        text => text.parse::<usize>().ok(),
+    };
+    let is_range = !first.trim().is_empty() || !stop.trim().is_empty();
+    Some((number(first, 0)?, number(stop, usize::MAX)?)).filter(|_| is_range)
+}
+
 /// Opening brackets in a run config. The YAML crate takes time that grows with the square of their nesting, quoted or not, so
 /// the bound is on their number.
 const MOST_BRACKETS: usize = 5_000;
@@ -103,7 +117,7 @@ impl Reader {
         match serde_yaml::from_str(text) {
             Ok(root) => {
                 let (mapped_fields, encoded) = (IndexMap::new(), IndexMap::new());
-                Ok(Self { source, places, root, mapped_fields, encoded, diagnostics: Vec::new() })
+                Ok(Self { source, places, root, mapped_fields, encoded, split: None, diagnostics: Vec::new() })
             }
             Err(error) => Err(malformed(text, source, &places, &error).into()),
         }
@@ -127,13 +141,13 @@ impl Reader {
         let trains = top.get("epochs").and_then(Value::as_u64) != Some(0);
         let data = if trains { self.required(top, "data") } else { top.get("data") };
         let data = data.and_then(Value::as_mapping).map(|map| (map, ["data"]));
+        let seed = self.seed(top);
         let [train, validation, test] = match &data {
-            Some((map, path)) => self.data(Section { map, path }, trains),
+            Some((map, path)) => self.data(Section { map, path }, trains, seed),
             None => self.no_data(top),
         };
         let batch_size = self.required(top, "batch_size").and_then(|value| self.count(top, "batch_size", value));
         let epochs = self.required(top, "epochs").and_then(|value| self.whole(top, "epochs", value));
-        let seed = self.seed(top);
         let shuffle = self.flag(top, "shuffle", true);
         let drop_last = self.flag(top, "drop_last", false);
         let precision = self.precision(top);
@@ -164,6 +178,7 @@ impl Reader {
             train,
             validation,
             test,
+            split: self.split,
             mapped_fields: self.mapped_fields,
             encoded: self.encoded,
             decode,
@@ -194,14 +209,25 @@ impl Reader {
     }
 
     /// `trains` says whether there must be training data.
-    fn data(&mut self, data: Section<'_>, trains: bool) -> [Option<DataSource>; 3] {
-        self.known_keys(data, &["train", "validation", "test", "columns"]);
+    fn data(&mut self, data: Section<'_>, trains: bool, seed: u64) -> [Option<DataSource>; 3] {
+        let is_split = data.get("split").is_some();
+        let keys = ["train", "validation", "test", "columns", "file", "split", "rows", "prefix"];
+        self.known_keys(data, if is_split { &keys } else { &keys[..6] });
         let Columns { names, encoded } =
             data.get("columns").map(|value| self.columns(data, value, true)).unwrap_or_default();
         let forms = encoded.iter().filter(|(_, columns)| columns.is_resolved());
         let forms = forms.map(|(field, columns)| (field.clone(), columns.forms())).collect();
         let shared = DataSource { columns: names, forms, ..DataSource::default() };
         self.encoded = encoded;
+        if is_split {
+            self.split = self.split(data, &shared, seed);
+            let Some(split) = &self.split else { return [None, None, None] };
+            let source = |is_there: bool| is_there.then(|| split.source.clone());
+            return match split.parting {
+                Parting::Shares(shares) => shares.map(|share| source(share > 0.0)),
+                Parting::Folds { .. } => [source(true), None, source(true)],
+            };
+        }
         let value = if trains { self.required(data, "train") } else { data.get("train") };
         let train = value.and_then(|value| self.data_source(data, "train", value, &shared));
         let validation = data.get("validation").and_then(|value| self.data_source(data, "validation", value, &shared));
@@ -238,12 +264,9 @@ impl Reader {
         Some(DataSource { path: file?.into(), prefix, rows, columns, span, ..shared.clone() })
     }
 
-    fn rows(&mut self, section: Section<'_>, value: &Value) -> Option<(usize, usize)> {
+    pub(super) fn rows(&mut self, section: Section<'_>, value: &Value) -> Option<(usize, usize)> {
         let path = section.path_to("rows");
-        let parsed = value.as_str().and_then(|text| {
-            let (first, stop) = text.split_once("..")?;
-            Some((first.trim().parse::<usize>().ok()?, stop.trim().parse::<usize>().ok()?))
-        });
+        let parsed = value.as_str().and_then(rows_of);
         match parsed {
             Some((first, stop)) if first < stop => Some((first, stop)),
             Some((first, stop)) => {
@@ -253,7 +276,7 @@ impl Reader {
                 None
             }
             None => {
-                self.wrong_kind(&path, value, "a range of rows, first..stop, counted from 0");
+                self.wrong_kind(&path, value, "a range of rows, first..stop or first.., counted from 0");
                 None
             }
         }
@@ -364,7 +387,7 @@ impl Reader {
     }
 
     /// An int of at least 0.
-    fn whole(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
+    pub(super) fn whole(&mut self, section: Section<'_>, key: &str, value: &Value) -> Option<u32> {
         let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
         if count.is_none() {
             self.wrong_kind(&section.path_to(key), value, "an int of at least 0");

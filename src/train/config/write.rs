@@ -27,6 +27,7 @@ impl RunConfig {
             train,
             validation,
             test,
+            split,
             mapped_fields: _,
             encoded,
             decode,
@@ -49,15 +50,27 @@ impl RunConfig {
             on_nan,
             observe,
         } = self;
-        let mut data = Mapping::new();
+        let mut data = match split {
+            Some(split) => data_source(&split.source, name),
+            None => Mapping::new(),
+        };
+        if let Some(split) = split {
+            // The names stand below, for all parts.
+            put(&mut data, "split", super::split::written(split));
+        }
         for (part, source) in [("train", train.as_ref()), ("validation", validation.as_ref()), ("test", test.as_ref())]
         {
-            if let Some(source) = source {
+            if let Some(source) = source.filter(|_| split.is_none()) {
                 put(&mut data, part, data_source(source, name));
             }
         }
         if !encoded.is_empty() {
-            put(&mut data, "columns", columns::written(encoded));
+            let mut mapped = match data.remove("columns") {
+                Some(Value::Mapping(names)) => names,
+                _ => Mapping::new(),
+            };
+            mapped.extend(columns::written(encoded));
+            put(&mut data, "columns", mapped);
         }
         let mut top = Mapping::new();
         put(&mut top, "spec", text_of(&name(spec)));
@@ -136,13 +149,14 @@ fn text_of(path: &Path) -> String {
 }
 
 fn data_source(source: &DataSource, name: NamePath<'_>) -> Mapping {
-    let DataSource { path, prefix, rows, columns, forms: _, span: _, by_flag: _ } = source;
+    let DataSource { path, prefix, rows, picked: _, columns, forms: _, span: _, by_flag: _ } = source;
     let mut map = Mapping::new();
     put(&mut map, "file", text_of(&name(path)));
     if let Some(prefix) = prefix {
         put(&mut map, "prefix", prefix.clone());
     }
     if let Some((first, stop)) = rows {
+        let stop = if *stop == usize::MAX { String::new() } else { stop.to_string() };
         put(&mut map, "rows", format!("{first}..{stop}"));
     }
     if !columns.is_empty() {

@@ -16,7 +16,8 @@ pub(super) fn written(fields: &IndexMap<String, FieldColumns>) -> Mapping {
 
 fn part_form(part: &ColumnPart) -> Mapping {
     // Taken apart so that a key that is added cannot be forgotten here.
-    let ColumnPart { from, kind, units, values, unknown, missing, scale, log1p, impute, indicator, encode } = part;
+    let ColumnPart { from, kind, units, values, unknown, missing, scale, log1p, impute, indicator, encode, weights } =
+        part;
     let mut map = Mapping::new();
     put(
         &mut map,
@@ -47,6 +48,9 @@ fn part_form(part: &ColumnPart) -> Mapping {
         if !list.is_empty() {
             put(&mut map, key, Value::Sequence(list));
         }
+    }
+    if !weights.is_empty() {
+        put(&mut map, "weights", Value::Sequence(weights.iter().map(|weight| Value::from(*weight)).collect()));
     }
     for (key, list) in [("values", values), ("missing", missing)] {
         if !list.is_empty() {
