@@ -24,7 +24,8 @@ Callback = Callable[[int, dict[str, float]], "bool | None"]
 def load(folder: str | PathLike[str], *, threads: int = 0) -> Trainer:
     """Goes on from the folder of a run, which `anabranch run` or `Trainer.save` wrote.
 
-    The spec, its constants, the precision, the seed, params, states and history are those of the run. Its data is not read.
+    The spec, its constants, the precision, the seed, params, states and history are those of the run. Its data is read only where the run
+    encodes columns of it; inputs are then what the table holds, the texts of a category as their numbers.
 
     >>> import anabranch, tempfile
     >>> trainer = anabranch.compile("input x: f32[batch, 1]\\noutput y = x |> dense(units=1)").trainer(seed=3)

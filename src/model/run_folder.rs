@@ -6,6 +6,7 @@ use super::files;
 use super::session::{Engine, Past, Session, SessionOptions, Typed, either};
 use crate::diag::{Diagnostics, SourceMap};
 use crate::lower::Options;
+use crate::train::columns::{Fit, fit_columns};
 use crate::train::config::{self, RunConfig};
 use crate::train::{Earlier, Ending, Plan, SavedProgram, Settings, SpecTexts};
 use crate::train::{history_of, overrides, replayed, save_trained};
@@ -31,6 +32,27 @@ impl Model {
     }
 }
 
+/// The config of a run's folder and its spec, compiled for what was fitted to the columns of its data.
+fn compiled(folder: &Path, fitted: Option<Fit>) -> Result<(RunConfig, Model), Error> {
+    let mut sources = SourceMap::default();
+    let read = replayed(folder).map_err(Diagnostics::from);
+    let read = read.and_then(|(path, _)| {
+        let config = config::read(&path, &mut sources)?;
+        let spec = files::read_text(&mut sources, &config.spec, Some(config.spec_span))?;
+        Ok((config, spec))
+    });
+    let (config, spec) = match read {
+        Ok(read) => read,
+        Err(findings) => return Err(Error::new(findings, &Arc::new(sources))),
+    };
+    let mut options = overrides(&config, Options::default());
+    if let Some(Fit { encodings, decode, .. }) = fitted {
+        (options.encodings, options.decode) = (encodings, decode);
+    }
+    let model = Compiler::of(options).finish(sources, (spec, &config.spec), &files::read_used)?;
+    Ok((config, model))
+}
+
 impl Session {
     /// Writes the folder of a run, as `anabranch run` does: the spec, the programs, the history, params and states. `predict`,
     /// `evaluate`, `export` and all else that reads such a folder does so, and `run --resume` goes on from it once its config says
@@ -49,25 +71,19 @@ impl Session {
     }
 
     /// Goes on from the folder of a run, which `anabranch run` or [`Session::save_run`] wrote: with its spec, constants, precision
-    /// and seed, its params and states, and its history. Its data is not read.
+    /// and seed, its params and states, and its history. Its data is read only where the run encodes columns of it, to know how wide
+    /// they are; the figures are those of the run.
     ///
     /// # Errors
-    /// E0601, E0602, E0606 and E0608 when the folder is none or broken; what is wrong with its spec; E0701 and E0702.
+    /// E0601, E0602, E0606 and E0608 when the folder is none or broken; what is wrong with its spec; E0701 and E0702. Where columns are
+    /// encoded, also those of fitting to them.
     pub fn open_run(folder: impl AsRef<Path>, engine: Engine, threads: usize) -> Result<Self, Error> {
         let folder = folder.as_ref();
-        let mut sources = SourceMap::default();
-        let read = replayed(folder).map_err(Diagnostics::from);
-        let read = read.and_then(|(path, _)| {
-            let config = config::read(&path, &mut sources)?;
-            let spec = files::read_text(&mut sources, &config.spec, Some(config.spec_span))?;
-            Ok((config, spec))
-        });
-        let (config, spec) = match read {
-            Ok(read) => read,
-            Err(findings) => return Err(Error::new(findings, &Arc::new(sources))),
-        };
-        let compiler = Compiler::of(overrides(&config, Options::default()));
-        let model = compiler.finish(sources, (spec, &config.spec), &files::read_used)?;
+        let (mut config, mut model) = compiled(folder, None)?;
+        let fitted = fit_columns(&model.compiled, &mut config).map_err(|findings| model.error(findings))?;
+        if !fitted.encodings.is_empty() {
+            model = compiled(folder, Some(fitted))?.1;
+        }
         let options = SessionOptions { precision: config.precision, seed: config.seed, threads, engine };
         let mut session = Self::new(&model, &options)?;
         let [_, params] = SavedProgram::files(folder);

@@ -222,6 +222,36 @@ fn a_session_is_written_as_a_run() {
     assert_eq!(again.history().epochs, opened.history().epochs);
 }
 
+/// A run that scales, fills and numbers its columns is gone on with: what the session reads is what the table holds.
+#[test]
+fn a_run_of_encoded_columns_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let table: String =
+        (0..12).map(|row| format!("{},{},{}\n", 1000 + 7 * row, ["ash", "fir", "yew"][row % 3], row * row)).collect();
+    std::fs::write(path("data.csv"), format!("mass,tree,y\n{table}")).unwrap();
+    let spec = "input x: f32[batch, 4]\ntarget y: f32[batch]\nlet wide = x |> dense(units=1)\n\
+                output guess = reshape(wide, [batch])\nloss error = mean_squared_error(y, guess)\n\
+                train { minimize error  optimizer sgd(lr=0.1) }\n";
+    std::fs::write(path("model.anb"), spec).unwrap();
+    let columns = "columns: { x: [{ from: mass, scale: standard }, { from: tree, kind: category }], y: { from: y, scale: standard } }";
+    let config =
+        format!("spec: model.anb\ndata: {{ train: data.csv, {columns} }}\nbatch_size: 4\nepochs: 3\noutput: run\n");
+    std::fs::write(path("run.yaml"), config).unwrap();
+    let command = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_anabranch")).args(arguments).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    command(&["run", "run.yaml"]);
+    command(&["predict", "run", "--data", "data.csv", "-o", "predictions.csv"]);
+    let predicted = std::fs::read_to_string(path("predictions.csv")).unwrap();
+    let predicted: Vec<f32> = predicted.lines().skip(1).map(|cell| cell.parse().unwrap()).collect();
+    let mut session = Session::open_run(path("run"), Engine::Planned, 0).unwrap();
+    let x = Array2::from_shape_fn((12, 2), |(row, column)| [(1000 + 7 * row) as f32, (row % 3) as f32][column]);
+    assert_eq!(session.predict(&Data::new().with("x", x)).unwrap()["guess"].to_vec::<f32>(), predicted);
+}
+
 /// Against differences of the loss, in f64.
 #[test]
 fn gradients_are_those_of_what_is_minimised() {
