@@ -6,8 +6,9 @@
 
 use super::program::Program;
 use super::ranges::Ranges;
+use super::reported::{Places, Reported, replace, reported};
 use super::sums::Sums;
-use super::trainer::{Reported, Weighted, for_each_batch, read_reported, replace, reported};
+use super::trainer::{Weighted, for_each_batch};
 use crate::data::Dataset;
 use crate::diag::Diagnostics;
 use crate::exec::{Clock, Store};
@@ -67,10 +68,12 @@ impl<T: Element> Evaluator<T> {
     ) -> Result<(), Diagnostics> {
         let n_values = self.reported().len();
         let (mut values, mut counts) = (vec![f64::NAN; n_values], vec![0.0; n_values]);
+        let mut places = None;
         for_each_batch(data.rows, batch_size, |rows| {
             ranges.check(data, rows)?;
             let executor = self.program.run(data, sizes, rows, store, clock)?;
-            read_reported(executor, rows.len(), &mut values, &mut counts);
+            let places = places.get_or_insert_with(|| Places::of(executor));
+            places.read(executor, rows.len(), &mut values, &mut counts);
             self.means.add(&values, &counts);
             self.sums.add(executor);
             Ok(())

@@ -1,6 +1,7 @@
 //! What a run did, epoch by epoch, and its CSV form.
 
-use super::trainer::{LossWeight, Reported};
+use super::reported::Reported;
+use super::trainer::LossWeight;
 use std::fmt::Write as _;
 use std::sync::Arc;
 

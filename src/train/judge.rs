@@ -66,7 +66,7 @@ mod tests {
     use crate::ir::Role;
     use crate::train::config::Better;
     use crate::train::history::PartRecord;
-    use crate::train::trainer::Reported;
+    use crate::train::reported::Reported;
 
     fn verdicts(better: Better, min_delta: f64, patience: Option<u32>, values: &[f64]) -> (Vec<Verdict>, Option<u32>) {
         let monitor = Monitor {

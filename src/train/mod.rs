@@ -48,6 +48,7 @@ mod ranges;
 mod reading;
 #[cfg(feature = "files")]
 mod replay;
+mod reported;
 #[cfg(feature = "files")]
 mod run;
 #[cfg(feature = "files")]
@@ -102,6 +103,7 @@ pub use program::Program;
 pub use ranges::{Ranges, Shares};
 #[cfg(feature = "files")]
 pub use replay::{NodeValue, Replay, StepValues, replay_trainer};
+pub use reported::Reported;
 #[cfg(feature = "files")]
 pub use run::{Keeping, RunData, check_data, load_data, overrides, run, run_into};
 #[cfg(feature = "files")]
@@ -112,7 +114,7 @@ pub use start::Start;
 #[cfg(feature = "files")]
 pub use start_from::StartSource;
 pub use state::{ModelState, Progress, RunState};
-pub use trainer::{LossWeight, Reported, Trainer, Weighted, weights_shown};
+pub use trainer::{LossWeight, Trainer, Weighted, weights_shown};
 pub use watch::WeightWatch;
 #[cfg(feature = "files")]
 pub use weights::weights;

@@ -183,9 +183,11 @@ fn feed_from<T: Element>(
     parts: &[(&Dataset, &[u32])],
 ) -> Result<(), Diagnostics> {
     let Some(first) = parts.first() else { return Ok(()) };
+    let has_others = parts[1..].iter().any(|(data, _)| !data.fields.is_empty());
     for at in 0..executor.feeds().len() {
         let name = &executor.feeds()[at].name;
-        let (data, rows) = parts.iter().find(|(data, _)| data.fields.contains_key(&**name)).unwrap_or(first);
+        let has_it = |(data, _): &&(&Dataset, &[u32])| data.fields.contains_key(&**name);
+        let (data, rows) = parts.iter().filter(|_| has_others).find(has_it).unwrap_or(first);
         let is_whole = whole.contains(name);
         let field = if is_whole {
             fitting_whole(&executor.feeds()[at], data, rows)?

@@ -10,6 +10,7 @@ use super::fields::Fields;
 use super::outputs::{Outputs, predict};
 use super::program::{Program, no_rows};
 use super::ranges::Ranges;
+use super::reported::{Places, Reported, replace, reported};
 #[cfg(feature = "files")]
 use super::start::Start;
 #[cfg(feature = "files")]
@@ -21,14 +22,13 @@ use crate::data::params::ParamsSource;
 use crate::data::{Batcher, Dataset};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{Claim, Clock, Executor, ExecutorOptions, Footprint, Store, StoreError, StoreKind, Values};
+use crate::ir::{DimSizes, Role};
 #[cfg(feature = "files")]
-use crate::ir::NodeId;
-use crate::ir::{DimSizes, Graph, Role};
+use crate::ir::{Graph, NodeId};
 use crate::lower::Owner;
 use crate::ops::Element;
 #[cfg(feature = "files")]
 use crate::ops::{InputKind, Op, Tensor};
-use crate::passes::parts_of_term;
 use crate::pipeline::{Compiled, Simple};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -36,13 +36,6 @@ use std::sync::Arc;
 
 /// A loss weight with more elements than this is not shown: it is a table, not a trade-off.
 const MOST_WEIGHTS_SHOWN: usize = 8;
-
-/// Something that a step reports: a loss, a metric, an objective that is neither, what the run asked to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reported {
-    pub role: Role,
-    pub name: Arc<str>,
-}
 
 /// A trainable loss weight and its present value.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +104,8 @@ pub struct Trainer<T: Element> {
     values: Vec<f64>,
     /// the rows that each value is a mean over
     counts: Vec<f64>,
+    /// of a training step, once one was made
+    places: Option<Places>,
     weights: Vec<Arc<str>>,
     ranges: Ranges,
     /// of the dataset that was used last
@@ -147,6 +142,7 @@ impl<T: Element> Trainer<T> {
             options: options.clone(),
             values: vec![f64::NAN; reported.len()],
             counts: vec![0.0; reported.len()],
+            places: None,
             reported,
             weights: weights.into_iter().map(|(name, _)| name.into()).collect(),
             sizes: DimSizes::new(),
@@ -326,7 +322,8 @@ impl<T: Element> Trainer<T> {
         let beside = self.beside.rows(self.clock.step, rows.len())?;
         let executor = self.train.fed_at(&[(data, rows), beside], &self.sizes, self.clock)?;
         executor.run(&mut self.store, self.clock)?;
-        read_reported(executor, rows.len(), &mut self.values, &mut self.counts);
+        let places = self.places.get_or_insert_with(|| Places::of(executor));
+        places.read(executor, rows.len(), &mut self.values, &mut self.counts);
         self.train_sums.add(executor);
         self.clock.step = self.clock.step.wrapping_add(1);
         Ok((&self.values, &self.counts))
@@ -530,44 +527,6 @@ pub(super) fn for_each_batch(
 /// A seed as the programs take it. Both halves count.
 pub(super) fn fold_seed(seed: u64) -> i32 {
     ((seed >> 32) as u32 ^ seed as u32) as i32
-}
-
-/// The losses, metrics, terms, what is observed and those objectives that are not losses by name.
-pub(super) fn reported(graph: &Graph) -> Vec<Reported> {
-    let is_loss = |name: &str| graph.output(Role::Loss, name).is_some();
-    let outputs = graph.outputs.iter().filter(|output| match output.role {
-        Role::Loss | Role::Metric | Role::Term | Role::Observed => true,
-        Role::Objective => !is_loss(&output.name),
-        _ => false,
-    });
-    outputs.map(|output| Reported { role: output.role, name: output.name.clone() }).collect()
-}
-
-/// Puts metrics in the place of the values of the same names, where any row had them.
-pub(super) fn replace(reported: &[Reported], metrics: &[(Arc<str>, f64)], values: &mut [Option<f64>]) {
-    for (reported, value) in reported.iter().zip(values).filter(|(reported, _)| reported.role == Role::Metric) {
-        if let (Some(value), Some((_, metric))) = (value, metrics.iter().find(|(name, _)| *name == reported.name)) {
-            *value = *metric;
-        }
-    }
-}
-
-/// Reads the values in the order of [`reported`], and the number of rows that each is a mean over.
-pub(super) fn read_reported<T: Element>(executor: &Executor<T>, n_rows: usize, values: &mut [f64], counts: &mut [f64]) {
-    let fetches = executor.fetches();
-    let is_loss = |name: &str| fetches.iter().any(|fetch| fetch.role == Role::Loss && &*fetch.name == name);
-    let shown = fetches.iter().enumerate().filter(|(_, fetch)| match fetch.role {
-        Role::Loss | Role::Metric | Role::Term | Role::Observed => true,
-        Role::Objective => !is_loss(&fetch.name),
-        _ => false,
-    });
-    for (((at, fetch), value), count) in shown.zip(values).zip(counts) {
-        *value = executor.scalar(at).unwrap_or(f64::NAN);
-        // A value of a target that may be missing comes with the number of rows that have it; a term counts as its total does.
-        let counted = parts_of_term(&fetch.name).map_or(&*fetch.name, |(total, _)| total);
-        let weight = executor.fetch(Role::Weight, counted).and_then(|fetch| executor.scalar(fetch));
-        *count = weight.unwrap_or(n_rows as f64);
-    }
 }
 
 fn initial_store<T: Element>(mut init: Program<T>, clock: Clock) -> Result<Store<T>, Diagnostics> {

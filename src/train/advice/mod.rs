@@ -13,8 +13,8 @@ pub use figures::{Advice, LossFigures, PairFigures, Trouble, advise};
 
 use super::config::RunConfig;
 use super::fit::{Fitting, Moved, Settings};
+use super::reported::Reported;
 use super::run::{RunData, new_trainer};
-use super::trainer::Reported;
 use crate::diag::Diagnostics;
 use crate::exec::ExecutorOptions;
 use crate::lower::Observe;

@@ -4,8 +4,9 @@ use super::{Finished, Fitting, Moved, Parts, Settings};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ops::Element;
 use crate::train::history::EpochRecord;
+use crate::train::reported::Reported;
 use crate::train::start::Start;
-use crate::train::trainer::{Reported, Trainer, Weighted};
+use crate::train::trainer::{Trainer, Weighted};
 use crate::train::watch::WeightWatch;
 use std::ops::ControlFlow;
 

@@ -4,7 +4,8 @@ use super::{End, Fitting, OnNan};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::ir::Role;
 use crate::ops::Element;
-use crate::train::trainer::{Reported, Trainer};
+use crate::train::reported::Reported;
+use crate::train::trainer::Trainer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
