@@ -47,6 +47,7 @@ pub fn format(sources: &SourceMap, source: SourceId) -> Result<String, Diagnosti
         comments_done: 0,
         output: String::new(),
         last_line: None,
+        is_apart: false,
         columns: Columns::default(),
     };
     let end = formatter.scan.tokens.len();
@@ -79,6 +80,8 @@ struct Formatter<'t> {
     comments_done: usize,
     /// The line of the text on which what was written last ended; `None` at the beginning of a body.
     last_line: Option<usize>,
+    /// Whether a blank line comes before what is written next.
+    is_apart: bool,
     /// The declarations set last.
     columns: Columns,
 }
@@ -115,9 +118,8 @@ impl Formatter<'_> {
     }
 
     fn new_line(&mut self, line: usize, indent: usize) {
-        if let Some(last) = self.last_line
-            && line > last + 1
-        {
+        let is_apart = std::mem::take(&mut self.is_apart);
+        if is_apart || self.last_line.is_some_and(|last| line > last + 1) {
             self.output.push('\n');
         }
         if !self.output.is_empty() {
@@ -227,7 +229,8 @@ impl Formatter<'_> {
     /// A closing brace and what follows it on its line; an empty body closes where it opened.
     fn closing(&mut self, range: Range<usize>, indent: usize, is_empty: bool) {
         self.last_line = None;
-        if is_empty && self.output.ends_with('{') {
+        self.is_apart = false;
+        if is_empty && self.output.ends_with('{') && self.comments(range.end - 1).is_empty() {
             let run = Run { keyword: range.start, context: Context::Statement };
             let parts = self.plain(range.clone(), run);
             write(&parts, indent, WIDTH, &mut self.output);
@@ -274,8 +277,37 @@ impl Formatter<'_> {
         let run = Run { keyword: range.start, context };
         let parts = vec![self.chain(range.clone(), 0, run)];
         write(&parts, indent, WIDTH, &mut self.output);
-        self.finish(range.end);
+        let last = range.end - 1;
+        if self.word(last) == "{" && range.len() > 1 && !self.comments(last).is_empty() {
+            self.last_line = Some(self.scan.tokens[last].line);
+            self.comments_within(last, indent + INDENT);
+        } else {
+            self.finish(range.end);
+        }
         start
+    }
+
+    /// The comments before the `{` that ends a line, and one behind it: one alone goes behind it, more are the first of its body, apart
+    /// from the statement below, whose documentation they are not.
+    fn comments_within(&mut self, open: usize, indent: usize) {
+        let before = self.comments(open);
+        let line = self.scan.tokens[open].line;
+        let behind = self.comments(open + 1).next().filter(|index| self.scan.comments[*index].line == line);
+        if before.len() == 1 && behind.is_none() {
+            let comment = self.scan.comments[before.start];
+            self.output.push_str("  ");
+            self.output.push_str(&self.text[comment.start..comment.end]);
+            return;
+        }
+        for index in before.chain(behind) {
+            let comment = self.scan.comments[index];
+            self.last_line = None;
+            self.is_apart = false;
+            self.new_line(comment.line, indent);
+            self.output.push_str(&self.text[comment.start..comment.end]);
+            self.is_apart = true;
+            self.comments_done = index + 1;
+        }
     }
 
     /// Ends a line: with the comment that stood behind its last token.
@@ -361,7 +393,10 @@ impl Formatter<'_> {
         let mut index = range.start;
         while index < range.end {
             if index > range.start {
-                parts.extend(self.inner_comments(index));
+                // What stands before a brace goes behind it.
+                if self.word(index) != "{" {
+                    parts.extend(self.inner_comments(index));
+                }
                 if self.are_apart(index - 1, index, run) {
                     parts.push(Document::Text(" ".to_owned()));
                 }
@@ -400,6 +435,9 @@ impl Formatter<'_> {
         let edge = if is_brace { Document::Line } else { Document::SoftLine };
         let mut inner = Vec::new();
         let mut start = open + 1;
+        if is_brace && open > run.keyword {
+            inner.extend(self.list_comments(open));
+        }
         inner.extend(self.list_comments(start.min(close)));
         inner.push(edge.clone());
         while start < close {

@@ -76,6 +76,19 @@ fn comments_and_single_blank_lines_stay() {
 }
 
 #[test]
+fn comments_before_a_body_go_behind_its_brace_or_into_it() {
+    check(
+        "fn f(x) {\n    if a # why\n    {\n        return x\n    } else # or\n    # else\n    {\n        return x\n    }\n}\n",
+        "fn f(x) {\n    if a {  # why\n        return x\n    } else {\n        # or\n        # else\n\n        return x\n    }\n}\n",
+    );
+    check("fn f(x) # what\n{ return x }", "fn f(x) {  # what\n    return x\n}\n");
+    check("fn f(x) # what\n{}", "fn f(x) {  # what\n}\n");
+    check("fn f(x) # what\n# more\n{}", "fn f(x) {\n    # what\n    # more\n}\n");
+    check("train # how\n{ # and\n minimize l }", "train {\n    # how\n    # and\n\n    minimize l\n}\n");
+    check("let y = if a # why\n{ x } else { z }", "let y = if a {  # why\n    x\n} else { z }\n");
+}
+
+#[test]
 fn long_lines_are_broken() {
     let name = "a_name_of_thirty_characters_xx";
     check(
