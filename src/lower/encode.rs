@@ -4,6 +4,7 @@
 //! checkpoint, a prediction and an exported program have them, and the leaf of the program is the field as files hold it. A number
 //! `x` becomes `(x - shift) / scale`, or that of `log(1 + x)`.
 
+use super::builtins::math;
 use super::value::{Frame, TensorValue, Value, Which};
 use super::{Lowered, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
@@ -145,7 +146,7 @@ impl Lowering {
     fn encode(&mut self, own: &Frame, raw: TensorValue, encoding: &Encoding, span: Span) -> Lowered<TensorValue> {
         let mut value = raw;
         let is_missing = match encoding.fills() {
-            true => Some(self.emit().add(own, span, ops::IsNan, &[raw])?),
+            true => Some(self.emit().add(own, span, math::is_missing(), &[raw])?),
             false => None,
         };
         if let Some(is_missing) = is_missing {

@@ -9,6 +9,11 @@ use crate::lower::emit::Emitter;
 use crate::lower::value::{Frame, Value};
 use crate::ops::{self, Op};
 
+/// What tells the numbers that are missing from the others: `is_nan`.
+pub(in crate::lower) fn is_missing() -> Op {
+    ops::IsNan.into()
+}
+
 /// A function of one float: on compile-time numbers it is computed at once.
 fn unary(l: &mut Emitter<'_>, frame: &Frame, m: &Matched, op: impl Into<Op>, fold: fn(f64) -> f64) -> Lowered<Value> {
     if let Some((Value::Number { value, .. }, at)) = m.get(0) {

@@ -11,7 +11,7 @@ mod grad;
 mod layout;
 mod lists;
 mod losses;
-mod math;
+pub(super) mod math;
 mod matrices;
 pub(super) mod pace;
 mod reduce;
