@@ -3,6 +3,7 @@
 use super::files::{ReplaceArgument, check_file, write_text};
 use super::progress::number;
 use super::runs::{Run, text_of};
+use super::sparkline::sparkline;
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic};
 use crate::model::Table;
@@ -20,12 +21,8 @@ Examples:
   anabranch compare runs/digits-sweep --values validation/total
   anabranch compare runs/a runs/b --csv curves.csv";
 
-/// Characters of a curve.
-const CURVE: usize = 32;
 /// At most so many values are compared unless they are named.
 const MOST_VALUES: usize = 12;
-/// From the lowest to the highest.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -136,22 +133,6 @@ fn curves(runs: &[Run], name: &str) -> String {
     text
 }
 
-/// A curve of at most [`CURVE`] characters: each the mean of the values that it stands for, a space where there is none.
-fn sparkline(values: &[Option<f64>], low: f64, high: f64) -> String {
-    let n = values.len().min(CURVE);
-    let bar = |at: usize| {
-        let part = &values[at * values.len() / n..((at + 1) * values.len() / n)];
-        let known: Vec<f64> = part.iter().flatten().copied().filter(|value| value.is_finite()).collect();
-        if known.is_empty() {
-            return ' ';
-        }
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
-        let share = if high > low { (mean - low) / (high - low) } else { 0.0 };
-        BARS[((share * BARS.len() as f64) as usize).min(BARS.len() - 1)]
-    };
-    (0..n).map(bar).collect()
-}
-
 fn csv(runs: &[Run], names: &[&str]) -> String {
     let mut text = format!("run,epoch,{}\n", names.iter().map(|name| text_of(name)).collect::<Vec<_>>().join(","));
     for run in runs {
@@ -168,19 +149,4 @@ fn csv(runs: &[Run], names: &[&str]) -> String {
         }
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_curve_goes_from_low_to_high() {
-        let rising: Vec<Option<f64>> = (0..8).map(|at| Some(f64::from(at))).collect();
-        assert_eq!(sparkline(&rising, 0.0, 7.0), "▁▂▃▄▅▆▇█");
-        let long: Vec<Option<f64>> = (0..1000).map(|at| Some(f64::from(at))).collect();
-        assert_eq!(sparkline(&long, 0.0, 999.0).chars().count(), CURVE);
-        assert_eq!(sparkline(&[None, Some(1.0), Some(f64::NAN)], 1.0, 1.0), " ▁ ");
-        assert_eq!(sparkline(&[], 0.0, 1.0), "");
-    }
 }

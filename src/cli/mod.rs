@@ -25,9 +25,11 @@ mod new;
 mod predict;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod runs;
 mod signals;
+mod sparkline;
 mod spec;
 mod std;
 mod suggest;
@@ -83,6 +85,8 @@ enum Command {
     Export(export::Arguments),
     /// Tell the losses and metrics of data by a run's folder, without the spec
     Evaluate(evaluate::Arguments),
+    /// Say what went wrong in runs
+    Report(report::Arguments),
     /// Compare runs: configs, last values, curves
     Compare(compare::Arguments),
     /// List the runs in a folder
@@ -134,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Predict(arguments) => predict::run(arguments, &mut session),
         Command::Export(arguments) => export::run(arguments, &mut session),
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut session),
+        Command::Report(arguments) => report::run(arguments, &mut session),
         Command::Compare(arguments) => compare::run(arguments, &mut session),
         Command::Runs(arguments) => runs::run(arguments, &mut session),
         Command::Replay(arguments) => replay::replay(arguments, &mut session),

@@ -7,7 +7,7 @@ use super::signals::Signals;
 use super::spec::{SetArguments, compile_config};
 use super::sweep::{self, SweepArguments};
 use super::tensorboard::EventFile;
-use super::{Outcome, Session, memory};
+use super::{Outcome, Session, memory, sparkline};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::exec::{ExecutorOptions, Mode};
 use crate::ir::Role;
@@ -20,6 +20,7 @@ use crate::train::{
 };
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -346,7 +347,9 @@ fn train_and_save<T: Element>(
     if matches!(form, LogForm::Json | LogForm::Quiet) {
         return Ok(());
     }
-    let mut text = summary(&run.history, run.n_epochs);
+    // For eyes: what reads the text has the history.
+    let mut text = if std::io::stdout().is_terminal() { sparkline::losses(&run.history) } else { String::new() };
+    text += &summary(&run.history, run.n_epochs);
     text += &explained(&run.history, run.n_epochs, &plan.compiled.addends);
     text += &verdict(&run);
     let _ = writeln!(text, "{} steps in {seconds:.1} s; wrote {}", run.steps_run, path.display());

@@ -5,6 +5,7 @@ use super::sweep::TABLE_FILE;
 use super::{Outcome, Session};
 use crate::diag::{Code, Diagnostic};
 use crate::model::Table;
+use crate::train::verdicts::history_columns;
 use crate::train::{RunRecord, is_run};
 use clap::Args;
 use indexmap::IndexMap;
@@ -55,7 +56,7 @@ impl Run {
             Diagnostic::error(Code::E0608, format!("`{}` is not the folder of a run", path.display()))
                 .with_note(format!("found: {reason}"))
         })?;
-        let history = history(&path.join("history.csv")).unwrap_or_default();
+        let history = history_columns(path);
         let config = config(&path.join("run.yaml")).unwrap_or_else(|| settings(&record));
         Ok(Self { path: path.to_path_buf(), record, config, history })
     }
@@ -118,20 +119,6 @@ fn flatten(value: &serde_yaml::Value, path: &str, settings: &mut IndexMap<String
     }
     let text = serde_yaml::to_string(value).unwrap_or_default();
     settings.insert(path.to_string(), text.split_whitespace().collect::<Vec<_>>().join(" "));
-}
-
-/// The columns of a history; a cell that is empty is none.
-fn history(path: &Path) -> Option<IndexMap<String, Vec<Option<f64>>>> {
-    let mut reader = ::csv::Reader::from_path(path).ok()?;
-    let names: Vec<String> = reader.headers().ok()?.iter().map(str::to_string).collect();
-    let mut columns: IndexMap<String, Vec<Option<f64>>> = names.into_iter().map(|name| (name, Vec::new())).collect();
-    for record in reader.records() {
-        let Ok(record) = record else { break };
-        for (cell, column) in record.iter().zip(columns.values_mut()) {
-            column.push(cell.parse().ok());
-        }
-    }
-    Some(columns)
 }
 
 /// A cell of CSV.

@@ -65,6 +65,8 @@ mod state;
 mod statistics;
 mod sums;
 mod trainer;
+#[cfg(feature = "files")]
+pub mod verdicts;
 mod watch;
 #[cfg(feature = "files")]
 mod weights;

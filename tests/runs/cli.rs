@@ -392,8 +392,20 @@ fn a_summary_is_a_table_or_json() {
 fn every_command_shows_examples_and_is_completed_in_shells() {
     let here = tempfile::tempdir().unwrap();
     let help = succeeds(here.path(), &["--help"]);
-    let commands =
-        ["compile", "run", "predict", "flow", "check", "fmt", "explain", "std", "completions", "replay", "bisect"];
+    let commands = [
+        "compile",
+        "run",
+        "predict",
+        "flow",
+        "check",
+        "fmt",
+        "explain",
+        "std",
+        "completions",
+        "replay",
+        "bisect",
+        "report",
+    ];
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}:\n{help}");
         let text = succeeds(here.path(), &[command, "--help"]);

@@ -21,6 +21,7 @@ mod projects;
 mod ranges;
 mod reliability;
 mod replay;
+mod report;
 mod session;
 mod splits;
 mod stages;

@@ -13,8 +13,8 @@ pub use figures::{Advice, LossFigures, PairFigures, Trouble, advise};
 
 use super::config::RunConfig;
 use super::fit::{Fitting, Moved, Settings};
-use super::reported::Reported;
 use super::run::{RunData, new_trainer};
+use super::verdicts::Curves;
 use crate::diag::Diagnostics;
 use crate::exec::ExecutorOptions;
 use crate::lower::Observe;
@@ -47,6 +47,39 @@ pub struct SeenStep {
     pub cosines: Vec<Vec<f64>>,
 }
 
+impl Seen {
+    /// What a history tells of each objective whose norms and cosines were observed, an epoch as a step. A weight that is fixed has no column:
+    /// it is what the total has of the loss, by the loss.
+    pub fn in_history(history: &Curves) -> Vec<Self> {
+        let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
+        let numbers =
+            |column: &[Option<f64>]| column.iter().map(|value| value.unwrap_or(f64::NAN)).collect::<Vec<f64>>();
+        for (name, column) in &history.columns {
+            let Some(name) = name.strip_prefix("train/") else { continue };
+            columns.push((name.to_string(), numbers(column)));
+            let Some(term) = name.strip_prefix("term/") else { continue };
+            let value = term.split_once('/').and_then(|(_, loss)| history.columns.get(&format!("train/{loss}")));
+            if let (Some(value), false) = (value, history.columns.contains_key(&format!("train/weight/{term}"))) {
+                let weights = numbers(column).iter().zip(numbers(value)).map(|(term, value)| term / value).collect();
+                columns.push((format!("weight/{term}"), weights));
+            }
+        }
+        let names = Names::of(columns.iter().map(|(name, _)| name.as_str()));
+        let mut seen = names.objectives();
+        // Before training there are no gradients.
+        for row in 0..history.at.len() {
+            let values: Vec<f64> = columns.iter().map(|(_, column)| column[row]).collect();
+            for seen in &mut seen {
+                let step = names.step(seen, &values);
+                if step.norms.iter().all(|norm| !norm.is_nan()) {
+                    seen.steps.push(step);
+                }
+            }
+        }
+        seen
+    }
+}
+
 /// Trains for so many steps, or until the config's last epoch where that comes first and is not extended by `n_steps`, and tells what was seen. Nothing
 /// is written. A run that diverges is seen as far as it came.
 ///
@@ -62,7 +95,7 @@ pub fn look<T: Element>(
     let mut trainer = new_trainer::<T>(compiled, config, options, &mut |_| ControlFlow::Continue(()))?;
     let epochs = u32::try_from(n_steps).unwrap_or(u32::MAX).max(1);
     let settings = Settings { epochs, evaluate_every: u32::MAX, monitor: None, ..config.settings(compiled) };
-    let names = Names::of(trainer.reported());
+    let names = Names::of(trainer.reported().iter().map(|reported| &*reported.name));
     let mut seen: Vec<Seen> = names.objectives();
     let mut fitting = Fitting::new(&mut trainer, None, &settings, data.parts())?;
     let first = fitting.trainer().n_steps();
@@ -82,6 +115,36 @@ pub fn look<T: Element>(
     Ok(seen)
 }
 
+/// What a run reports in its first steps: they are made again in memory, up to one whose numbers are no longer finite.
+///
+/// # Errors
+/// Those of [`run`](super::run::run).
+pub(super) fn first_steps<T: Element>(
+    compiled: &Compiled,
+    config: &RunConfig,
+    data: &RunData,
+    options: &ExecutorOptions,
+    n_steps: u64,
+) -> Result<Curves, Diagnostics> {
+    let mut trainer = new_trainer::<T>(compiled, config, options, &mut |_| ControlFlow::Continue(()))?;
+    let settings = Settings { evaluate_every: u32::MAX, monitor: None, ..config.settings(compiled) };
+    let names: Vec<String> = trainer.reported().iter().map(|reported| reported.name.to_string()).collect();
+    let mut curves = Curves { at: Vec::new(), columns: names.iter().map(|name| (name.clone(), Vec::new())).collect() };
+    let mut fitting = Fitting::new(&mut trainer, None, &settings, data.parts())?;
+    while (curves.at.len() as u64) < n_steps {
+        match fitting.advance()? {
+            Moved::Ended => break,
+            Moved::Epoch => {}
+            Moved::Step => {
+                let (values, _) = fitting.trainer().last_values();
+                curves.at.push(u32::try_from(curves.at.len() + 1).unwrap_or(u32::MAX));
+                curves.columns.values_mut().zip(values).for_each(|(column, value)| column.push(Some(*value)));
+            }
+        }
+    }
+    Ok(curves)
+}
+
 /// Where the values of a step are that are looked at.
 struct Names {
     at: BTreeMap<String, usize>,
@@ -90,12 +153,11 @@ struct Names {
 }
 
 impl Names {
-    fn of(reported: &[Reported]) -> Self {
-        let at: BTreeMap<String, usize> =
-            reported.iter().enumerate().map(|(at, reported)| (reported.name.to_string(), at)).collect();
+    fn of<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Self {
+        let at: BTreeMap<String, usize> = names.clone().enumerate().map(|(at, name)| (name.to_string(), at)).collect();
         let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for reported in reported {
-            if let Some((total, part)) = reported.name.strip_prefix("weight/").and_then(|rest| rest.split_once('/')) {
+        for name in names {
+            if let Some((total, part)) = name.strip_prefix("weight/").and_then(|rest| rest.split_once('/')) {
                 parts.entry(total.to_string()).or_default().push(part.to_string());
             }
         }

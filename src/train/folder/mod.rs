@@ -32,7 +32,7 @@ use crate::export::program::Document;
 use crate::ir;
 use crate::ops::Element;
 use crate::pipeline::Compiled;
-use layout::{CONFIG_FILE, GRAPHS, HISTORY_FILE, graph_file};
+use layout::{CONFIG_FILE, GRAPHS, graph_file};
 use place::{Place, failed};
 pub(super) use program::{saved_evaluation, saved_program};
 use std::fs;
@@ -47,7 +47,7 @@ pub use texts::SpecTexts;
 pub use trained::{Ending, history_of, save_trained};
 pub use verify::{Verified, verify_resume};
 
-pub(super) use layout::{EVALUATION_FILE, PARAMS_FILE, PROGRAM_FILE};
+pub(super) use layout::{EVALUATION_FILE, HISTORY_FILE, PARAMS_FILE, PROGRAM_FILE};
 
 /// Whether the run of a folder began and neither came to its end nor diverged: to be gone on with.
 pub fn is_unfinished(folder: &Path) -> bool {
