@@ -67,7 +67,7 @@ impl<'g> Facts<'g> {
 
     /// The bounds of what is asked about.
     pub fn bounds(&self) -> Vec<Interval> {
-        self.intervals.refined(&self.known, Some(&self.is_asked), |_, found, _| found)
+        self.intervals.among(&self.known, &self.is_asked)
     }
 }
 

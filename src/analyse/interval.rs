@@ -61,6 +61,11 @@ impl<'g> Intervals<'g> {
         self.refined(known, None, |_, found, _| found)
     }
 
+    /// As [`Self::given`], of the nodes that are `asked` about alone.
+    pub fn among(&self, known: &BTreeMap<NodeId, Interval>, asked: &[bool]) -> Vec<Interval> {
+        self.refined(known, Some(asked), |_, found, _| found)
+    }
+
     /// As [`Self::given`], where `refine` says more of a node than its op does: of the node, by what the op says and by the
     /// bounds of the nodes before it. Nodes that are not `asked` about, which no other may need, are left out.
     pub fn refined(

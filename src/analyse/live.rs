@@ -26,7 +26,7 @@ impl Live {
         let graph = facts.graph;
         let objectives = || graph.outputs.iter().filter(|output| output.role == Role::Objective).map(|o| o.node);
         let asked = graph.slice_back(objectives());
-        let bounds = Intervals::with_stops(graph, &asked).refined(&facts.known, Some(&asked), |_, found, _| found);
+        let bounds = Intervals::with_stops(graph, &asked).among(&facts.known, &asked);
         let equals = first_equals(graph);
         let mut counts: BTreeMap<NodeId, bool> = BTreeMap::new();
         for (study, branch) in studies.iter().flat_map(|study| study.branches.iter().map(move |branch| (study, branch)))

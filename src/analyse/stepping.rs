@@ -49,6 +49,11 @@ impl<'m> Stepping<'m> {
         Self { module, graph, bounds, domains, gradients, starts: module.init.outputs_by_name(), first }
     }
 
+    /// The bounds of the first value of a state.
+    pub fn first_of(&self, state: &str) -> Option<Interval> {
+        self.starts.get(Role::State, state).map(|start| self.first[start.index()])
+    }
+
     /// The step of one param, `node` being its next value; `None` where it costs too much.
     pub fn step(&self, path: &str, node: NodeId) -> Option<OneStep> {
         let param = self.module.params[path].node;

@@ -132,7 +132,7 @@ impl<'m> Base<'m> {
         let known = leaf_bounds(module, &graph);
         let domains = domains(module, &known);
         let asked = graph.slice_back(kept_outputs(&graph).chain(all_losses(module)));
-        let bounds = Intervals::of_asked(&graph, &asked).refined(&known, Some(&asked), |_, found, _| found);
+        let bounds = Intervals::of_asked(&graph, &asked).among(&known, &asked);
         Self { module, graph, known, bounds, domains }
     }
 
@@ -214,14 +214,11 @@ impl Bounds {
     ) -> Self {
         let asked = graph.slice_back(kept_outputs(graph).chain(losses.iter().copied()).chain(wanted));
         let below = graph.slice_back(losses.iter().copied());
-        let given = |intervals: &Intervals<'_>, known: &BTreeMap<NodeId, Interval>, asked: &[bool]| {
-            intervals.refined(known, Some(asked), |_, found, _| found)
-        };
         let bounds = |intervals: &Intervals<'_>, of_loss: &dyn Fn(Interval) -> Interval| {
-            let own = given(intervals, known, &below);
+            let own = intervals.among(known, &below);
             let mut known = known.clone();
             known.extend(losses.iter().map(|loss| (*loss, of_loss(own[loss.index()]))));
-            given(intervals, &known, &asked)
+            intervals.among(&known, &asked)
         };
         let mut intervals = Intervals::of_asked(graph, &asked);
         let usual = bounds(&intervals, &not_negative);
@@ -428,13 +425,13 @@ pub(super) fn leaf_bounds(module: &Module, graph: &Graph) -> BTreeMap<NodeId, In
     // What is carried from step to step follows losses, which are not negative whatever is carried.
     let mut free = known.clone();
     free.extend(moving.iter().map(|(leaf, _)| (*leaf, Interval::ALL)));
-    let of_any = intervals.refined(&free, Some(&graph.slice_back(whole.iter().copied())), |_, found, _| found);
+    let of_any = intervals.among(&free, &graph.slice_back(whole.iter().copied()));
     let losses: Vec<(NodeId, Interval)> =
         whole.into_iter().map(|loss| (loss, not_negative(of_any[loss.index()]))).collect();
     loop {
         let mut assumed = known.clone();
         assumed.extend(losses.iter().copied());
-        let bounds = intervals.refined(&assumed, Some(&steps), |_, found, _| found);
+        let bounds = intervals.among(&assumed, &steps);
         let mut changed = false;
         for (leaf, next) in &moving {
             let now = known.get(leaf).copied().unwrap_or(Interval::ALL);

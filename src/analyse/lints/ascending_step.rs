@@ -9,28 +9,25 @@ use crate::analyse::interval::Interval;
 use crate::analyse::stepping::{Direction, Stepping};
 use crate::analyse::study::reach;
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{NodeId, Role};
+use crate::ir::NodeId;
 use crate::lower::{Constraint, Module};
 use crate::ops::Op;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
-pub(super) fn run(module: &Module, facts: &Facts<'_>) -> Vec<Diagnostic> {
+pub(super) fn run(module: &Module, facts: &Facts<'_>, stepping: &Stepping<'_>) -> Vec<Diagnostic> {
     let graph = facts.graph;
-    let first = crate::analyse::interval::intervals(&module.init, &BTreeMap::new());
-    let starts = module.init.outputs_by_name();
-    let first_of = |name: &str| starts.get(Role::State, name).map(|id| first[id.index()]);
+    let first_of = |path: &str| stepping.first_of(path);
     let states: Vec<(NodeId, Interval)> =
         module.states.iter().filter_map(|(path, state)| Some((state.node, first_of(path)?))).collect();
     let gradients: Vec<NodeId> =
         module.graph.ids().filter(|id| matches!(module.graph.op(*id), Op::Gradient(_))).collect();
-    let stepping = Stepping::of(module, facts);
     let asked = LazyCell::new(|| graph.slice_back(facts.steps.iter().map(|step| step.node)));
     let bounds = |place: f64, gradient: Interval| {
         let mut known: BTreeMap<NodeId, Interval> = states.iter().copied().collect();
         known.extend(facts.steps.iter().map(|step| (step.param.node, Interval::point(place))));
         known.extend(gradients.iter().map(|id| (*id, gradient)));
-        facts.intervals.refined(&known, Some(&asked), |_, found, _| found)
+        facts.intervals.among(&known, &asked)
     };
     let up = Interval::NOT_NEGATIVE;
     let cases = [(0.0, up), (1.0, up), (0.0, -up), (1.0, -up)];

@@ -5,7 +5,6 @@
 //! step without a gradient draws the param to 0. Joint clipping:
 //! the next value reads gradients of other params.
 
-use crate::analyse::facts::Facts;
 use crate::analyse::interval::{Interval, Intervals};
 use crate::analyse::stepping::Stepping;
 use crate::analyse::study::{Study, reach, unclamped, without_gradients};
@@ -16,8 +15,7 @@ use crate::ops::Op;
 use crate::passes::gradients;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<Diagnostic> {
-    let stepping = Stepping::of(module, facts);
+pub(super) fn run(module: &Module, studies: &[Study], stepping: &Stepping<'_>) -> Vec<Diagnostic> {
     let weighs = studies.iter().flat_map(|study| &study.weights).filter(|weight| !weight.weighs.is_empty());
     let weighing: BTreeSet<_> = weighs.map(|weight| weight.node).collect();
     let is_weight = |param: &crate::lower::ParamInfo| param.owner == Owner::Combiner || weighing.contains(&param.node);
@@ -29,7 +27,7 @@ pub(super) fn run(module: &Module, studies: &[Study], facts: &Facts<'_>) -> Vec<
         let slope = gradients(&mut graph, step, &[param.node])[0];
         let asked = graph.slice_back([slope]);
         let bounds = Intervals::of_asked(&graph, &asked);
-        let kept = bounds.refined(&BTreeMap::new(), Some(&asked), |_, found, _| found)[slope.index()];
+        let kept = bounds.among(&BTreeMap::new(), &asked)[slope.index()];
         // An optimizer that rests on some steps keeps all of the weight there, and a schedule some more than at other steps.
         let decays = kept.high < 1.0
             || (kept.high == 1.0 && kept.low < 1.0 && kept.low.is_finite())
@@ -99,7 +97,7 @@ fn penalties(module: &Module, studies: &[Study], weighing: &BTreeSet<NodeId>) ->
             let at = |weight: Interval| {
                 let mut known: BTreeMap<NodeId, Interval> = losses.iter().map(|loss| (*loss, Interval::ZERO)).collect();
                 known.insert(param.node, weight);
-                bounds.refined(&known, Some(&asked), |_, found, _| found)
+                bounds.among(&known, &asked)
             };
             let [one, two, none, minus] = [1.0, 2.0, 0.0, -1.0].map(|place| at(Interval::point(place)));
             let pulls = |term: &NodeId| {

@@ -25,6 +25,7 @@ mod wrong_scale;
 use super::facts::Facts;
 use super::live::Live;
 use super::opened::opened;
+use super::stepping::Stepping;
 use super::study::{Base, Study};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::{Module, Watched};
@@ -37,6 +38,7 @@ struct Asked<'a> {
     module: &'a Module,
     studies: &'a [Study],
     facts: &'a Facts<'a>,
+    stepping: &'a Stepping<'a>,
     live: OnceCell<Live>,
 }
 
@@ -77,7 +79,7 @@ pub const LINTS: &[Lint] = &[
     Lint {
         name: "decayed-weight",
         code: Code::L0010,
-        run: |asked| decayed_weight::run(asked.module, asked.studies, asked.facts),
+        run: |asked| decayed_weight::run(asked.module, asked.studies, asked.stepping),
     },
     // Which value is watched is also said by a run's config: that is asked apart.
     Lint {
@@ -94,7 +96,11 @@ pub const LINTS: &[Lint] = &[
         code: Code::L0014,
         run: |asked| loss_may_be_negative::run(asked.module, asked.studies),
     },
-    Lint { name: "ascending-step", code: Code::L0020, run: |asked| ascending_step::run(asked.module, asked.facts) },
+    Lint {
+        name: "ascending-step",
+        code: Code::L0020,
+        run: |asked| ascending_step::run(asked.module, asked.facts, asked.stepping),
+    },
     Lint { name: "swapped-arguments", code: Code::L0021, run: |asked| swapped_arguments::run(asked.module) },
     Lint { name: "wrong-scale", code: Code::L0022, run: |asked| wrong_scale::run(asked.module, asked.facts) },
     Lint { name: "single-class", code: Code::L0023, run: |asked| single_class::run(asked.module) },
@@ -114,7 +120,8 @@ pub fn lints(module: &Module, policy: &Policy, watched: Option<&Watched>) -> Vec
     let studies = base.studies();
     let (graph, loops) = opened(base.graph);
     let facts = Facts::of(module, base.known, &graph, &loops);
-    let asked = Asked { module, studies: &studies, facts: &facts, live: OnceCell::new() };
+    let stepping = Stepping::of(module, &facts);
+    let asked = Asked { module, studies: &studies, facts: &facts, stepping: &stepping, live: OnceCell::new() };
     let mut findings = Vec::new();
     for lint in LINTS {
         findings.extend((lint.run)(&asked).into_iter().filter_map(|finding| policy.apply(lint, finding)));
