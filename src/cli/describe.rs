@@ -150,11 +150,7 @@ fn describe(
 /// The bits of a row, in all fields.
 fn row_of(data: &Dataset, row: usize) -> Vec<u64> {
     let by_rows = data.fields.values().filter(|field| field.values.len() == data.rows * field.row_len());
-    let bits = by_rows.flat_map(|field| {
-        let start = row * field.row_len();
-        (start..start + field.row_len()).map(|at| field.values.get(at).to_bits())
-    });
-    bits.collect()
+    by_rows.flat_map(|field| field.row_bits(row)).collect()
 }
 
 fn field(spec: &FieldSpec, info: &DataInfo, sources: &[(&str, &DataSource)]) -> Result<FieldForm, Diagnostics> {

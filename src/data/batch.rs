@@ -80,6 +80,12 @@ impl Batcher {
     }
 }
 
+/// The numbers below `rows`, at most as many as `u32` counts, in an order of chance: that of an epoch of a run with this seed.
+pub(crate) fn shuffled(rows: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    Batcher { rows, batch_size: 1, shuffle: Some(seed), drop_last: false }.order(epoch)
+}
+
 /// A number below `bound`, each equally likely. `bound` is not 0.
 fn draw_below(random: &mut ChaCha8Rng, bound: u32) -> u32 {
     let biased = bound.wrapping_neg() % bound;
@@ -95,6 +101,12 @@ impl Field {
     /// Number of elements in one row; the largest number there is when it is beyond that.
     pub fn row_len(&self) -> usize {
         self.shape.iter().fold(1, |product, dim| product.saturating_mul(*dim))
+    }
+
+    /// The bits of a row's values.
+    pub fn row_bits(&self, row: usize) -> impl Iterator<Item = u64> + '_ {
+        let n = self.row_len();
+        (row * n..(row + 1) * n).map(|at| self.values.get(at).to_bits())
     }
 
     /// Gathers rows into `out`, converting to its type; missing values are NaN (see

@@ -116,15 +116,9 @@ impl Places {
 
 /// The rows that are picked, of values that begin with the file's row `first`.
 pub(super) fn picked_of(picked: &Option<Rc<[u32]>>, first: usize, row_len: usize, values: Numbers) -> Numbers {
-    fn gather<T: Copy>(picked: &[u32], first: usize, row_len: usize, values: &[T]) -> Vec<T> {
-        let rows = picked.iter().map(|row| (*row as usize - first) * row_len);
-        rows.flat_map(|start| values[start..start + row_len].iter().copied()).collect()
-    }
-    match (picked, values) {
-        (None, values) => values,
-        (Some(picked), Numbers::F32(values)) => Numbers::F32(gather(picked, first, row_len, &values)),
-        (Some(picked), Numbers::F64(values)) => Numbers::F64(gather(picked, first, row_len, &values)),
-        (Some(picked), Numbers::I32(values)) => Numbers::I32(gather(picked, first, row_len, &values)),
+    match picked {
+        None => values,
+        Some(picked) => values.rows(picked.iter().map(|row| *row as usize - first), row_len),
     }
 }
 

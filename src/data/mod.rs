@@ -60,6 +60,7 @@ use crate::diag::Span;
 pub(crate) use crate::diag::counted;
 pub use crate::ir::MISSING_INT;
 pub use batch::Batcher;
+pub(crate) use batch::shuffled;
 #[cfg(feature = "files")]
 pub use cells::{CellForm, DateUnit, Fill, Kind, Unknown};
 #[cfg(feature = "files")]
@@ -164,6 +165,21 @@ impl Numbers {
             Numbers::F32(values) => f64::from(values[at]),
             Numbers::F64(values) => values[at],
             Numbers::I32(values) => f64::from(values[at]),
+        }
+    }
+
+    /// Some rows of so many values each, in their order.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn rows(&self, rows: impl Iterator<Item = usize>, row_len: usize) -> Self {
+        fn gather<N: Copy>(values: &[N], rows: impl Iterator<Item = usize>, row_len: usize) -> Vec<N> {
+            rows.flat_map(|row| values[row * row_len..(row + 1) * row_len].iter().copied()).collect()
+        }
+        match self {
+            Numbers::F32(values) => Numbers::F32(gather(values, rows, row_len)),
+            Numbers::F64(values) => Numbers::F64(gather(values, rows, row_len)),
+            Numbers::I32(values) => Numbers::I32(gather(values, rows, row_len)),
         }
     }
 }

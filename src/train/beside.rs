@@ -5,7 +5,7 @@
 //! resumed reads the same.
 
 use super::program::no_rows;
-use crate::data::{Batcher, Dataset};
+use crate::data::{Dataset, shuffled};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::Graph;
 use crate::lower::VALIDATION_PREFIX;
@@ -69,9 +69,7 @@ impl Beside {
         for place in first..first + count as u64 {
             let pass = place / n_rows;
             if self.order.as_ref().is_none_or(|(of, _)| *of != pass) {
-                let rows = self.data.rows as u32;
-                let batcher = Batcher { rows, batch_size: 1, shuffle: Some(self.seed), drop_last: false };
-                self.order = Some((pass, batcher.order(pass)));
+                self.order = Some((pass, shuffled(self.data.rows, self.seed, pass)));
             }
             let Some((_, order)) = &self.order else { continue };
             self.rows.push(order[(place % n_rows) as usize]);

@@ -7,11 +7,10 @@ use super::{Outcome, Session};
 use crate::diag::Diagnostics;
 use crate::exec::ExecutorOptions;
 use crate::lower::Options;
-use crate::ops::Element;
 use crate::pipeline::Compiled;
 use crate::train::config::{self, Precision, RunConfig};
 use crate::train::verdicts::{Evidence, Verdict, verdicts};
-use crate::train::{RunData, load_data, overrides, replayed};
+use crate::train::{load_data, overrides, replayed};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -101,18 +100,9 @@ fn with_data(
         }
     };
     match config.precision {
-        Precision::F32 => measured::<f32>(evidence, path, (compiled, config, &data), options),
-        Precision::F64 => measured::<f64>(evidence, path, (compiled, config, &data), options),
+        Precision::F32 => evidence.with_data::<f32>(path, (compiled, config, &data), options),
+        Precision::F64 => evidence.with_data::<f64>(path, (compiled, config, &data), options),
     }
-}
-
-fn measured<T: Element>(
-    evidence: Evidence,
-    path: &Path,
-    given: (&Compiled, &RunConfig, &RunData),
-    options: &ExecutorOptions,
-) -> Evidence {
-    evidence.with_data::<T>(path, given, options)
 }
 
 /// The verdicts of a run for a terminal.

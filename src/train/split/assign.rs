@@ -1,7 +1,7 @@
 //! Which row goes to which part. Rows are numbered from 0; those of a part come in their order.
 
 use super::By;
-use crate::data::Batcher;
+use crate::data::shuffled;
 use std::collections::BTreeMap;
 
 /// The rows of the training, validation and test parts.
@@ -9,12 +9,6 @@ pub(super) type Assigned = [Vec<u32>; 3];
 
 /// How much less the parts' sizes as a whole count than those within a stratum.
 const WHOLE: f64 = 1e-3;
-
-/// Numbers below `n` in an order that the seed decides.
-fn shuffled(n: usize, seed: u64) -> Vec<u32> {
-    let rows = u32::try_from(n).unwrap_or(u32::MAX);
-    Batcher { rows, batch_size: 1, shuffle: Some(seed), drop_last: false }.order(0)
-}
 
 /// The rows of each value, the values in order.
 fn strata(values: &[&str]) -> BTreeMap<String, Vec<u32>> {
@@ -36,7 +30,7 @@ pub(super) fn by_shares(shares: &[f64; 3], values: &[&str], seed: u64) -> Assign
     let left_out = (1.0 - shares.iter().sum::<f64>()).max(0.0);
     let shares = [shares[0], shares[1], shares[2], left_out];
     let mut all = [0_usize; 4];
-    let place = shuffled(values.len(), seed);
+    let place = shuffled(values.len(), seed, 0);
     for rows in strata(values).into_values() {
         let mut rows: Vec<(u32, u32)> = rows.into_iter().map(|row| (place[row as usize], row)).collect();
         rows.sort_unstable();
@@ -71,7 +65,7 @@ pub(super) fn by_groups(shares: &[f64; 3], values: &[&str], seed: u64) -> Assign
 
 fn in_chance_order(values: &[&str], seed: u64) -> Vec<(u32, Vec<u32>)> {
     let strata: Vec<Vec<u32>> = strata(values).into_values().collect();
-    let mut ordered: Vec<(u32, Vec<u32>)> = shuffled(strata.len(), seed).into_iter().zip(strata).collect();
+    let mut ordered: Vec<(u32, Vec<u32>)> = shuffled(strata.len(), seed, 0).into_iter().zip(strata).collect();
     ordered.sort_by_key(|(place, _)| *place);
     ordered
 }
@@ -107,7 +101,7 @@ pub(super) fn folds(count: u32, fold: u32, by: &By, values: &[String], n_rows: u
         }
         By::Chance | By::Stratify(_) | By::Time(_) => {
             let empty = vec![""; n_rows];
-            let place = shuffled(n_rows, seed);
+            let place = shuffled(n_rows, seed, 0);
             let mut next = 0;
             for rows in strata(if values.is_empty() { &empty } else { &texts }).into_values() {
                 let mut rows: Vec<(u32, u32)> = rows.into_iter().map(|row| (place[row as usize], row)).collect();

@@ -1,7 +1,7 @@
 //! What the data say of a run: measured on some of their rows.
 
 use super::{Curves, Evidence};
-use crate::data::{Batcher, Dataset, Field, MISSING_INT, Numbers};
+use crate::data::{Dataset, Field, MISSING_INT, Numbers, shuffled};
 use crate::diag::Diagnostics;
 use crate::ir::{DType, Dim, TensorType};
 use crate::lower::Module;
@@ -116,7 +116,7 @@ fn row_is_missing(field: &Field, row: usize) -> bool {
 
 /// A sample of a dataset's rows, drawn evenly: files are often sorted.
 fn sample(data: &Dataset, module: &Module, most: usize) -> Dataset {
-    let rows = order(data.rows, 0);
+    let rows = shuffled(data.rows, 0, 0);
     let rows = &rows[..rows.len().min(most)];
     let fields = data.fields.iter().map(|(name, field)| (name.clone(), taken(field, rows, in_rows(module, name))));
     Dataset { fields: fields.collect(), rows: rows.len() }
@@ -126,25 +126,11 @@ fn in_rows(module: &Module, name: &str) -> bool {
     module.inputs.get(name).or_else(|| module.targets.get(name)).is_some_and(|info| has_rows(&info.ty))
 }
 
-/// An order of so many rows, by chance.
-fn order(rows: usize, number: u64) -> Vec<u32> {
-    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-    Batcher { rows, batch_size: 1, shuffle: Some(0), drop_last: false }.order(number)
-}
-
 fn taken(field: &Field, rows: &[u32], has_rows: bool) -> Field {
     if !has_rows {
         return field.clone();
     }
-    fn gather<N: Copy>(values: &[N], n: usize, rows: &[u32]) -> Vec<N> {
-        rows.iter().flat_map(|row| values[*row as usize * n..(*row as usize + 1) * n].iter().copied()).collect()
-    }
-    let n = field.row_len();
-    let values = match &field.values {
-        Numbers::F32(values) => Numbers::F32(gather(values, n, rows)),
-        Numbers::F64(values) => Numbers::F64(gather(values, n, rows)),
-        Numbers::I32(values) => Numbers::I32(gather(values, n, rows)),
-    };
+    let values = field.values.rows(rows.iter().map(|row| *row as usize), field.row_len());
     Field { shape: field.shape.clone(), values }
 }
 
@@ -193,7 +179,7 @@ fn telling(module: &Module, train: &Dataset, targets: &[&str]) -> Vec<Telling> {
     for target in targets {
         let Some(labels) = train.fields.get(*target).filter(|field| field.row_len() <= NUMBERS) else { continue };
         let most = (PRODUCTS / n_columns.max(1) / labels.row_len().max(1)).clamp(LABELS, 4 * ROWS);
-        let rows: Vec<usize> = order(train.rows, 0).into_iter().map(|row| row as usize).collect();
+        let rows: Vec<usize> = shuffled(train.rows, 0, 0).into_iter().map(|row| row as usize).collect();
         let rows = rows.into_iter().filter(|row| !row_is_missing(labels, *row)).take(most).collect::<Vec<_>>();
         if rows.len() < LABELS {
             continue;
@@ -256,10 +242,7 @@ fn shared(module: &Module, train: &Dataset, part: &'static str, other: &Dataset)
         let fields: Vec<&Field> = inputs.iter().map(|name| data.fields.get(*name)).collect::<Option<_>>()?;
         let hash = |row: usize| {
             let mut hasher = DefaultHasher::new();
-            for field in &fields {
-                let n = field.row_len();
-                (row * n..(row + 1) * n).for_each(|at| field.values.get(at).to_bits().hash(&mut hasher));
-            }
+            fields.iter().flat_map(|field| field.row_bits(row)).for_each(|bits| bits.hash(&mut hasher));
             hasher.finish()
         };
         Some((0..data.rows).map(hash).collect())
@@ -308,18 +291,18 @@ pub(super) fn trials<T: Element>(
         let paired = values(&data)?;
         let own: Vec<(String, Field)> =
             targets.iter().filter_map(|name| Some(((*name).to_string(), data.fields.get(*name)?.clone()))).collect();
-        let mut shuffled: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut at_random: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for number in 1..=SHUFFLES {
-            let rows = order(data.rows, number);
+            let rows = shuffled(data.rows, 0, number);
             for (name, field) in &own {
                 data.fields.insert(name.clone(), taken(field, &rows, true));
             }
             for (name, value) in values(&data)? {
-                shuffled.entry(name).or_default().push(value);
+                at_random.entry(name).or_default().push(value);
             }
         }
         for loss in &evidence.labelled {
-            if let (Some(paired), Some(shuffled)) = (paired.get(loss), shuffled.remove(loss)) {
+            if let (Some(paired), Some(shuffled)) = (paired.get(loss), at_random.remove(loss)) {
                 found.push(Trial { part: part.to_string(), loss: loss.clone(), paired: *paired, shuffled });
             }
         }
